@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEV := build hypothesis mypy pre-commit pytest ruff
+DEV := build hypothesis mypy pre-commit pytest ruff types-psutil
 
 .PHONY: demo test test-all fix bench docs clean
 

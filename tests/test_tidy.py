@@ -16,11 +16,11 @@ OURS = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglo
 ORDER = [
     "errors", "knobs", "plan", "recording", "app", "traffic",
     "load", "stack", "probes", "trial",
-    "stats", "doubts", "capacity", "verdict", "tune", "model",
+    "stats", "summary", "doubts", "capacity", "verdict", "tune", "model",
     "campaign", "export", "report", "cli",
 ]  # fmt: skip
 MEASURE = {"load", "stack", "probes", "trial"}
-THINK = {"stats", "doubts", "capacity", "verdict", "tune", "model"}
+THINK = {"stats", "summary", "doubts", "capacity", "verdict", "tune", "model"}
 FORBIDDEN_NAMES = {"utils", "util", "core", "manager", "base", "helpers", "helper", "common", "misc"}
 
 

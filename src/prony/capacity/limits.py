@@ -1,0 +1,38 @@
+"""A trial's figures and the limits in, whether they held out: yes, no, or not to be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from prony.doubts import Doubt, voids_all
+from prony.plan import Limits
+from prony.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether the limits held; None where the trial is not to be believed. `broken` names each limit that did not."""
+
+    held: bool | None
+    broken: tuple[str, ...]
+
+
+def judge(summary: Summary, doubts: Iterable[Doubt], limits: Limits) -> Judgement:
+    """Holds a trial's figures against the limits.
+
+    Too few samples make a quantile a poor number, but not a poor test: it is judged all the same, and decisions take
+    more than one trial.
+    """
+    broken = []
+    if summary.errors.share > limits.errors:
+        broken.append(f"errors {summary.errors.share:.1%}, limit {limits.errors:.1%}")
+    for name, limit_s in limits.latency_s.items():
+        value_s = summary.latency_s[name]
+        if value_s is not None and value_s > limit_s:
+            broken.append(f"{name} {value_s:.2f} s, limit {limit_s:g} s")
+    if summary.backlog.growing:
+        broken.append(f"backlog grew by {summary.backlog.slope_per_s:.0f} requests a second")
+    if voids_all(doubts) or not summary.requests:
+        return Judgement(None, tuple(broken))
+    return Judgement(not broken, tuple(broken))

@@ -1,0 +1,179 @@
+"""A trial's figures in, typed reasons to distrust some of them out, from one closed list; each says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from prony.recording import Recording
+from prony.stats import samples_wanted
+from prony.summary import QUANTILES, Summary
+
+LATENCY = ("latency_s", "service_time_s")
+
+
+class Doubt(Struct, frozen=True, kw_only=True):
+    """A reason to distrust figures of one trial.
+
+    Attributes:
+        name: From the closed list `KINDS`.
+        kind: A note informs; a void makes the figures in `voids` null.
+        voids: Dotted figure names such as "latency_s.p99", or "all".
+        text: The figures that raised it.
+        todo: What to do about it.
+    """
+
+    name: str
+    kind: Literal["note", "void"]
+    voids: tuple[str, ...]
+    text: str
+    todo: str
+    trial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of doubt: what it means, what it voids (nothing: a note), and what to do."""
+
+    name: str
+    means: str
+    todo: str
+    voids: tuple[str, ...] = ()
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("sent_short", "Fewer requests were sent than were due.", "Lower the rate, or free the generator's core.", ("all",)),
+        Kind(
+            "late_sends",
+            "The generator sent late: send lag p99 over 1 ms and over 5 % of the median latency.",
+            "Close what else runs on this machine, or lower the rate.",
+            ("all",),
+        ),
+        Kind("generator_busy", "The generator used over 80 % of its core.", "Lower the rate: the limit found is ours.", ("all",)),
+        Kind(
+            "few_samples",
+            "Too few answers for a quantile: p99 wants 400, p99.9 wants 4 000.",
+            "Run for longer, or read a lower quantile.",
+            ("latency_s", "service_time_s"),
+        ),
+        Kind(
+            "backlog_growing",
+            "Requests came faster than they were served: latencies then measure how long the test ran.",
+            "Read the growth and the rate achieved; for latencies, offer less.",
+            LATENCY,
+        ),
+        Kind(
+            "nothing_valid",
+            "Fewer than 1 % of the answers were right: their latency is not the app's.",
+            "Look at the statuses and the app's log; is its data there?",
+            (*LATENCY, "achieved_rps"),
+        ),
+        Kind("canary_moved", "A fixed piece of work took over 15 % longer or shorter after the trial than before.", "Repeat when the machine is calm."),
+        Kind("steal", "Over 2 % of the cores' time went to other guests of the host.", "Repeat at another time, or on another host."),
+        Kind("cut_off", "The trial was ended before its time.", "Run it again for the whole of it."),
+        Kind("shared_core", "App and stores share their cores: a busy store slows the app.", "Use a machine with more cores to part them."),
+        Kind("one_core", "Generator and app share a core: capacity is only ever \"at least\".", "Use two cores or more."),
+        Kind("hook_only", "No network namespace could be made: only the audit hook contains the app's Python code.", "Allow user namespaces, or run as root."),
+        Kind("gauge_silent", "The gauge gave no readings: busy workers cannot be told from other waits.", "Look at the app's log."),
+        Kind("app_reached_out", "The app tried to reach hosts outside its stack, and was refused.", "Name them under [app] egress, or accept that those calls fail."),
+        Kind("mix_guessed", "No [[traffic.request]] is declared: only / was asked for.", "Declare the mix in prony.toml."),
+    )
+}  # fmt: skip
+
+
+def doubts_of(recording: Recording, summary: Summary) -> list[Doubt]:
+    """All doubts about one trial."""
+    found: list[Doubt] = []
+
+    def raise_doubt(name: str, text: str, *, voids: Iterable[str] | None = None) -> None:
+        kind = KINDS[name]
+        what = kind.voids if voids is None else tuple(voids)
+        found.append(
+            Doubt(name=name, kind="void" if what else "note", voids=what, text=text, todo=kind.todo, trial=summary.id)
+        )
+
+    _about_the_generator(summary, raise_doubt)
+    _about_the_answers(summary, raise_doubt)
+    _about_the_machine(recording, summary, raise_doubt)
+    return found
+
+
+Raise = Callable[..., None]
+
+
+def _about_the_generator(summary: Summary, raise_doubt: Raise) -> None:
+    if summary.cut_off:
+        raise_doubt("cut_off", f"{summary.requests} requests had ended by then")
+    elif summary.scheduled and summary.sent < 0.99 * summary.scheduled:
+        raise_doubt("sent_short", f"{summary.sent} sent of {summary.scheduled} due")
+    lag_s, median_s = summary.send_lag_s["p99"], summary.latency_s["p50"]
+    if lag_s is not None and lag_s > max(0.001, 0.05 * (median_s or 0)):
+        raise_doubt("late_sends", f"send lag p99 {lag_s * 1000:.1f} ms, median latency {(median_s or 0) * 1000:.1f} ms")
+    share = summary.generator["cpu_share"]
+    if share is not None and share > 0.8:
+        raise_doubt("generator_busy", f"generator CPU {share:.0%} of its core")
+
+
+def _about_the_answers(summary: Summary, raise_doubt: Raise) -> None:
+    right = summary.errors.by_outcome.get("ok", 0)
+    if summary.answered and right < 0.01 * summary.requests:
+        statuses = ", ".join(f"{n} × {status}" for status, n in summary.errors.by_status.items())
+        raise_doubt("nothing_valid", f"{right} right of {summary.requests}; answers: {statuses}")
+    short = [name for name, q in QUANTILES.items() if q > 0.5 and summary.answered < samples_wanted(q)]
+    if short and summary.requests:
+        voids = [f"{figure}.{name}" for figure in LATENCY for name in short]
+        raise_doubt("few_samples", f"{summary.answered} answers; not enough for {', '.join(short)}", voids=voids)
+    if summary.backlog.growing:
+        rate = summary.backlog.slope_per_s
+        raise_doubt(
+            "backlog_growing", f"the backlog grew by {rate:.0f} requests a second at {summary.offered_rps:.0f} rps"
+        )
+
+
+def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Raise) -> None:
+    for core in ("stack", "generator"):
+        canary = recording.values("canary", f"{core}_s")
+        if len(canary) >= 2 and abs(canary[-1] / canary[0] - 1) > 0.15:
+            raise_doubt("canary_moved", f"on the {core}'s core from {canary[0] * 1e3:.2f} to {canary[-1] * 1e3:.2f} ms")
+    steal = summary.tiers["host"]["steal_share"]
+    if steal is not None and steal > 0.02:
+        raise_doubt("steal", f"{steal:.1%} of the time stolen")
+    if summary.tiers["workers"]["slots"] is None and summary.requests:
+        raise_doubt("gauge_silent", "no mapped file of a serving process was seen")
+    for name, event in (("one_core", "one_core"), ("shared_core", "shared_core"), ("hook_only", "hook_only")):
+        texts = [e.text for e in recording.events if e.kind == event]
+        if texts:
+            raise_doubt(name, texts[0])
+    if summary.egress_refused:
+        hosts = ", ".join(f"{host} ({n} ×)" for host, n in summary.egress_refused.items())
+        raise_doubt("app_reached_out", hosts)
+    if any(e.kind == "mix_guessed" for e in recording.events):
+        raise_doubt("mix_guessed", "the mix is a guess")
+
+
+def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:
+    """The summary with every voided figure null."""
+    voids = {name for doubt in doubts for name in doubt.voids}
+    if not voids:
+        return summary
+    if "all" in voids:
+        voids |= {*LATENCY, "send_lag_s"}
+
+    def cleared(figure: str, values: dict[str, float | None]) -> dict[str, float | None]:
+        return {name: None if figure in voids or f"{figure}.{name}" in voids else v for name, v in values.items()}
+
+    return structs.replace(
+        summary,
+        latency_s=cleared("latency_s", summary.latency_s),
+        service_time_s=cleared("service_time_s", summary.service_time_s),
+    )
+
+
+def voids_all(doubts: Iterable[Doubt]) -> bool:
+    """Whether nothing the trial says of the app is to be believed."""
+    return any("all" in doubt.voids for doubt in doubts)

@@ -1,0 +1,130 @@
+"""Values as people write them in TOML or after --set in, checked Python values or a sentence on what is allowed out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+Kind = Literal["integer", "number", "duration", "share", "flag", "text", "choice", "texts", "table"]
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_NUMBER = re.compile(r"^\d+(?:\.\d+)?$")
+
+
+class NotAllowedError(ValueError):
+    """A value that a key does not take; the text says what is allowed, as the end of a sentence."""
+
+
+def read(kind: Kind, value: Any, low: float | None, high: float | None, choices: tuple[str, ...] = ()) -> Any:
+    """One raw value, checked and in its unit: durations in seconds, shares from 0 to 1.
+
+    Raises:
+        NotAllowedError: its text is what would have been allowed.
+    """
+    if kind == "choice":
+        if value not in choices:
+            raise NotAllowedError("one of " + ", ".join(choices))
+        return value
+    readers = {
+        "integer": _integer,
+        "number": _number,
+        "duration": _duration,
+        "share": _share,
+        "flag": _flag,
+        "text": _text,
+        "texts": _texts,
+        "table": _table,
+    }
+    found: Any = readers[kind](value)
+    if (low is not None and found < low) or (high is not None and found > high):
+        raise NotAllowedError(allowed(kind, low, high))
+    return found
+
+
+def allowed(kind: Kind, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()) -> str:
+    """What a key takes, as the end of a sentence."""
+    if kind == "choice":
+        return "one of " + ", ".join(choices)
+    words = {
+        "integer": "a whole number",
+        "number": "a number",
+        "duration": 'a duration such as "250ms", "1s" or "5m"',
+        "share": 'a share such as "1%" or 0.01',
+        "flag": "true or false",
+        "text": "a text",
+        "texts": "a list of texts",
+        "table": "a table of texts",
+    }[kind]
+    if low is None and high is None:
+        return words
+    show = _shown_duration if kind == "duration" else _shown_number
+    if high is None:
+        return f"{words}, at least {show(low or 0)}"
+    return f"{words} from {show(low or 0)} to {show(high)}"
+
+
+def _shown_number(value: float) -> str:
+    return f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
+
+
+def _shown_duration(value_s: float) -> str:
+    return f"{value_s * 1000:g}ms" if value_s < 1 else f"{value_s:g}s"
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise NotAllowedError(allowed("integer"))
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == float("inf"):  # noqa: PLR0124 - the test for NaN
+        raise NotAllowedError(allowed("number"))
+    return float(value)
+
+
+def _duration(value: Any) -> float:
+    if isinstance(value, str) and (match := _DURATION.match(value.strip())):
+        return float(match[1]) * _UNIT_S[match[2]]
+    raise NotAllowedError(allowed("duration"))
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, str) and value.strip().endswith("%"):
+        digits = value.strip()[:-1].strip()
+        if _NUMBER.match(digits) and float(digits) <= 100:
+            return float(digits) / 100
+    elif isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise NotAllowedError(allowed("share"))
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise NotAllowedError(allowed("flag"))
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise NotAllowedError(allowed("text"))
+    if "\0" in value:
+        raise NotAllowedError("a text without NUL bytes")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(v, str) and v.strip() and "\0" not in v for v in value
+    ):
+        raise NotAllowedError(allowed("texts"))
+    return tuple(value)
+
+
+def _table(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(v, str | int | float | bool) for v in value.values()):
+        raise NotAllowedError(allowed("table"))
+    if any("\0" in f"{k}{v}" or "=" in k for k, v in value.items()):
+        raise NotAllowedError("a table of texts without NUL bytes, and names without =")
+    return {k: v if isinstance(v, str) else str(v) for k, v in value.items()}

@@ -1,0 +1,301 @@
+"""Bytes from one socket into the end of one request: HTTP/1.1 answers read with httptools, whatever a server sends."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from prony.recording.samples import CHECK_FAILED, OK, PROTOCOL_ERROR, WRONG_STATUS
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+
+    from prony.load.spec import LoadSpec, RequestSpec
+
+HEAD_BYTES_MAX: Final = 64 * 1024
+_BODILESS: Final = frozenset((101, 204, 304))
+_DELIMITED: Final = re.compile(rb"^(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_HEAD_END: Final = b"\r\n\r\n"
+
+# All connections read into one buffer: an answer is parsed before the next is read. It is as long as the longest head.
+_BUFFER: Final = memoryview(bytearray(HEAD_BYTES_MAX))
+
+_monotonic_ns = time.monotonic_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One kind of request, made ready to be sent."""
+
+    number: int  # its place among the requests, which samples store
+    wire: bytes  # the whole request
+    statuses: frozenset[int]
+    needle: bytes | None  # what the body must contain
+    bodiless: bool  # HEAD: the answer ends with its head, whatever that says
+    idempotent: bool  # may be sent again where a kept connection turns out closed
+
+
+def route_of(request: RequestSpec, number: int, spec: LoadSpec) -> Route:
+    """A request of a plan made ready: its bytes, and what is expected of the answer."""
+    host = f"[{spec.host}]" if ":" in spec.host else spec.host
+    fields = {"host": spec.host_header or f"{host}:{spec.port}", "user-agent": "prony", "accept": "*/*"}
+    if request.method in {"POST", "PUT", "PATCH"}:
+        fields["content-length"] = "0"
+    fields |= {name.lower(): value for name, value in request.headers.items()}
+    lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    needle = request.expect.contains
+    return Route(
+        number=number,
+        wire="\r\n".join([*lines, "", ""]).encode("latin-1"),
+        statuses=frozenset(request.expect.status),
+        needle=None if needle is None else needle.encode(),
+        bodiless=request.method == "HEAD",
+        idempotent=request.method in {"GET", "HEAD"},
+    )
+
+
+class Owner(Protocol):
+    """Whom a connection tells how its request ended."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def ended(self, connection: Connection, outcome: int, now_ns: int) -> None:
+        """The connection's request ended with this outcome; the connection may be `reusable`."""
+
+    def broken(self, connection: Connection, code: int, now_ns: int) -> None:
+        """The socket failed with this errno, 0 where the server closed it; a request may have been under way."""
+
+
+class Connection:
+    """One socket with at most one request under way.
+
+    The socket is watched from the start, also while it is idle or still connecting. Nothing a server sends raises:
+    what is not HTTP, or more of it than fits the bounds, ends the request as a protocol error.
+
+    Args:
+        owner: Told how each request ended.
+        sock: A non-blocking socket, connected or connecting. Closed by `close`.
+        body_bytes_max: Longest body taken, as transferred.
+    """
+
+    __slots__ = (
+        "_head",
+        "body_bytes_max",
+        "complete",
+        "due_ns",
+        "fd",
+        "first_byte_ns",
+        "found",
+        "head_done",
+        "keep_alive",
+        "owner",
+        "parser",
+        "parser_clean",
+        "received",
+        "recv_into",
+        "retried",
+        "room",
+        "route",
+        "send",
+        "sent_ns",
+        "sock",
+        "status",
+        "tail",
+        "unsent",
+        "uses",
+    )
+
+    def __init__(self, owner: Owner, sock: socket.socket, body_bytes_max: int) -> None:
+        self.owner = owner
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.recv_into = sock.recv_into
+        self.send = sock.send
+        self.body_bytes_max = body_bytes_max
+        self.parser: HttpResponseParser | None = HttpResponseParser(self)
+        self.parser_clean = True
+        self.route: Route | None = None  # None while idle
+        self.uses = 0
+        self.unsent = b""
+        self.room = 0  # most bytes to read at once; 0 is the whole buffer
+        self.retried = False
+        self.due_ns = self.sent_ns = self.first_byte_ns = self.received = self.status = 0
+        self.head_done = self.complete = self.keep_alive = self.found = False
+        self._head = self.tail = b""
+        owner.loop.add_reader(self.fd, self.on_readable)
+
+    def begin(self, route: Route, due_ns: int, sent_ns: int) -> int:
+        """Write a request, now or as soon as the socket takes it.
+
+        Returns:
+            0, or the errno with which the socket failed.
+        """
+        self.route = route
+        self.due_ns = due_ns
+        self.sent_ns = sent_ns
+        self.first_byte_ns = self.received = self.status = 0
+        self.head_done = self.complete = self.found = False
+        self.tail = b""
+        self.uses += 1
+        wire = route.wire
+        try:
+            written = self.send(wire)
+        except BlockingIOError:
+            written = 0
+        except OSError as error:
+            return error.errno or -1
+        if written < len(wire):
+            self.unsent = wire[written:]
+            self.owner.loop.add_writer(self.fd, self.on_writable)
+        return 0
+
+    def on_writable(self) -> None:
+        """Write what was left over, once a connect has ended or the peer has read."""
+        try:
+            self.unsent = self.unsent[self.send(self.unsent) :]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.owner.broken(self, error.errno or -1, _monotonic_ns())
+            return
+        if not self.unsent:
+            self.owner.loop.remove_writer(self.fd)
+
+    def on_readable(self) -> None:
+        """Take what has come: part of an answer, its end, the end of the connection, or bytes nobody asked for."""
+        try:
+            size = self.recv_into(_BUFFER, self.room)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.owner.broken(self, error.errno or -1, _monotonic_ns())
+            return
+        now_ns = _monotonic_ns()
+        if not size or self.route is None or self.parser is None:
+            self._end_of_stream(now_ns)
+            return
+        if not self.first_byte_ns:
+            self.first_byte_ns = now_ns
+        received = self.received = self.received + size
+        headed = self.head_done
+        try:
+            self.parser.feed_data(_BUFFER[:size])
+        except (HttpParserError, HttpParserUpgrade):
+            self.keep_alive = self.parser_clean = False
+            if not self.complete:
+                self.owner.ended(self, PROTOCOL_ERROR, now_ns)
+                return
+        if self.complete and received <= self.body_bytes_max:
+            self.owner.ended(self, self._judged(), now_ns)
+        else:
+            self._go_on(size, headed, now_ns)
+
+    def _go_on(self, size: int, headed: bool, now_ns: int) -> None:  # noqa: FBT001 - called from one place
+        """The bounds, for an answer that is long or comes in pieces; `headed` before its latest `size` bytes."""
+        if not headed:
+            self._head += bytes(_BUFFER[:size])
+        if not self.head_done:
+            self.room = HEAD_BYTES_MAX - self.received
+            if self.room <= 0:
+                self.keep_alive = False
+                self.owner.ended(self, PROTOCOL_ERROR, now_ns)
+            return
+        self.room = 0
+        if self.received > self.body_bytes_max:
+            at = self._head.find(_HEAD_END)
+            if self.received - (at + len(_HEAD_END)) > self.body_bytes_max:
+                self.keep_alive = False
+                self.owner.ended(self, PROTOCOL_ERROR, now_ns)
+                return
+        if self.complete:
+            self.owner.ended(self, self._judged(), now_ns)
+
+    def _end_of_stream(self, now_ns: int) -> None:
+        """The server closed, which ends an answer that said neither its length nor that it comes in chunks."""
+        if self.head_done and not self.complete and not self.keep_alive and self.route is not None:
+            head = self._head.partition(_HEAD_END)[0]
+            if not _DELIMITED.search(head):
+                self.complete = True
+                self.owner.ended(self, self._judged(), now_ns)
+                return
+        self.owner.broken(self, 0, now_ns)
+
+    def _judged(self) -> int:
+        route = self.route
+        if route is None or self.status not in route.statuses:
+            return WRONG_STATUS
+        if route.needle is not None and not self.found:
+            return CHECK_FAILED
+        return OK
+
+    def on_message_begin(self) -> None:
+        """httptools: a message begins; one after the answer was asked for by nobody."""
+        if self.complete:
+            self.keep_alive = False
+        self.parser_clean = False
+
+    def on_headers_complete(self) -> None:
+        """httptools: a head is whole, of the answer or of an interim one (1xx)."""
+        parser, route = self.parser, self.route
+        if self.head_done or parser is None or route is None:
+            return
+        status = parser.get_status_code()
+        if status < 200 and status != 101:
+            return
+        self.status = status
+        self.head_done = True
+        self.keep_alive = parser.should_keep_alive()
+        if route.bodiless or status in _BODILESS:
+            self.complete = True
+
+    def on_message_complete(self) -> None:
+        """httptools: a message is whole."""
+        self.parser_clean = True
+        if self.head_done:
+            self.complete = True
+
+    def reusable(self) -> bool:
+        """Whether the next request can be sent here; makes the connection ready for it."""
+        if not (self.complete and self.keep_alive) or self.unsent:
+            return False
+        self.route = None
+        if self._head:
+            self._head = b""
+            self.room = 0
+        if not self.parser_clean:  # a bodiless answer: the parser still waits for the length it read
+            self.parser = HttpResponseParser(self)
+            self.parser_clean = True
+        return True
+
+    def close(self) -> None:
+        """Give the socket back. Nothing is called afterwards."""
+        loop = self.owner.loop
+        loop.remove_reader(self.fd)
+        if self.unsent:
+            loop.remove_writer(self.fd)
+        self.sock.close()
+        self.route = None
+        self.parser = None  # the parser holds this object: the collector is off during a load
+
+
+class CheckingConnection(Connection):
+    """A connection that also looks for a text in the body, without keeping the body."""
+
+    __slots__ = ()
+
+    def on_body(self, data: bytes) -> None:
+        """httptools: a piece of a body."""
+        route = self.route
+        if route is None or route.needle is None or self.found or self.complete:
+            return
+        window = self.tail + data
+        if route.needle in window:
+            self.found = True
+            self.tail = b""
+        else:
+            self.tail = window[max(0, len(window) - len(route.needle) + 1) :]

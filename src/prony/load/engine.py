@@ -1,0 +1,396 @@
+"""A load's spec into samples: everything due is sent when it is due, whatever became of what was sent before.
+
+What a sample says: `due_ns` is when the request should have gone out. `sent_ns` is when the engine acted on it, by
+writing it to a kept connection or by beginning to open one, so that connecting is part of the service time; what waited
+for a connection under the limit was sent late. `first_byte_ns` is when the first byte of the answer was read, `done_ns`
+when the request ended, however it did. A request still under way when the drain ends is `unanswered`, one that still
+waits for a connection `not_sent`; both are done at that instant. So every request that became due leaves one sample.
+`bytes` are those of the whole answer, its head included, as they came.
+
+A user of a closed loop becomes due `think_s` after the end of the former request; after one that reached no server
+(refused, or no port or descriptor left) 10 ms later still, or a stopped server would be asked some ten thousand times a
+second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import uvloop
+
+from prony.load.connection import CheckingConnection, Connection, Route, route_of
+from prony.load.failures import UNREACHED, outcome_of
+from prony.load.schedule import Closed, Open
+from prony.load.segment import FINE_BITS, FINE_NS, LagCounts, Segment
+from prony.load.spec import LoadResult, LoadSpec, LoadTick, loopback_address
+from prony.load.timer import Timer
+from prony.recording.samples import NOT_SENT, REFUSED, RESET, TIMEOUT, UNANSWERED
+from prony.traffic.arrivals import ARRIVALS_MAX
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Iterable
+
+_UNREACHED_PAUSE_NS: Final = 10_000_000
+_KEEP_S: Final = 0.05  # between two looks at timeouts, ticks and the segment
+_FLUSH_EVERY: Final = 2  # of those
+_LEAD_NS: Final = 5_000_000  # from being ready to the start of the window
+_SECOND_NS: Final = 1_000_000_000
+
+_monotonic_ns = time.monotonic_ns
+
+
+class Engine:
+    """One load, run once, on an event loop of its own in the calling thread.
+
+    Args:
+        spec: What to send.
+        on_tick: Called about once a second, on the sending loop: it must be quick and must not block.
+
+    Raises:
+        OSError: The segment cannot be opened.
+    """
+
+    def __init__(self, spec: LoadSpec, on_tick: Callable[[LoadTick], None] | None = None) -> None:
+        self.spec = spec
+        self._on_tick = on_tick
+        self._address = loopback_address(spec.host)
+        self._family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        self._routes: list[Route] = [route_of(request, index, spec) for index, request in enumerate(spec.requests)]
+        checks = any(route.needle is not None for route in self._routes)
+        self._connection: type[Connection] = CheckingConnection if checks else Connection
+        self._schedule: Open | Closed = Closed(spec) if spec.arrivals == "closed" else Open(spec)
+        self._only_route = self._routes[0] if len(self._routes) == 1 else None
+        self._closed = self._schedule if isinstance(self._schedule, Closed) else None
+        self._think_ns = round(spec.think_s * 1e9)
+        self._timeout_ns = round(spec.timeout_s * 1e9)
+        self._segment = Segment(spec.segment)
+        self._add = self._segment.add
+        self._lags = LagCounts()
+        self._lag_counts = self._lags.fine
+        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        self._idle: dict[Connection, None] = {}  # the one used last is taken first
+        self._in_flight: dict[Connection, None] = {}  # in the order of sending
+        self._retrying: dict[Connection, None] = {}  # in flight too, but sent earlier than their neighbours
+        self._waiting: deque[tuple[int, Route]] = deque()
+        self._pumping = False
+        self._live = 0
+        self._scheduled = self._sent = self._ended = self._opened = self._retried = 0
+        self._start_ns = self._end_ns = self._drained_ns = 0
+        self._sending = False
+        self._users_go_on = False  # a user's next request is due at once
+        self._running = False
+        self._interrupted = False
+        self._failure: BaseException | None = None
+        self._cpu_start_s = 0.0
+        self._keeps = 0
+        self._next_tick_ns = 0
+
+    def run(self, stop_signals: Iterable[signal.Signals] = ()) -> LoadResult:
+        """Send until the window ends, wait for the last answers, and close everything.
+
+        Args:
+            stop_signals: Signals that end the load early; only where this is the process's main thread.
+
+        Raises:
+            OSError: The segment could not be written (a full disk), or the timer not be made.
+        """
+        timer = Timer(self.loop, self._ring)
+        self._timer = timer
+        for number in stop_signals:
+            self.loop.add_signal_handler(number, self.stop)
+        self.loop.set_exception_handler(self._on_failure)
+        collecting = gc.isenabled()
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        try:
+            self.loop.call_soon(self._start)
+            self.loop.run_forever()
+            cpu_s = time.process_time() - self._cpu_start_s
+            self.loop.run_until_complete(asyncio.sleep(0))  # closed handles are let go
+        finally:
+            if collecting:
+                gc.enable()
+            gc.unfreeze()
+            timer.close()
+            self.loop.close()
+            self._segment.close()
+        if self._failure is not None:
+            raise self._failure
+        return self._result(cpu_s)
+
+    def stop(self) -> None:
+        """Stop sending and do not drain: for a signal handler, or anything else on the loop."""
+        self._interrupted = True
+        if self._running:
+            if self._sending:
+                self._end_ns = _monotonic_ns()
+            self._finish()
+
+    def _start(self) -> None:
+        if self._interrupted:
+            self._start_ns = self._end_ns = self._drained_ns = _monotonic_ns()
+            self.loop.stop()
+            return
+        self._running = self._sending = True
+        self._users_go_on = self._closed is not None and not self._think_ns
+        self._cpu_start_s = time.process_time()
+        self._start_ns = _monotonic_ns() + _LEAD_NS
+        self._end_ns = self._start_ns + round(self.spec.duration_s * 1e9)
+        self._schedule.starts_at(self._start_ns)
+        self._next_tick_ns = self._start_ns + _SECOND_NS
+        self.loop.call_later(_KEEP_S, self._keep)
+        self._timer.arm(min(self._schedule.next_ns, self._end_ns))
+
+    def _ring(self) -> None:
+        """The timer: send everything due, and end the window or the drain where its time has come."""
+        now_ns = _monotonic_ns()
+        if not self._sending:
+            self._timer.disarm()
+            self._finish()
+            return
+        schedule, end_ns = self._schedule, self._end_ns
+        while (due_ns := schedule.next_ns) <= now_ns and due_ns < end_ns:
+            self._dispatch(due_ns, self._routes[schedule.take()])
+        if now_ns < end_ns and self._scheduled < ARRIVALS_MAX:
+            self._timer.arm(min(schedule.next_ns, end_ns))
+            return
+        self._sending = self._users_go_on = False
+        self._end_ns = min(end_ns, now_ns)
+        self._timer.arm(self._end_ns + round(self.spec.drain_s * 1e9))
+        self._finish_if_idle()
+
+    def _dispatch(self, due_ns: int, route: Route) -> None:
+        """A request has become due: send it, or let it wait for a connection."""
+        self._scheduled += 1
+        if self._waiting or not (self._idle or self._live < self.spec.connections):
+            self._waiting.append((due_ns, route))
+        else:
+            self._send(due_ns, route)
+
+    def _pump(self) -> None:
+        """Connections may have become free: send what waits for one, in its order."""
+        if self._pumping:
+            return  # a request that failed at once frees its connection from within this loop
+        self._pumping = True
+        while self._waiting and (self._idle or self._live < self.spec.connections):
+            self._send(*self._waiting.popleft())
+        self._pumping = False
+
+    def _send(self, due_ns: int, route: Route) -> None:
+        """Send on the connection used last, or on a new one; the caller knows that one is to be had."""
+        if self._idle:
+            self._send_on(self._idle.popitem()[0], due_ns, route)
+            return
+        sent_ns = _monotonic_ns()
+        self._count_sent(sent_ns - due_ns)
+        self._send_on_new(due_ns, route, sent_ns, retried=False)
+
+    def _send_on(self, connection: Connection, due_ns: int, route: Route) -> None:
+        sent_ns = _monotonic_ns()
+        lag_ns = sent_ns - due_ns
+        if lag_ns < FINE_NS:  # _count_sent without the call: this is the busiest path
+            self._sent += 1
+            self._lag_counts[lag_ns >> FINE_BITS] += 1
+        else:
+            self._count_sent(lag_ns)
+        connection.retried = False
+        self._in_flight[connection] = None
+        code = connection.begin(route, due_ns, sent_ns)
+        if code:
+            self.broken(connection, code, sent_ns)
+
+    def _count_sent(self, lag_ns: int) -> None:
+        self._sent += 1
+        if lag_ns < FINE_NS:
+            self._lag_counts[lag_ns >> FINE_BITS] += 1
+        else:
+            self._lags.add_coarse(lag_ns)
+
+    def _send_on_new(self, due_ns: int, route: Route, sent_ns: int, *, retried: bool) -> None:
+        sock: socket.socket | None = None
+        try:
+            sock = socket.socket(self._family, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = sock.connect_ex((self._address, self.spec.port))
+        except OSError as error:
+            code = error.errno or -1
+        if sock is None or code not in {0, errno.EINPROGRESS}:
+            if sock is not None:
+                sock.close()
+            now_ns = _monotonic_ns()
+            outcome = outcome_of(code, otherwise=REFUSED)
+            self._ended += 1
+            self._add(due_ns, sent_ns, 0, now_ns, 0, route.number, 0, outcome)
+            self._after(outcome, now_ns, at_once=False)
+            return
+        self._opened += 1
+        self._live += 1
+        connection = self._connection(self, sock, self.spec.body_bytes_max)
+        connection.retried = retried
+        (self._retrying if retried else self._in_flight)[connection] = None
+        code = connection.begin(route, due_ns, sent_ns)
+        if code:
+            self.broken(connection, code, _monotonic_ns())
+
+    def ended(self, connection: Connection, outcome: int, now_ns: int) -> None:
+        """A connection's request ended: write it down, keep or close the connection, go on."""
+        route = connection.route
+        if route is None:  # the loop may still hold an event of a connection closed a moment ago
+            return
+        del (self._retrying if connection.retried else self._in_flight)[connection]
+        self._ended += 1
+        self._add(
+            connection.due_ns,
+            connection.sent_ns,
+            connection.first_byte_ns,
+            now_ns,
+            connection.received,
+            route.number,
+            connection.status,
+            outcome,
+        )
+        if not connection.reusable():
+            self._close(connection)
+        elif self._users_go_on and not self._waiting and now_ns < self._end_ns:
+            self._scheduled += 1
+            self._send_on(connection, now_ns, self._only_route or self._next_route())
+            return
+        else:
+            self._idle[connection] = None
+        self._after(outcome, now_ns, at_once=connection.status != 0)
+
+    def broken(self, connection: Connection, code: int, now_ns: int) -> None:
+        """A socket failed or was closed by the server: while idle that is nothing, else the request ended so."""
+        route = connection.route
+        if route is None:
+            if connection in self._idle:
+                del self._idle[connection]
+                self._close(connection)
+                self._pump()
+            return
+        outcome = outcome_of(code, otherwise=RESET)
+        closed_while_idle = outcome == RESET and connection.uses > 1 and not connection.received
+        if closed_while_idle and route.idempotent and not connection.retried:
+            self._retried += 1
+            del self._in_flight[connection]
+            self._close(connection)
+            self._send_on_new(connection.due_ns, route, connection.sent_ns, retried=True)
+            return
+        connection.complete = False
+        self.ended(connection, outcome, now_ns)
+
+    def _after(self, outcome: int, now_ns: int, *, at_once: bool) -> None:
+        """What the end of a request sets going: what waits for a connection, a user's next request, the end of all."""
+        if self._waiting:
+            self._pump()
+        users = self._closed
+        if not self._sending:
+            self._finish_if_idle()
+        elif users is not None:
+            if at_once and self._users_go_on:
+                if now_ns < self._end_ns:
+                    self._dispatch(now_ns, self._only_route or self._next_route())
+                return
+            due_ns = now_ns + self._think_ns + (_UNREACHED_PAUSE_NS if outcome in UNREACHED else 0)
+            if due_ns < users.next_ns:
+                self._timer.arm(min(due_ns, self._end_ns))
+            users.put(due_ns)
+
+    def _next_route(self) -> Route:
+        return self._routes[self._closed.route() if self._closed else 0]
+
+    def _close(self, connection: Connection) -> None:
+        connection.close()
+        self._live -= 1
+
+    def _keep(self) -> None:
+        """Every 50 ms: timeouts, the segment, the tick."""
+        if not self._running:
+            return
+        now_ns = _monotonic_ns()
+        late = [c for c in self._retrying if c.sent_ns + self._timeout_ns <= now_ns]
+        for connection in self._in_flight:
+            if connection.sent_ns + self._timeout_ns > now_ns:
+                break
+            late.append(connection)
+        for connection in late:
+            connection.complete = False
+            self.ended(connection, TIMEOUT, now_ns)
+        self._keeps += 1
+        if self._keeps % _FLUSH_EVERY == 0:
+            self._segment.flush()
+        if now_ns >= self._next_tick_ns:
+            self._next_tick_ns += _SECOND_NS
+            if self._on_tick is not None:
+                self._on_tick(self._tick(now_ns))
+        if self._running:
+            self.loop.call_later(_KEEP_S, self._keep)
+
+    def _tick(self, now_ns: int) -> LoadTick:
+        return LoadTick(
+            t_ns=now_ns,
+            scheduled=self._scheduled,
+            sent=self._sent,
+            done=self._ended,
+            in_flight=len(self._in_flight) + len(self._retrying),
+            waiting=len(self._waiting),
+            connections_opened=self._opened,
+            cpu_s=time.process_time() - self._cpu_start_s,
+        )
+
+    def _finish_if_idle(self) -> None:
+        if not (self._in_flight or self._retrying or self._waiting):
+            self._finish()
+
+    def _finish(self) -> None:
+        """The drain is over: write down what was left, close every socket, stop the loop."""
+        if not self._running:
+            return
+        self._running = self._sending = self._users_go_on = False
+        self._drained_ns = now_ns = _monotonic_ns()
+        for c in (*self._in_flight, *self._retrying):
+            index = c.route.number if c.route else 0
+            self._add(c.due_ns, c.sent_ns, c.first_byte_ns, now_ns, c.received, index, c.status, UNANSWERED)
+        for due_ns, route in self._waiting:
+            self._add(due_ns, 0, 0, now_ns, 0, route.number, 0, NOT_SENT)
+        self._shut()
+
+    def _shut(self) -> None:
+        for connection in (*self._in_flight, *self._retrying, *self._idle):
+            self._close(connection)
+        self._timer.disarm()
+        self.loop.stop()
+
+    def _on_failure(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A bug of ours or a full disk: nothing a server sends comes here. End the load and raise it from `run`."""
+        if self._failure is None:
+            self._failure = context.get("exception") or RuntimeError(context["message"])
+        self._running = self._sending = self._users_go_on = False
+        self._shut()
+
+    def _result(self, cpu_s: float) -> LoadResult:
+        wall_s = max(self._drained_ns - self._start_ns + _LEAD_NS, 1) / 1e9
+        return LoadResult(
+            started_ns=self._start_ns,
+            ended_ns=self._end_ns,
+            drained_ns=self._drained_ns,
+            scheduled=self._scheduled,
+            sent=self._sent,
+            done=self._ended,
+            connections_opened=self._opened,
+            retried=self._retried,
+            cpu_s=cpu_s,
+            cpu_share=cpu_s / wall_s,
+            lag_p50_s=self._lags.quantile_s(0.50),
+            lag_p99_s=self._lags.quantile_s(0.99),
+            interrupted=self._interrupted,
+        )

@@ -1,0 +1,217 @@
+"""What one generator process is to do, and what it says about it, as JSON with every field checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from typing import Final, Literal
+
+import msgspec
+
+from prony.traffic.arrivals import ARRIVALS_MAX, DURATION_MAX_S, ROUTES_MAX
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TARGET: Final = re.compile(r"[/*][\x21-\x7e]*")
+_FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_LOOPBACK: Final = ipaddress.ip_network("127.0.0.0/8")
+
+
+class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What makes an answer the right one.
+
+    Attributes:
+        status: Accepted status codes, 100 to 599.
+        contains: Text that the body must contain, compared as UTF-8 bytes as they come over the wire (chunks joined,
+            content codings such as gzip not undone). None: the body is not looked at.
+    """
+
+    status: tuple[int, ...] = (200,)
+    contains: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the fields; raises ValueError."""
+        if not self.status or not all(100 <= code <= 599 for code in self.status):
+            raise ValueError(f"expected statuses are numbers from 100 to 599, not {self.status}")
+        if self.contains == "":
+            raise ValueError("`contains` needs a text: every body contains the empty one")
+
+
+class RequestSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One kind of request; its place in `LoadSpec.requests` is the route of its samples.
+
+    Attributes:
+        method: An HTTP method.
+        path: The request target with its query, percent-encoded ASCII.
+        headers: Header fields added to Host, User-Agent and Accept, or replacing them.
+        weight: Its share of the traffic, relative to the others'.
+        expect: What makes the answer right.
+        name: What reports call it; the path where empty.
+    """
+
+    method: str = "GET"
+    path: str = "/"
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    weight: float = 1
+    expect: Expectation = Expectation()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the fields; raises ValueError."""
+        if not _TOKEN.fullmatch(self.method) or self.method == "CONNECT":
+            raise ValueError(f"not a method that can be sent: {self.method!r}")
+        if not _TARGET.fullmatch(self.path):
+            raise ValueError(f"a path starts with / and is percent-encoded ASCII: {self.path!r}")
+        for name, value in self.headers.items():
+            if not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+                raise ValueError(f"not a header field that can be sent: {name!r}")
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise ValueError(f"a weight is a finite number, not negative: {self.weight}")
+
+
+class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one generator process is to do. An invalid one cannot be made: ValueError, or msgspec's from JSON.
+
+    Attributes:
+        host: A loopback address or `localhost` (taken as 127.0.0.1). Load goes nowhere else.
+        port: TCP port.
+        requests: The kinds of requests.
+        arrivals: `constant` or `poisson` (open loop, at `rate_rps`), or `closed` (`users` in a loop).
+        rate_rps: Requests per second of an open loop.
+        users: Users of a closed loop.
+        duration_s: Length of the sending window, at most a day.
+        think_s: Pause of a closed loop's user between the end of a request and the next one's due time.
+        timeout_s: A request's whole time, from when it was sent. Looked at every 50 ms.
+        drain_s: How long after the sending window answers are waited for.
+        connections: Most connections open at one time; further requests wait, first come, first served.
+        seed: Of the arrivals and of the choice of routes.
+        body_bytes_max: Longest body taken, as transferred; a longer one is a protocol error.
+        host_header: The Host field; host and port where empty.
+        segment: File that samples are appended to (see `prony.recording.samples`).
+    """
+
+    host: str
+    port: int
+    requests: tuple[RequestSpec, ...]
+    arrivals: Literal["constant", "poisson", "closed"]
+    rate_rps: float | None = None
+    users: int | None = None
+    duration_s: float
+    think_s: float = 0
+    timeout_s: float = 30
+    drain_s: float = 5
+    connections: int = 4096
+    seed: int = 1
+    body_bytes_max: int = 16 * 1024 * 1024
+    host_header: str = ""
+    segment: str
+
+    def __post_init__(self) -> None:
+        """Check the fields, also against each other; raises ValueError."""
+        loopback_address(self.host)
+        if not 1 <= len(self.requests) <= ROUTES_MAX:
+            raise ValueError(f"{len(self.requests)} requests: a load has from 1 to {ROUTES_MAX} kinds")
+        if not 0 < sum(request.weight for request in self.requests) < math.inf:
+            raise ValueError("the weights of the requests add up to nothing")
+        if not _FIELD_VALUE.fullmatch(self.host_header):
+            raise ValueError(f"not a Host that can be sent: {self.host_header!r}")
+        _within("port", self.port, 1, 65_535)
+        _within("duration_s", self.duration_s, 1e-3, DURATION_MAX_S)
+        _within("think_s", self.think_s, 0, DURATION_MAX_S)
+        _within("timeout_s", self.timeout_s, 1e-3, DURATION_MAX_S)
+        _within("drain_s", self.drain_s, 0, DURATION_MAX_S)
+        _within("connections", self.connections, 1, 65_535)
+        _within("body_bytes_max", self.body_bytes_max, 0, 2**31)
+        _within("seed", self.seed, 0, 2**63 - 1)
+        if self.arrivals == "closed":
+            if self.users is None or self.rate_rps is not None:
+                raise ValueError("closed arrivals need `users` and no `rate_rps`")
+            _within("users", self.users, 1, 65_535)
+            return
+        if self.rate_rps is None or self.users is not None or self.think_s:
+            raise ValueError(f"{self.arrivals} arrivals need `rate_rps`, no `users` and no `think_s`")
+        _within("rate_rps", self.rate_rps, 1e-6, 1e9)
+        if self.rate_rps * self.duration_s > ARRIVALS_MAX:
+            raise ValueError(f"{self.rate_rps} rps for {self.duration_s} s are more than {ARRIVALS_MAX} requests")
+
+
+class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
+    """The state of a load, about once a second.
+
+    Attributes:
+        t_ns: When (monotonic).
+        scheduled: Requests due so far.
+        sent: Requests acted on so far: connecting or written.
+        done: Requests ended so far, rightly or not.
+        in_flight: Sent and not ended.
+        waiting: Due, and waiting for a connection.
+        connections_opened: Connections begun so far.
+        cpu_s: CPU time of this process since just before the first due time.
+    """
+
+    t_ns: int
+    scheduled: int
+    sent: int
+    done: int
+    in_flight: int
+    waiting: int
+    connections_opened: int
+    cpu_s: float
+
+
+class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
+    """A load that has ended: the samples in its segment are `scheduled` in number, one for every request due.
+
+    Attributes:
+        started_ns: The start of the sending window (monotonic), from which due times count.
+        ended_ns: The end of the sending window.
+        drained_ns: When the last answer had come, or was waited for no longer.
+        scheduled: Requests that became due.
+        sent: Requests acted on: connecting or written.
+        done: Requests ended, rightly or not; without `unanswered` and `not_sent`.
+        connections_opened: Connections begun.
+        retried: Requests sent a second time, since the server closed a kept connection just as they were written.
+        cpu_s: CPU time of this process from just before the first due time to `drained_ns`.
+        cpu_share: `cpu_s` over the wall time of the same stretch: 1 is one core.
+        lag_p50_s: Median of sent - due over the requests sent. Steps of 1 µs, of 1 ms above 67 ms.
+        lag_p99_s: The 99th percentile of the same. 0 where nothing was sent.
+        interrupted: Whether it was told to stop before its time.
+    """
+
+    started_ns: int
+    ended_ns: int
+    drained_ns: int
+    scheduled: int
+    sent: int
+    done: int
+    connections_opened: int
+    retried: int
+    cpu_s: float
+    cpu_share: float
+    lag_p50_s: float
+    lag_p99_s: float
+    interrupted: bool
+
+
+def loopback_address(host: str) -> str:
+    """The numeric loopback address that a host names: in 127.0.0.0/8, or ::1.
+
+    Raises:
+        ValueError: Any other host. Nothing is looked up, and no socket is opened.
+    """
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if isinstance(address, ipaddress.IPv4Address) and address in _LOOPBACK:
+        return str(address)
+    if address == ipaddress.IPv6Address("::1"):
+        return "::1"
+    raise ValueError(f"load goes only to loopback (127.0.0.0/8, ::1, localhost), not to {host!r}")
+
+
+def _within(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"`{name}` is from {least:g} to {most:g}, not {value}")

@@ -1,0 +1,239 @@
+"""Turns the files that the app's processes map into totals and spans of requests."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prony_gauge import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+NO_SPANS = np.empty((0, 2), dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class GaugeTotals:
+    """What all of the app's processes have counted up to now.
+
+    Attributes:
+        processes: Live processes that serve: the booted workers.
+        slots: How many requests these can serve at once.
+        in_flight: Requests begun and not ended, in live processes.
+        begun: Requests begun so far; in this and the following, dead processes count too.
+        ended: Requests ended.
+        busy_ns: The sum of exit − entry of the ended ones.
+        connects: Database connections tried.
+        connect_ns: The time that took.
+        connect_failed: How many of them failed.
+        exceptions: Requests that ended in an exception, by its name.
+        connect_errors: Failed connections, by their exception's name.
+        refused: Connections and look-ups that would have left the machine, by host and port.
+    """
+
+    processes: int
+    slots: int
+    in_flight: int
+    begun: int
+    ended: int
+    busy_ns: int
+    connects: int
+    connect_ns: int
+    connect_failed: int
+    exceptions: dict[str, int]
+    connect_errors: dict[str, int]
+    refused: dict[str, int]
+
+
+class _File:
+    """One process's file, mapped."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        if os.fstat(descriptor).st_size < layout.SIZE_BYTES:
+            raise ValueError("a file of another make, or half made")
+        self.mapping = mmap.mmap(descriptor, layout.SIZE_BYTES, prot=mmap.PROT_READ)
+        self.words: NDArray[np.uint64] = np.frombuffer(self.mapping, dtype=np.uint64)
+        if self.words[layout.MAGIC_AT] != layout.MAGIC or self.words[layout.VERSION_AT] != layout.VERSION:
+            raise ValueError("no gauge file of this version")
+        self.pid = int(self.words[layout.PID_AT])
+        self.parent = int(self.words[layout.PARENT_AT])
+        self.slots = int(self.words[layout.SLOTS_AT])
+        self.rows = self.words[layout.ROWS_AT :].reshape(layout.ROWS, layout.ROW_WORDS)
+        self.names = self.words[layout.NAMES_AT : layout.ROWS_AT].reshape(layout.NAMES, layout.NAME_WORDS)
+        self.seen = np.zeros(layout.ROWS, dtype=np.int64)  # by row, the ended requests whose spans were handed out
+
+    @property
+    def role(self) -> int:
+        return int(self.words[layout.ROLE_AT])
+
+    @property
+    def used(self) -> int:
+        return min(int(self.words[layout.USED_AT]), layout.ROWS)
+
+    def alive(self) -> bool:
+        """Whether the process still holds its lock."""
+        try:
+            os.lockf(self.descriptor, os.F_TEST, 0)
+        except OSError:
+            return True
+        return self.pid == os.getpid()  # one's own locks do not show
+
+    def counters(self) -> NDArray[np.int64]:
+        """The sum over the rows in use."""
+        taken = self.rows[: self.used, : layout.COUNTERS].astype(np.int64)
+        return np.asarray(taken.sum(axis=0), dtype=np.int64)
+
+    def named(self) -> Iterable[tuple[int, str, int]]:
+        """(kind, text, count) of every name that counts something."""
+        for index in np.flatnonzero(self.names[:, layout.COUNT]):
+            entry = self.names[index]
+            kind, length = divmod(int(entry[layout.KIND_LENGTH]), 1 << 32)
+            text = entry[layout.TEXT :].tobytes()[: min(length, layout.NAME_BYTES)]
+            yield kind, text.decode("utf-8", "ignore"), int(entry[layout.COUNT])
+
+    def spans(self) -> list[NDArray[np.int64]]:
+        """The requests that ended since the last call, as far as the rings still hold them."""
+        found = []
+        ended = self.rows[: self.used, layout.ENDED].astype(np.int64)
+        for row in np.flatnonzero(ended > self.seen[: len(ended)]):
+            first, last = max(self.seen[row], ended[row] - layout.RING), ended[row]
+            ring = self.rows[row, layout.RING_AT :].reshape(layout.RING, 2).astype(np.int64)
+            now, begun = int(self.rows[row, layout.ENDED]), int(self.rows[row, layout.BEGUN])
+            if now != last or now != begun:  # what was, or is being, overwritten during the copy is left out
+                first = max(first, now - layout.RING + 1)
+            if first < last:
+                found.append(ring[np.arange(first, last) % layout.RING])
+            self.seen[row] = last
+        return found
+
+    def close(self) -> None:
+        del self.words, self.rows, self.names
+        with contextlib.suppress(BufferError):  # somebody still looks at it: it goes with them
+            self.mapping.close()
+        os.close(self.descriptor)
+
+
+class GaugeReader:
+    """Reads a folder of gauge files, again and again, while processes come and go.
+
+    Which processes serve: one that imported the entry serves, unless it never began a request and has a child that
+    was forked from it afterwards: then it is a master that preloads. A forked child serves when it began a request
+    itself, or when its parent never did (a worker under preload, rather than a helper that a worker forked).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._files: dict[tuple[str, int], _File] = {}  # by name and inode: a pid can come back
+        self._gone: set[tuple[str, int]] = set()
+        self._buried = np.zeros(layout.COUNTERS, dtype=np.int64)
+        self._buried_names: Counter[tuple[int, str]] = Counter()
+        self._buried_spans: list[NDArray[np.int64]] = []
+        self._served: set[int] = set()  # dead processes that began a request
+
+    def read(self) -> GaugeTotals:
+        """The totals of this instant."""
+        self._discover()
+        live: list[tuple[_File, NDArray[np.int64]]] = []
+        totals, names = self._buried.copy(), Counter(self._buried_names)
+        for key, file in list(self._files.items()):
+            alive = file.alive()  # asked first: what a dead process's file holds is final
+            counters = file.counters()
+            found = Counter({(kind, text): count for kind, text, count in file.named()})
+            totals += counters
+            names.update(found)
+            if alive:
+                live.append((file, counters))
+            else:
+                self._bury(key, file, counters, found)
+        serving = self._serving(live)
+        flying = sum(max(0, int(each[layout.BEGUN] - each[layout.ENDED])) for _, each in live)
+        return GaugeTotals(
+            processes=len(serving),
+            slots=sum(file.slots for file in serving),
+            in_flight=flying,
+            begun=int(totals[layout.BEGUN]),
+            ended=int(totals[layout.ENDED]),
+            busy_ns=int(totals[layout.BUSY]),
+            connects=int(totals[layout.CONNECTS]),
+            connect_ns=int(totals[layout.CONNECT_NS]),
+            connect_failed=int(totals[layout.CONNECT_FAILED]),
+            exceptions=_of_kind(names, layout.EXCEPTION),
+            connect_errors=_of_kind(names, layout.CONNECT_ERROR),
+            refused=_of_kind(names, layout.REFUSED),
+        )
+
+    def spans(self) -> NDArray[np.int64]:
+        """(entry_ns, exit_ns) of requests that ended since the last call, in no order; lost where a ring ran over."""
+        self._discover()
+        found, self._buried_spans = self._buried_spans, []
+        for file in self._files.values():
+            found += file.spans()
+        return np.concatenate(found) if found else NO_SPANS
+
+    def close(self) -> None:
+        """Unmap every file."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _discover(self) -> None:
+        try:
+            with os.scandir(self.folder) as entries:
+                new = [
+                    (entry.path, (entry.name, entry.inode())) for entry in entries if entry.name.endswith(layout.SUFFIX)
+                ]
+        except OSError:
+            return
+        for path, key in new:
+            if key not in self._files and key not in self._gone:
+                self._take(path, key)
+
+    def _take(self, path: str, key: tuple[str, int]) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            self._files[key] = _File(descriptor)
+        except (OSError, ValueError):
+            os.close(descriptor)
+
+    def _bury(
+        self, key: tuple[str, int], file: _File, counters: NDArray[np.int64], names: Counter[tuple[int, str]]
+    ) -> None:
+        self._buried += counters
+        self._buried_names.update(names)
+        self._buried_spans += file.spans()
+        if counters[layout.BEGUN]:
+            self._served.add(file.pid)
+        self._gone.add(key)
+        del self._files[key]
+        file.close()
+
+    def _serving(self, live: list[tuple[_File, NDArray[np.int64]]]) -> list[_File]:
+        began = {file.pid for file, counters in live if counters[layout.BEGUN]}
+        parents = {file.parent for file, _ in live if file.role == layout.FORKED}
+        serving = []
+        for file, _ in live:
+            if file.role == layout.OTHER:
+                continue
+            helper = file.role == layout.FORKED and file.parent in began | self._served
+            master = file.pid in parents
+            if file.pid in began or not (helper or master):
+                serving.append(file)
+        return serving
+
+
+def _of_kind(names: Counter[tuple[int, str]], kind: int) -> dict[str, int]:
+    return {text: count for (each, text), count in names.items() if each == kind}

@@ -1,0 +1,97 @@
+"""What the store gives back, as plain data: campaigns, and each trial's recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from prony.plan import Plan
+from prony.recording.samples import Samples
+
+Series = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
+
+
+class Reading(NamedTuple):
+    """One number of one tier at one instant (CLOCK_MONOTONIC nanoseconds)."""
+
+    t_ns: int
+    tier: str
+    name: str
+    value: float
+
+
+class Event(NamedTuple):
+    """Something that happened, `times` times: process up, ready, died, restarted, a log line that matters."""
+
+    t_ns: int
+    kind: str
+    tier: str
+    text: str
+    times: int = 1
+
+
+class TrialRow(NamedTuple):
+    """One trial as a list shows it."""
+
+    id: str
+    label: str
+    role: str
+    start: int
+    status: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A sequence of trials with one purpose; `conclusion` is its JSON document, None where it came to none."""
+
+    id: int
+    verb: str
+    title: str
+    started_at: str
+    ended_at: str | None
+    status: str
+    prony: str
+    machine: dict[str, Any]
+    conclusion: dict[str, Any] | None
+    trials: tuple[TrialRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """All samples, readings, events and the plan of one trial.
+
+    Attributes:
+        samples: Structured array of dtype SAMPLE, in the order in which requests ended.
+        readings: (tier, name) -> (instants in ns, values), in order of time.
+        load: The load engine's own account of the trial; None where the trial was cut off.
+    """
+
+    id: str
+    label: str
+    role: str
+    start: int
+    plan: Plan
+    began_ns: int
+    status: str
+    samples: Samples
+    readings: dict[tuple[str, str], Series]
+    events: tuple[Event, ...]
+    load: dict[str, Any] | None
+
+    def values(self, tier: str, name: str) -> npt.NDArray[np.float64]:
+        """One reading's values in order of time; empty where it was never read."""
+        series = self.readings.get((tier, name))
+        return np.empty(0) if series is None else series[1]
+
+    def growth(self, tier: str, name: str) -> float:
+        """How far a counter rose from its first reading to its last; 0 where it was never read."""
+        values = self.values(tier, name)
+        return float(values[-1] - values[0]) if len(values) else 0.0
+
+    def count(self, kind: str, text: str = "") -> int:
+        """How often an event of a kind happened whose text contains `text`."""
+        return sum(event.times for event in self.events if event.kind == kind and text in event.text)

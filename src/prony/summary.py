@@ -1,0 +1,288 @@
+"""A recording in, the figures of its trial out: rates, latencies, errors, and what each tier did meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from prony import stats
+from prony.recording import OUTCOMES, Recording, Samples
+from prony.recording.samples import NOT_SENT, OK, UNANSWERED
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+BIN_S = 0.1
+
+
+class Errors(Struct, frozen=True, kw_only=True):
+    """Requests that failed: their share of those due, and counts by outcome and by status of the answer."""
+
+    share: float
+    by_outcome: dict[str, int]
+    by_status: dict[str, int]
+
+
+class Backlog(Struct, frozen=True, kw_only=True):
+    """Requests due and not yet answered: their mean, and their growth over the last two thirds of the sending window."""
+
+    mean: float
+    slope_per_s: float
+    rise: float
+    growing: bool
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """The figures of one trial, before any doubt has voided one. Durations in seconds, rates per second.
+
+    Attributes:
+        offered_rps: Requests due ÷ length of the sending window.
+        achieved_rps: Right answers that came within the sending window ÷ its length.
+        answered: Answers that came at all, right or wrong.
+        exceptions: Exceptions the gauge counted in the app, by type and SQLSTATE.
+        egress_refused: What the app tried to reach outside, by host.
+        latency_s: From the instant a request was due to its last byte, over requests that were answered.
+        service_time_s: From the instant it was sent.
+        send_lag_s: sent - due: our own lateness.
+    """
+
+    id: str
+    label: str
+    title: str
+    arrivals: str
+    users: int | None
+    offered_rps: float
+    scheduled: int
+    sent: int
+    achieved_rps: float
+    duration_s: float
+    requests: int
+    answered: int
+    latency_s: dict[str, float | None]
+    service_time_s: dict[str, float | None]
+    send_lag_s: dict[str, float | None]
+    errors: Errors
+    backlog: Backlog
+    generator: dict[str, float | None]
+    tiers: dict[str, dict[str, float | None]]
+    exceptions: dict[str, int]
+    egress_refused: dict[str, int]
+    cut_off: bool
+
+
+class Window(Struct, frozen=True):
+    """The sending window in nanoseconds."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def duration_s(self) -> float:
+        """Its length."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+def summarise(recording: Recording) -> Summary:
+    """The figures of a trial, also of one that was cut off."""
+    samples, plan = recording.samples, recording.plan
+    window = sending_window(recording)
+    duration_s = max(window.duration_s, 1e-9)
+    answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
+    right = samples[(samples["outcome"] == OK) & (samples["done_ns"] <= window.end_ns)]
+    load = recording.load or {}
+    scheduled = int(load.get("scheduled", len(samples)))
+    sent = int(load.get("sent", np.count_nonzero(samples["outcome"] != NOT_SENT)))
+    was_sent = samples[samples["sent_ns"] > 0]
+    lag_s = (was_sent["sent_ns"] - was_sent["due_ns"]) / 1e9
+    return Summary(
+        id=recording.id,
+        label=recording.label,
+        title=plan.title,
+        arrivals=plan.traffic.arrivals,
+        users=plan.traffic.users,
+        offered_rps=scheduled / duration_s,
+        scheduled=scheduled,
+        sent=sent,
+        achieved_rps=len(right) / duration_s,
+        duration_s=duration_s,
+        requests=len(samples),
+        answered=len(answered),
+        latency_s=spread((answered["done_ns"] - answered["due_ns"]) / 1e9),
+        service_time_s=spread((answered["done_ns"] - answered["sent_ns"]) / 1e9),
+        send_lag_s={name: value for name, value in spread(lag_s).items() if name in {"p50", "p99", "max"}},
+        errors=_errors(samples),
+        backlog=_backlog(recording, window),
+        generator=_generator(recording),
+        tiers=_tiers(recording, window, len(answered)),
+        exceptions=_events_by_text(recording, "exception"),
+        egress_refused=_events_by_text(recording, "egress_refused"),
+        cut_off=recording.load is None,
+    )
+
+
+def sending_window(recording: Recording) -> Window:
+    """When requests were being sent: as the engine says, or from the samples of a trial that was cut off."""
+    load = recording.load
+    if load is not None:
+        return Window(int(load["started_ns"]), int(load["ended_ns"]))
+    if len(recording.samples) == 0:
+        return Window(recording.began_ns, recording.began_ns)
+    return Window(int(recording.samples["due_ns"].min()), int(recording.samples["done_ns"].max()))
+
+
+def spread(values_s: Any) -> dict[str, float | None]:
+    """Mean, quantiles and maximum of durations; None throughout where there are none."""
+    names = ("mean", *QUANTILES, "max")
+    if len(values_s) == 0:
+        return dict.fromkeys(names)
+    ordered = np.sort(values_s)
+    quantiles = {name: stats.quantile(ordered, q) for name, q in QUANTILES.items()}
+    return {"mean": float(ordered.mean()), **quantiles, "max": float(ordered[-1])}
+
+
+def _errors(samples: Samples) -> Errors:
+    outcomes, counts = np.unique(samples["outcome"], return_counts=True)
+    by_outcome = {OUTCOMES[o]: int(n) for o, n in zip(outcomes, counts, strict=True)}
+    answered = samples[samples["status"] > 0]
+    statuses, counts = np.unique(answered["status"], return_counts=True)
+    wrong = sum(n for name, n in by_outcome.items() if name != "ok")
+    return Errors(
+        share=wrong / len(samples) if len(samples) else 0.0,
+        by_outcome=by_outcome,
+        by_status={str(s): int(n) for s, n in zip(statuses, counts, strict=True)},
+    )
+
+
+def _backlog(recording: Recording, window: Window) -> Backlog:
+    """Growing: by over 3 % of the offered rate, and by more than queueing at random would (4 standard deviations)."""
+    samples = recording.samples
+    if len(samples) == 0 or window.duration_s < 5 * BIN_S:
+        return Backlog(mean=0.0, slope_per_s=0.0, rise=0.0, growing=False)
+    begin_ns = window.start_ns + (window.end_ns - window.start_ns) // 3
+    grid_ns = np.arange(begin_ns, window.end_ns, int(BIN_S * 1e9))
+    done_ns = np.where(samples["outcome"] == UNANSWERED, 0, samples["done_ns"])
+    levels = stats.outstanding(samples["due_ns"], done_ns, grid_ns)
+    line = stats.trend(grid_ns / 1e9, levels)
+    offered = len(samples) / window.duration_s
+    chance = 4 + 4 * np.sqrt(max(line.mean, 0.0))
+    growing = recording.plan.traffic.arrivals != "closed" and line.slope_per_s > 0.03 * offered and line.rise > chance
+    return Backlog(mean=line.mean, slope_per_s=line.slope_per_s, rise=line.rise, growing=bool(growing))
+
+
+def _generator(recording: Recording) -> dict[str, float | None]:
+    load = recording.load
+    if load is None:
+        return {"cpu_s_per_request": None, "cpu_share": None}
+    done = max(int(load["done"]), 1)
+    return {"cpu_s_per_request": load["cpu_s"] / done, "cpu_share": load["cpu_share"]}
+
+
+def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dict[str, float | None]]:
+    """What each tier did during the sending window."""
+    seen = Windowed(recording, window)
+    slots = seen.last("workers", "slots")
+    in_flight = seen.mean("workers", "in_flight")
+    ended = seen.growth("workers", "ended")
+    busy_s = seen.growth("workers", "busy_s")
+    return {
+        "listen_queue": {
+            "length_mean": seen.mean("listen_queue", "length"),
+            "length_max": seen.most("listen_queue", "length"),
+            "overflows": seen.growth("listen_queue", "overflows"),
+        },
+        "workers": {
+            "slots": slots,
+            "in_flight_mean": in_flight,
+            "in_flight_share": _ratio(in_flight, slots),
+            "in_app_s_per_request": _ratio(busy_s, ended),
+            "connects_per_request": _ratio(seen.growth("workers", "connects"), ended),
+            "connect_share": _ratio(seen.growth("workers", "connect_s"), busy_s),
+            "connect_failed": seen.growth("workers", "connect_failed"),
+        },
+        "app": {
+            "cpu_share": seen.rate("app", "cpu_s"),
+            "cpu_s_per_request": _ratio(seen.growth("app", "cpu_s"), answered),
+            "busiest_process_share": seen.median("app", "busiest_process_share"),
+            "memory_bytes": seen.most("app", "memory_bytes"),
+        },
+        "connections": {
+            "refused": float(recording.count("connection_refused")),
+            "most": seen.most("connections", "count"),
+            "limit": seen.last("connections", "limit"),
+            "usable": seen.last("connections", "usable"),
+        },
+        "database": {
+            "cpu_share": seen.rate("database", "cpu_s"),
+            "cpu_s_per_request": _ratio(seen.growth("database", "cpu_s"), answered),
+            "active_mean": seen.mean("database", "active"),
+            "lock_waits_mean": seen.mean("database", "lock_waits"),
+            "sessions_per_request": _ratio(seen.growth("database", "sessions"), answered),
+        },
+        "host": {
+            "cores": seen.last("host", "cores"),
+            "busy_share": seen.rate("host", "busy_s", per=seen.last("host", "cores")),
+            "steal_share": seen.rate("host", "steal_s", per=seen.last("host", "cores")),
+        },
+    }
+
+
+def _events_by_text(recording: Recording, kind: str) -> dict[str, int]:
+    """How often each thing of a kind happened, by its text."""
+    found: dict[str, int] = {}
+    for event in recording.events:
+        if event.kind == kind:
+            found[event.text] = found.get(event.text, 0) + event.times
+    return found
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+class Windowed:
+    """A recording's readings within a window; None where there was no such reading."""
+
+    def __init__(self, recording: Recording, window: Window) -> None:
+        self._recording = recording
+        self._window = window
+
+    def _series(self, tier: str, name: str) -> Any:
+        series = self._recording.readings.get((tier, name))
+        if series is None:
+            return None
+        instants, values = series
+        slack_ns = 300_000_000  # readings come every 50 to 1 000 ms: those just outside count too
+        inside = (instants >= self._window.start_ns - slack_ns) & (instants <= self._window.end_ns + slack_ns)
+        return (instants[inside], values[inside]) if inside.any() else None
+
+    def mean(self, tier: str, name: str) -> float | None:
+        """The mean of a level."""
+        series = self._series(tier, name)
+        return None if series is None else float(series[1].mean())
+
+    def median(self, tier: str, name: str) -> float | None:
+        """The median of a level."""
+        series = self._series(tier, name)
+        return None if series is None else float(np.median(series[1]))
+
+    def most(self, tier: str, name: str) -> float | None:
+        """The highest level."""
+        series = self._series(tier, name)
+        return None if series is None else float(series[1].max())
+
+    def last(self, tier: str, name: str) -> float | None:
+        """The last level."""
+        series = self._series(tier, name)
+        return None if series is None else float(series[1][-1])
+
+    def growth(self, tier: str, name: str) -> float | None:
+        """How far a counter rose."""
+        series = self._series(tier, name)
+        return None if series is None else float(series[1][-1] - series[1][0])
+
+    def rate(self, tier: str, name: str, per: float | None = 1.0) -> float | None:
+        """How fast a counter rose: per second, divided by `per`."""
+        series = self._series(tier, name)
+        if series is None or len(series[0]) < 2 or not per:
+            return None
+        return float(series[1][-1] - series[1][0]) / ((series[0][-1] - series[0][0]) / 1e9) / per

@@ -1,0 +1,1 @@
+"""What is sent and when: seeds and rates become due times and routes."""

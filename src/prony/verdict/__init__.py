@@ -1,0 +1,7 @@
+"""What limits capacity: a tier and a cause, each with its own grade and its evidence, and the relief that tests it."""
+
+from prony.verdict.model import CAUSES, GRADES, TIERS, Verdict
+from prony.verdict.relief import ConnectionsRelief, Step
+from prony.verdict.rules import conclude
+
+__all__ = ["CAUSES", "GRADES", "TIERS", "ConnectionsRelief", "Step", "Verdict", "conclude"]

@@ -1,0 +1,92 @@
+"""A verdict that blames database connections in, the trials that test it out, and with their figures its proof.
+
+Relief gives the suspect more, in two steps, and nothing else; a placebo changes a knob that should move nothing, with
+the same restarts. The verdict is proven only when the errors go with the first and stay with the second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from msgspec import structs
+
+from prony.knobs.server import KNOBS
+from prony.plan import Plan
+from prony.summary import Summary
+from prony.verdict.model import Verdict
+
+KNOB = "stores.database.max_connections"
+GONE = 0.1  # of the errors may be left after the last step
+STAYED = 0.7  # of the errors at least remain under the placebo
+
+
+class Step(NamedTuple):
+    """One trial of the experiment: what changes against the blamed plan, under the same load."""
+
+    label: str
+    changes: Mapping[str, Any]
+    placebo: bool
+
+
+class ConnectionsRelief:
+    """The experiment on max_connections for one blamed plan; ask for `steps`, run each, then `conclude`."""
+
+    def __init__(self, plan: Plan, summary: Summary) -> None:
+        if plan.database is None:
+            raise ValueError("no database, no connections to relieve")
+        self.plan = plan
+        self.before = summary
+        now = plan.database.max_connections
+        demand = self._demand()
+        enough = min(5000, max(2 * now, math.ceil(1.1 * demand) + 10))
+        between = max(now + 1, round(math.sqrt(now * enough)))
+        knob = next(k for k in KNOBS[plan.server.kind, plan.server.worker_class] if k.inert is not None)
+        self.steps = (
+            Step(f"max_connections {now} → {between}", {KNOB: between}, placebo=False),
+            Step(
+                f"placebo: {knob.key} {plan.server.knobs[knob.key]} → {knob.inert}",
+                {knob.name: knob.inert},
+                placebo=True,
+            ),
+            Step(f"max_connections {now} → {enough}", {KNOB: enough}, placebo=False),
+        )
+
+    def _demand(self) -> int:
+        """The most connections that could be wanted at once: one for each request in flight, at most one a slot."""
+        in_flight = self.plan.traffic.users or math.ceil(3 * self.before.backlog.mean)
+        return min(in_flight, self.plan.server.slots)
+
+    def conclude(self, verdict: Verdict, summaries: list[Summary]) -> Verdict:
+        """The verdict, graded by what the trials showed; one summary a step, in the order of `steps`."""
+        was = self.before.errors.share
+        shares = [summary.errors.share for summary in summaries]
+        pairs = list(zip(self.steps, shares, strict=True))
+        raised = [share for step, share in pairs if not step.placebo]
+        kept = [share for step, share in pairs if step.placebo]
+        evidence = [
+            f"Relief, {step.label}: {was:.1%} of requests failed before, {share:.1%} after." for step, share in pairs
+        ]
+        gone = raised[-1] <= max(GONE * was, 0.01) and all(
+            b <= a + 0.02 for a, b in zip([was, *raised], raised, strict=False)
+        )
+        stayed = all(share >= STAYED * was for share in kept)
+        figures = dict(verdict.figures)
+        figures |= {f"relief.errors_share.{i}": share for i, share in enumerate(shares)}
+        if gone and stayed:
+            evidence.append("The errors went when connections were added, and stayed under the placebo: proven.")
+            grade = "proven"
+        elif not stayed:
+            evidence.append("The errors went under the placebo as well: connections are not proven to be the cause.")
+            grade = "unknown"
+        else:
+            evidence.append("The errors did not go when connections were added: something else is at work.")
+            grade = "unknown"
+        return structs.replace(
+            verdict,
+            tier_grade=grade,
+            cause_grade=grade,
+            evidence=(*verdict.evidence, *evidence),
+            figures=figures,
+        )

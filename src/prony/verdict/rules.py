@@ -1,0 +1,199 @@
+"""A trial's figures in, the tier and cause that limit it out: by evidence, along the chain of waits, never by name.
+
+"All workers busy" is mostly a symptom: a slot is held by whoever waits further down. So the chain is walked from the
+client to the database until waiting stops moving on, and the configuration's own names play no part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from prony.capacity import Judgement
+from prony.summary import Summary
+from prony.verdict.model import Verdict
+
+SATURATED = 0.9  # of a core's or a set of slots' time
+DOMINANT = 0.5  # of a request's time
+TIED = 1.5  # two tiers' CPU within this ratio of each other are tied
+SLOW = ("timeout", "unanswered", "reset", "refused", "not_sent")
+
+
+@dataclass(slots=True)
+class _Case:
+    """The evidence as it is gathered."""
+
+    summary: Summary
+    evidence: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def figure(self, tier: str, name: str) -> float:
+        """A tier's figure, noted under its own name; 0 where it was never read."""
+        value = self.summary.tiers[tier].get(name)
+        if value is not None:
+            self.figures[f"{tier}.{name}"] = value
+        return value or 0.0
+
+    def say(self, text: str) -> None:
+        self.evidence.append(text)
+
+    def verdict(self, tier: str, tier_grade: str, cause: str, cause_grade: str) -> Verdict:
+        return Verdict(
+            tier=tier,
+            tier_grade=tier_grade,
+            cause=cause,
+            cause_grade=cause_grade,
+            evidence=tuple(self.evidence),
+            figures=self.figures,
+            trial=self.summary.id,
+        )
+
+
+def conclude(summary: Summary, judgement: Judgement) -> Verdict:
+    """What limits this trial, from its figures alone."""
+    case = _Case(summary)
+    if judgement.held is None:
+        return _generator(case, judgement)
+    if summary.errors.share > 0 and any(limit.startswith("errors") for limit in judgement.broken):
+        found = _errors(case)
+        if found is not None:
+            return found
+    if not judgement.broken:
+        case.say("The limits held.")
+        return case.verdict("none", "consistent", "none", "consistent")
+    for limit in judgement.broken:
+        case.say(f"Limit broken: {limit}.")
+    return _slowness(case)
+
+
+def _generator(case: _Case, judgement: Judgement) -> Verdict:
+    summary = case.summary
+    if not summary.requests:
+        case.say("No request was recorded.")
+        return case.verdict("unknown", "unknown", "unknown", "unknown")
+    case.say(f"{summary.sent} of {summary.scheduled} due requests were sent.")
+    if summary.generator["cpu_share"] is not None:
+        case.figures["generator.cpu_share"] = summary.generator["cpu_share"]
+        case.say(f"The generator used {summary.generator['cpu_share']:.0%} of its core.")
+    if summary.send_lag_s["p99"] is not None:
+        case.figures["send_lag_p99_s"] = summary.send_lag_s["p99"]
+        case.say(f"Its send lag was {summary.send_lag_s['p99'] * 1000:.1f} ms at p99.")
+    for limit in judgement.broken:
+        case.say(f"Not to be believed: {limit}.")
+    return case.verdict("generator", "consistent", "load_generator", "consistent")
+
+
+def _errors(case: _Case) -> Verdict | None:
+    """What explains the failed requests; None when they are slowness by another name."""
+    summary = case.summary
+    outcomes = summary.errors.by_outcome
+    failed = sum(n for name, n in outcomes.items() if name != "ok")
+    slow = sum(outcomes.get(name, 0) for name in SLOW)
+    statuses = ", ".join(f"{n} × {status}" for status, n in sorted(summary.errors.by_status.items()))
+    case.figures["errors.share"] = summary.errors.share
+    case.say(
+        f"{failed} of {summary.requests} requests failed ({summary.errors.share:.1%}); answers: {statuses or 'none'}."
+    )
+    for name, count in sorted(summary.exceptions.items(), key=lambda item: -item[1])[:3]:
+        case.say(f"In the app: {count} × {name}.")
+    refused_by_log = case.figure("connections", "refused")
+    refused_in_app = float(sum(n for name, n in summary.exceptions.items() if "[53300]" in name))
+    refused = max(refused_by_log, refused_in_app)
+    if refused >= DOMINANT * failed:
+        most, limit, usable = (case.figure("connections", name) for name in ("most", "limit", "usable"))
+        case.figures["connections.refused"] = refused
+        sources = []
+        if refused_by_log:
+            sources.append(f"Postgres's own log holds {refused_by_log:.0f} refusals (SQLSTATE 53300)")
+        if refused_in_app:
+            sources.append(f"the gauge counted {refused_in_app:.0f} exceptions with that SQLSTATE")
+        case.say(f"The database refused connections: {'; '.join(sources)}.")
+        case.say(
+            f"At most {most:.0f} connections of the app's were open, of {limit:.0f} ({usable:.0f} usable by an app)."
+        )
+        return case.verdict("connections", "consistent", "connections_exhausted", "consistent")
+    if outcomes.get("ok", 0) < 0.01 * summary.requests and slow < DOMINANT * failed:
+        case.say("Not a valid test of anything: hardly an answer was right, from the first second on.")
+        return case.verdict("app", "consistent", "wrong_answers", "consistent")
+    if slow >= DOMINANT * failed:
+        named = ", ".join(f"{outcomes[name]} × {name}" for name in SLOW if outcomes.get(name))
+        case.say(f"They are waits by another name: {named}.")
+        return None
+    case.say("What failed them was not among the causes known so far.")
+    return case.verdict("unknown", "unknown", "unknown", "unknown")
+
+
+def _slowness(case: _Case) -> Verdict:
+    """Walks the chain of waits: listen queue, slots, CPU, connections, database."""
+    busy, full = _seen_busy(case), _seen_full(case)
+    opens = _seen_opening(case)
+    locks, active = case.figure("database", "lock_waits_mean"), case.figure("database", "active_mean")
+    locked = active >= 1 and locks >= DOMINANT * active
+    if locked:
+        case.say(f"In the database {locks:.1f} of {active:.1f} active backends waited for a lock.")
+    if busy:
+        tier, grade = _who_uses_the_cpu(case)
+        if opens:
+            return case.verdict(tier, grade, "connection_per_request", "consistent")
+        if tier == "app" and grade != "tied":
+            return case.verdict("app", grade, "app_cpu", "consistent")
+        if tier == "database":
+            case.say("Which of its statements is not known: statements are not watched yet.")
+        return case.verdict(
+            tier, grade, "app_cpu" if tier == "app" else "unknown", "tied" if tier == "app" else "unknown"
+        )
+    if locked:
+        return case.verdict("database", "consistent", "unknown", "unknown")
+    if full:
+        if opens:
+            return case.verdict("workers", "consistent", "connection_per_request", "consistent")
+        case.say("Nothing downstream explains it: the database waits for no lock and the CPU idles.")
+        return case.verdict("workers", "consistent", "worker_starvation", "consistent")
+    case.say("Neither the CPU nor the slots were used up: cannot tell.")
+    return case.verdict("unknown", "unknown", "unknown", "unknown")
+
+
+def _seen_busy(case: _Case) -> bool:
+    cores = case.figure("host", "cores")
+    busy = case.figure("host", "busy_share")
+    one = case.figure("app", "busiest_process_share")
+    app, database = case.figure("app", "cpu_share"), case.figure("database", "cpu_share")
+    case.say(f"The stack's {cores:.0f} core(s) were {busy:.0%} busy: app {app:.2f}, database {database:.2f} of a core.")
+    if busy < SATURATED and one >= SATURATED:
+        case.say(f"One process of the app used {one:.0%} of a core, and a Python process has no more than one.")
+    return busy >= SATURATED or one >= SATURATED
+
+
+def _seen_full(case: _Case) -> bool:
+    slots, in_flight = case.figure("workers", "slots"), case.figure("workers", "in_flight_mean")
+    share = case.figure("workers", "in_flight_share")
+    queue = case.figure("listen_queue", "length_max")
+    if slots:
+        case.say(
+            f"{in_flight:.1f} of {slots:.0f} slots were taken on average; up to {queue:.0f} connections queued before them."
+        )
+    overflows = case.figure("listen_queue", "overflows")
+    if overflows:
+        case.say(f"The listen queue overflowed {overflows:.0f} times.")
+    return share >= SATURATED
+
+
+def _seen_opening(case: _Case) -> bool:
+    opened = max(case.figure("workers", "connects_per_request"), case.figure("database", "sessions_per_request"))
+    share = case.figure("workers", "connect_share")
+    each_s = case.figure("workers", "in_app_s_per_request")
+    if opened >= 0.1:
+        case.say(
+            f"{opened:.2f} database connections were opened per request, which took {share:.0%} of the "
+            f"{each_s * 1000:.1f} ms that a request spent in the app."
+        )
+    return opened >= DOMINANT and share >= DOMINANT
+
+
+def _who_uses_the_cpu(case: _Case) -> tuple[str, str]:
+    app, database = case.figure("app", "cpu_share"), case.figure("database", "cpu_share")
+    larger, smaller = max(app, database), min(app, database)
+    tier = "app" if app >= database else "database"
+    if smaller and larger / smaller < TIED:
+        case.say("App and database use much the same CPU: tied.")
+        return tier, "tied"
+    return tier, "consistent"

@@ -1,0 +1,30 @@
+"""Turns prony's environment variables into hooks, at the start of the interpreter and before anything of the app."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def start() -> None:
+    """Install what the environment asks for. Imports no threading, socket or driver: gevent patches those later."""
+    after = {}
+    if os.environ.get("PRONY_EGRESS") == "on":
+        from prony_gauge import egress
+
+        hook, opened = egress.containment(os.environ.get("PRONY_EGRESS_HOSTS", "").split(","))
+        if opened:
+            after["socket"] = egress.learn(opened)
+        sys.addaudithook(hook)
+    if os.environ.get("PRONY_GAUGE_DIR"):
+        import mmap  # noqa: F401 # now: a refusal is counted from within an audit hook, no place for an import
+
+        from prony_gauge.libraries import AFTER_IMPORT
+        from prony_gauge.mapped import follow_forks
+
+        after.update(AFTER_IMPORT)
+        follow_forks()
+    if after:
+        from prony_gauge.imports import watch
+
+        watch(after)

@@ -1,0 +1,120 @@
+"""Turns connections and look-ups that would leave this machine into a PermissionError, and counts them by host.
+
+An audit hook sees what Python code does, not what a C library does by itself (libpq, libuv): the network namespace
+around the app sees all. This one says which host it was, and in whose traceback. It cannot be removed, so it is small.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from prony_gauge.layout import REFUSED
+from prony_gauge.mapped import GAUGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+EACCES = 13
+# event -> where its address or its host stands among the arguments
+ADDRESSED = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1, "socket.getnameinfo": 0}
+LOOKED_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+HERE = {"", "localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback", "0.0.0.0", "::", "::1"}  # noqa: S104
+
+
+def plain(host: Any) -> str:
+    """A host as it is compared: lower case, no final dot, no scope."""
+    if host is None:
+        return ""
+    text = host if isinstance(host, str) else bytes(host).decode("ascii", "replace")
+    return text.lower().rstrip(".").partition("%")[0]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, in plain form, is this machine's loopback by its very text."""
+    if host in HERE or host == "0:0:0:0:0:0:0:1":
+        return True
+    if host.startswith("::ffff:"):
+        host = host[7:]
+        if ":" in host:
+            return host.startswith("7f") and len(host.partition(":")[0]) == 4
+    return host.startswith("127.") and not host.strip("0123456789.")
+
+
+def is_literal(host: str) -> bool:
+    """Whether a host is an address already, so that looking it up asks nobody."""
+    return ":" in host or not host.strip("0123456789.")
+
+
+def containment(hosts: Iterable[str]) -> tuple[Callable[[str, Any], None], set[str]]:
+    """An audit hook that lets through loopback and these hosts, and the set to which their addresses are added."""
+    opened = {plain(host.strip()) for host in hosts if host.strip()}
+    own = {plain(os.uname().nodename), plain(os.uname().nodename).partition(".")[0]}  # may be looked up, not reached
+
+    def judge_address(address: Any) -> None:
+        if not isinstance(address, tuple) or not address or isinstance(address[0], int):
+            return  # a unix socket, none given, netlink
+        host = plain(address[0])
+        if not is_loopback(host) and host not in opened:
+            refuse(host, address[1] if len(address) > 1 else "")
+
+    def judge_lookup(event: str, args: Any) -> None:
+        host = plain(args[0])
+        if is_loopback(host) or host in opened or host in own:
+            return
+        if event != "socket.gethostbyaddr" and is_literal(host):
+            return  # whoever then connects to it is judged there
+        refuse(host, args[1] if len(args) > 1 else "")
+
+    def hook(
+        event: str, args: Any, lookups: frozenset[str] = frozenset(LOOKED_UP), addressed: dict[str, int] = ADDRESSED
+    ) -> None:
+        # The defaults outlive the module's globals: the interpreter calls this while it is being torn down, too.
+        if event in addressed:
+            judge_address(args[addressed[event]])
+        elif event in lookups:
+            judge_lookup(event, args)
+
+    return hook, opened
+
+
+def refuse(host: str, port: Any) -> None:
+    """Count and raise."""
+    GAUGE.count(REFUSED, f"{host}:{port}" if port not in ("", None) else host)
+    raise PermissionError(
+        EACCES, f'prony contains the app under test: {host} is not reachable; name it under [app].egress, as "{host}"'
+    )
+
+
+def learn(opened: set[str]) -> Callable[[Any], None]:
+    """What to do after `socket` has been imported: let through the addresses that opened hosts resolve to."""
+    names = frozenset(opened)
+
+    def learning(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(host: Any, *args: Any, **kwargs: Any) -> Any:
+            found = ask(host, *args, **kwargs)
+            if isinstance(host, (str, bytes)) and plain(host) in names:
+                opened.update(_addresses(found))
+            return found
+
+        return asked
+
+    def after(module: Any) -> None:
+        low = sys.modules["_socket"]
+        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+            wrapped = learning(getattr(low, name))
+            if getattr(module, name) is getattr(low, name):
+                setattr(module, name, wrapped)
+            setattr(low, name, wrapped)
+
+    return after
+
+
+def _addresses(found: Any) -> set[str]:
+    if isinstance(found, str):  # gethostbyname
+        return {found}
+    if isinstance(found, tuple):  # gethostbyname_ex
+        return set(found[2])
+    return {plain(entry[4][0]) for entry in found}

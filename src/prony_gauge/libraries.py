@@ -1,0 +1,109 @@
+"""Turns connections that drivers open and exceptions that frameworks swallow into numbers of the gauge."""
+
+# ruff: noqa: SIM105 (what need not be imported into somebody's interpreter is not)
+
+from __future__ import annotations
+
+import sys
+from time import monotonic_ns
+
+from prony_gauge.layout import CONNECT_ERROR
+from prony_gauge.mapped import GAUGE
+from prony_gauge.sqlstate import name_of
+from prony_gauge.wsgi import signalled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def _tried(began: int) -> None:
+    """A connection has been tried since then; it failed where an exception is under way."""
+    try:
+        error = sys.exc_info()[1]
+        GAUGE.connected(began, failed=error is not None)
+        if error is not None:
+            GAUGE.count(CONNECT_ERROR, name_of(error))
+    except Exception:
+        pass
+
+
+def _counted(connect: Callable[..., Any]) -> Callable[..., Any]:
+    from functools import wraps
+
+    @wraps(connect)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        began = monotonic_ns()
+        try:
+            connection = connect(*args, **kwargs)
+        except BaseException:
+            _tried(began)
+            raise
+        _succeeded(began)
+        return connection
+
+    return counted
+
+
+def _counted_async(connect: Callable[..., Any]) -> Callable[..., Any]:
+    from functools import wraps
+
+    @wraps(connect)
+    async def counted(*args: Any, **kwargs: Any) -> Any:
+        began = monotonic_ns()
+        try:
+            connection = await connect(*args, **kwargs)
+        except BaseException:
+            _tried(began)
+            raise
+        _succeeded(began)
+        return connection
+
+    return counted
+
+
+def _succeeded(began: int) -> None:
+    try:
+        GAUGE.connected(began, failed=False)
+    except Exception:
+        pass
+
+
+def psycopg_connection(module: Any) -> None:
+    """Right after the class is made: the package binds `connect = Connection.connect` a moment later."""
+    kind = module.Connection
+    kind.connect = classmethod(_counted(kind.__dict__["connect"].__func__))
+
+
+def psycopg_connection_async(module: Any) -> None:
+    """The same for the class that asyncio uses."""
+    kind = module.AsyncConnection
+    kind.connect = classmethod(_counted_async(kind.__dict__["connect"].__func__))
+
+
+def psycopg2(module: Any) -> None:
+    """Its `connect` is a plain function."""
+    module.connect = _counted(module.connect)
+
+
+def django_core_signals(module: Any) -> None:
+    """Django answers exceptions with a 500 of its own, after it has sent this signal."""
+
+    def receiver(**_: Any) -> None:
+        error = sys.exc_info()[1]
+        if error is not None:
+            try:
+                signalled(error)
+            except Exception:
+                pass
+
+    module.got_request_exception.connect(receiver, weak=False, dispatch_uid="prony_gauge")
+
+
+AFTER_IMPORT = {
+    "psycopg.connection": psycopg_connection,
+    "psycopg.connection_async": psycopg_connection_async,
+    "psycopg2": psycopg2,
+    "django.core.signals": django_core_signals,
+}

@@ -1,0 +1,207 @@
+"""Turns what happens in this process into aligned stores in one mapped file, which another process reads."""
+
+# ruff: noqa: SIM105, PTH105, PTH118 (what need not be imported into somebody's interpreter is not)
+
+from __future__ import annotations
+
+import os
+from _thread import RLock, get_ident  # the originals, taken before gevent puts its own in their place
+from time import monotonic_ns
+
+from prony_gauge import layout
+from prony_gauge.layout import BEGUN, BUSY, ENDED, LAST_ENTRY, LAST_EXIT, RING, RING_AT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+
+class Gauge:
+    """One process's numbers. The file is made at the first of them, or when the entry has been loaded.
+
+    Nothing here raises into the app: where no file can be made, the numbers go to memory that nobody reads.
+    A request's entry time is held by its caller, as several are in flight on one row under gevent.
+
+    Attributes:
+        folder: Where the file goes; empty means that the gauge is off.
+        slots: How many requests this process can serve at once.
+    """
+
+    def __init__(self, folder: str, slots: int) -> None:
+        self.folder = folder
+        self.slots = slots
+        self.role = layout.OTHER
+        self.parent = 0
+        self._empty()
+
+    def _empty(self) -> None:
+        self.lock = RLock()
+        self.pid = 0  # of the process the file is for; 0 while there is none
+        self.created = 0
+        self.octets = memoryview(b"")
+        self.words = self.octets.cast("Q")
+        self.rows: dict[int, int] = {}
+        self.names: dict[tuple[int, str], int] = {}
+        self.descriptor: Optional[int] = None
+
+    def serving(self) -> None:
+        """The entry has been loaded here: from now on this is a booted worker, or a master that preloads."""
+        self.role = layout.LOADED
+        self._open()
+        self.words[layout.ROLE_AT] = self.role
+
+    def forked(self) -> None:
+        """This is a child: leave the parent's file alone, and have one of one's own where the entry is loaded."""
+        parent, descriptor = self.pid, self.descriptor
+        self._empty()  # which lets go of the parent's mapping
+        try:
+            if descriptor is not None:
+                os.close(descriptor)
+        except OSError:
+            pass  # the app closed it before us
+        try:
+            if self.role != layout.OTHER:
+                self.role, self.parent = layout.FORKED, parent
+                self._open()
+        except Exception:
+            pass
+
+    def begin(self) -> int:
+        """A request enters: its entry time, to be handed to `end`."""
+        try:
+            at = self.rows[get_ident()]
+        except KeyError:
+            at = self._row()
+        words = self.words
+        now = monotonic_ns()
+        words[at + BEGUN] += 1
+        words[at + LAST_ENTRY] = now
+        return now
+
+    def end(self, entry: int) -> None:
+        """The request that entered then is over."""
+        if entry < self.created:
+            return  # it entered in the process that forked this one, and ends there
+        try:
+            at = self.rows[get_ident()]
+        except KeyError:
+            at = self._row()
+        words = self.words
+        now = monotonic_ns()
+        ended = words[at + ENDED]
+        pair = at + RING_AT + 2 * (ended % RING)
+        words[pair] = entry
+        words[pair + 1] = now
+        words[at + BUSY] += now - entry
+        words[at + LAST_EXIT] = now
+        words[at + ENDED] = ended + 1  # last: a reader takes the ring up to here
+
+    def connected(self, began: int, *, failed: bool) -> None:
+        """A database connection was tried from `began` until now."""
+        if not self.folder:
+            return
+        at = self.rows.get(get_ident()) or self._row()
+        words = self.words
+        words[at + layout.CONNECTS] += 1
+        words[at + layout.CONNECT_NS] += monotonic_ns() - began
+        words[at + layout.CONNECT_FAILED] += failed
+
+    def failed(self, text: str) -> None:
+        """A request ended in the exception of this name."""
+        if not self.folder:
+            return
+        at = self.rows.get(get_ident()) or self._row()
+        self.words[at + layout.ERRORS] += 1
+        self.count(layout.EXCEPTION, text)
+
+    def count(self, kind: int, text: str) -> None:
+        """Count one more of this name."""
+        if not self.folder:
+            return
+        try:
+            with self.lock:
+                self._open()
+                at = self.names.get((kind, text)) or self._name(kind, text)
+                self.words[at] += 1
+        except Exception:
+            pass
+
+    def _name(self, kind: int, text: str) -> int:
+        index = len(self.names)
+        if index >= layout.NAMES - layout.KINDS:
+            index, text = layout.NAMES - kind, layout.OTHERS
+        at = layout.NAMES_AT + index * layout.NAME_WORDS
+        octets = text.encode("utf-8", "replace")[: layout.NAME_BYTES]
+        start = (at + layout.TEXT) * 8
+        self.octets[start : start + len(octets)] = octets
+        self.words[at + layout.KIND_LENGTH] = kind << 32 | len(octets)
+        if index < layout.NAMES - layout.KINDS:
+            self.names[kind, text] = at
+        return at
+
+    def _row(self) -> int:
+        """This thread's row, made when it has none; beyond the last, threads share it."""
+        ident = get_ident()
+        with self.lock:
+            self._open()
+            used = self.words[layout.USED_AT]
+            at = layout.ROWS_AT + min(used, layout.ROWS - 1) * layout.ROW_WORDS
+            self.rows[ident] = at
+            self.words[layout.USED_AT] = min(used + 1, layout.ROWS)
+            return at
+
+    def _open(self) -> None:
+        with self.lock:
+            if self.pid:
+                return
+            self.pid = os.getpid()
+            self.created = monotonic_ns()
+            path = os.path.join(self.folder, str(self.pid) + layout.SUFFIX)
+            try:
+                self.octets = self._file(path + ".new")
+            except Exception:
+                self.octets = memoryview(bytearray(layout.SIZE_BYTES))
+            words = self.words = self.octets.cast("Q")
+            words[layout.VERSION_AT] = layout.VERSION
+            words[layout.PID_AT] = self.pid
+            words[layout.PARENT_AT] = self.parent
+            words[layout.SLOTS_AT] = self.slots
+            words[layout.CREATED_AT] = self.created
+            words[layout.ROLE_AT] = self.role
+            words[layout.MAGIC_AT] = layout.MAGIC
+            if self.descriptor is not None:
+                try:
+                    os.replace(path + ".new", path)  # a dead process's file of the same pid gives way
+                except OSError:
+                    pass
+
+    def _file(self, path: str) -> memoryview:
+        import mmap
+
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.truncate(descriptor, layout.SIZE_BYTES)
+            mapping = mmap.mmap(descriptor, layout.SIZE_BYTES)
+            os.lockf(descriptor, os.F_TLOCK, 0)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self.descriptor = descriptor  # never closed: closing it would let go of the lock
+        return memoryview(mapping)
+
+
+def _from_environment() -> Gauge:
+    slots = os.environ.get("PRONY_GAUGE_SLOTS", "")
+    return Gauge(os.environ.get("PRONY_GAUGE_DIR", ""), int(slots) if slots.isdigit() else 1)
+
+
+GAUGE = _from_environment()
+_follows = False
+
+
+def follow_forks() -> None:
+    """Give every child that this process forks a gauge of its own."""
+    global _follows
+    if GAUGE.folder and not _follows:
+        _follows = True
+        os.register_at_fork(after_in_child=GAUGE.forked)

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from prony.probes.gauge import GaugeReader
+from prony_gauge import layout
+from prony_gauge.mapped import Gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def gauge(tmp_path: Path) -> Iterator[Gauge]:
+    made = Gauge(str(tmp_path), slots=4)
+    yield made
+    if made.descriptor is not None:
+        os.close(made.descriptor)
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[GaugeReader]:
+    made = GaugeReader(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_loaded_entry_is_a_booted_worker_before_any_request(gauge: Gauge, reader: GaugeReader) -> None:
+    assert reader.read().processes == 0
+    gauge.serving()
+    totals = reader.read()
+    assert (totals.processes, totals.slots, totals.begun) == (1, 4, 0)
+
+
+def test_requests_in_flight_are_those_begun_and_not_ended(gauge: Gauge, reader: GaugeReader) -> None:
+    gauge.serving()
+    first, second = gauge.begin(), gauge.begin()
+    assert reader.read().in_flight == 2
+    gauge.end(second)
+    gauge.end(first)
+    totals = reader.read()
+    assert (totals.in_flight, totals.begun, totals.ended) == (0, 2, 2)
+    spans = reader.spans()
+    assert spans[:, 0].tolist() == [second, first]
+    assert totals.busy_ns == int((spans[:, 1] - spans[:, 0]).sum())
+
+
+def test_spans_are_handed_out_once(gauge: Gauge, reader: GaugeReader) -> None:
+    gauge.serving()
+    gauge.end(gauge.begin())
+    assert len(reader.spans()) == 1
+    assert len(reader.spans()) == 0
+    gauge.end(gauge.begin())
+    assert len(reader.spans()) == 1
+
+
+def test_a_ring_that_ran_over_keeps_the_last_256(gauge: Gauge, reader: GaugeReader) -> None:
+    gauge.serving()
+    entries = []
+    for _ in range(300):
+        entries.append(gauge.begin())
+        gauge.end(entries[-1])
+    assert reader.spans()[:, 0].tolist() == entries[-256:]
+
+
+def test_names_are_counted_by_kind(gauge: Gauge, reader: GaugeReader) -> None:
+    gauge.failed("ValueError")
+    gauge.failed("ValueError")
+    gauge.count(layout.REFUSED, "mail.example:25")
+    gauge.connected(0, failed=True)
+    gauge.count(layout.CONNECT_ERROR, "psycopg.OperationalError[53300]")
+    totals = reader.read()
+    assert totals.exceptions == {"ValueError": 2}
+    assert totals.refused == {"mail.example:25": 1}
+    assert totals.connect_errors == {"psycopg.OperationalError[53300]": 1}
+    assert (totals.connects, totals.connect_failed) == (1, 1)
+
+
+def test_a_process_that_never_loaded_the_entry_does_not_serve(gauge: Gauge, reader: GaugeReader) -> None:
+    gauge.count(layout.REFUSED, "mail.example:25")
+    assert reader.read().processes == 0
+    gauge.serving()
+    assert reader.read().processes == 1
+
+
+def test_a_name_too_many_is_counted_among_the_others(gauge: Gauge, reader: GaugeReader) -> None:
+    for number in range(100):
+        gauge.count(layout.REFUSED, f"host{number}:80")
+    gauge.count(layout.EXCEPTION, "KeyError")
+    totals = reader.read()
+    assert sum(totals.refused.values()) == 100
+    assert totals.refused[layout.OTHERS] == 100 - (layout.NAMES - layout.KINDS)
+    assert totals.exceptions == {layout.OTHERS: 1}
+
+
+def test_a_long_name_is_cut_at_120_bytes(gauge: Gauge, reader: GaugeReader) -> None:
+    gauge.count(layout.EXCEPTION, "é" * 100)
+    assert reader.read().exceptions == {"é" * 60: 1}
+
+
+def test_threads_beyond_the_last_row_share_it(
+    gauge: Gauge, reader: GaugeReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gauge.serving()
+    for ident in range(1, 201):
+        monkeypatch.setattr("prony_gauge.mapped.get_ident", lambda ident=ident: ident)
+        gauge.end(gauge.begin())
+    assert (len(gauge.rows), reader.read().ended, len(reader.spans())) == (200, 200, 200)
+
+
+def test_a_request_that_entered_before_a_fork_does_not_end_in_the_child(gauge: Gauge, reader: GaugeReader) -> None:
+    entry = gauge.begin()
+    gauge.serving()
+    gauge.forked()  # as in the child, which here has the same pid: its file takes the place of the other
+    gauge.end(entry)
+    gauge.end(gauge.begin())
+    totals = reader.read()
+    assert (totals.begun, totals.ended) == (1, 1)
+    assert gauge.role == layout.FORKED
+
+
+def test_a_gauge_that_is_off_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    off = Gauge("", slots=1)
+    off.failed("ValueError")
+    off.connected(0, failed=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_costs_the_app_nothing(tmp_path: Path) -> None:
+    deaf = Gauge(str(tmp_path / "absent"), slots=1)
+    deaf.serving()
+    deaf.end(deaf.begin())
+    deaf.failed("ValueError")
+
+
+@pytest.mark.parametrize("content", [b"", b"half", bytes(layout.SIZE_BYTES), b"x" * layout.SIZE_BYTES])
+def test_a_file_of_another_make_is_skipped(tmp_path: Path, reader: GaugeReader, content: bytes) -> None:
+    (tmp_path / "77.gauge").write_bytes(content)
+    (tmp_path / "78.gauge").mkdir()
+    assert reader.read().processes == 0
+    assert reader.spans().shape == (0, 2)
+
+
+def test_a_folder_that_is_not_there_yet_reads_as_nothing(tmp_path: Path) -> None:
+    assert GaugeReader(tmp_path / "later").read().processes == 0
+
+
+def file_of(folder: Path, pid: int, role: int, parent: int = 0, begun: int = 0) -> None:
+    words = memoryview(bytearray(layout.SIZE_BYTES)).cast("Q")
+    words[layout.MAGIC_AT], words[layout.VERSION_AT], words[layout.PID_AT] = layout.MAGIC, layout.VERSION, pid
+    words[layout.ROLE_AT], words[layout.PARENT_AT], words[layout.SLOTS_AT] = role, parent, 1
+    words[layout.USED_AT], words[layout.ROWS_AT + layout.BEGUN] = 1, begun
+    (folder / f"{pid}.gauge").write_bytes(words)
+
+
+ALONE = (1, layout.LOADED, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("files", "serving"),
+    [
+        ([ALONE], 1),
+        ([ALONE, (2, layout.LOADED, 0, 5)], 2),
+        ([ALONE, (2, layout.FORKED, 1, 0), (3, layout.FORKED, 1, 9)], 2),  # a master that preloads, and two workers
+        ([(1, layout.LOADED, 0, 7), (2, layout.FORKED, 1, 0)], 1),  # a worker, and a helper it forked
+        ([(1, layout.LOADED, 0, 7), (2, layout.FORKED, 1, 3)], 2),
+        ([ALONE, (2, layout.OTHER, 0, 0)], 1),
+    ],
+)
+def test_masters_and_helpers_do_not_count_as_serving(
+    tmp_path: Path,
+    reader: GaugeReader,
+    monkeypatch: pytest.MonkeyPatch,
+    files: list[tuple[int, int, int, int]],
+    serving: int,
+) -> None:
+    monkeypatch.setattr("prony.probes.gauge._File.alive", lambda _: True)
+    for pid, role, parent, begun in files:
+        file_of(tmp_path, pid, role, parent, begun)
+    assert reader.read().processes == serving
+
+
+def test_what_a_dead_process_counted_stays(tmp_path: Path, reader: GaugeReader) -> None:
+    file_of(tmp_path, 1, layout.LOADED, begun=7)
+    for _ in range(2):
+        totals = reader.read()
+        assert (totals.processes, totals.in_flight, totals.begun) == (0, 0, 7)
