@@ -15,7 +15,7 @@ OURS = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglo
 # DESIGN's layout, top to bottom: a package imports only from those above it.
 ORDER = [
     "errors", "knobs", "plan", "recording", "app", "traffic",
-    "load", "stack", "probes", "trial",
+    "load", "probes", "stack", "trial",
     "stats", "summary", "doubts", "capacity", "verdict", "tune", "model",
     "campaign", "export", "report", "cli",
 ]  # fmt: skip

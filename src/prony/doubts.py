@@ -47,19 +47,29 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("sent_short", "Fewer requests were sent than were due.", "Lower the rate, or free the generator's core.", ("all",)),
+        Kind(
+            "sent_short",
+            "Fewer requests were sent than were due.",
+            "Lower the rate, or free the generator's core.",
+            ("all",),
+        ),
         Kind(
             "late_sends",
             "The generator sent late: send lag p99 over 1 ms and over 5 % of the median latency.",
             "Close what else runs on this machine, or lower the rate.",
             ("all",),
         ),
-        Kind("generator_busy", "The generator used over 80 % of its core.", "Lower the rate: the limit found is ours.", ("all",)),
+        Kind(
+            "generator_busy",
+            "The generator used over 80 % of its core.",
+            "Lower the rate: the limit found is ours.",
+            ("all",),
+        ),
         Kind(
             "few_samples",
             "Too few answers for a quantile: p99 wants 400, p99.9 wants 4 000.",
             "Run for longer, or read a lower quantile.",
-            ("latency_s", "service_time_s"),
+            LATENCY,
         ),
         Kind(
             "backlog_growing",
@@ -73,17 +83,45 @@ KINDS = {
             "Look at the statuses and the app's log; is its data there?",
             (*LATENCY, "achieved_rps"),
         ),
-        Kind("canary_moved", "A fixed piece of work took over 15 % longer or shorter after the trial than before.", "Repeat when the machine is calm."),
-        Kind("steal", "Over 2 % of the cores' time went to other guests of the host.", "Repeat at another time, or on another host."),
+        Kind(
+            "canary_moved",
+            "A fixed piece of work took over 15 % longer or shorter after the trial than before.",
+            "Repeat when the machine is calm.",
+        ),
+        Kind(
+            "steal",
+            "Over 2 % of the cores' time went to other guests of the host.",
+            "Repeat at another time, or on another host.",
+        ),
         Kind("cut_off", "The trial was ended before its time.", "Run it again for the whole of it."),
-        Kind("shared_core", "App and stores share their cores: a busy store slows the app.", "Use a machine with more cores to part them."),
-        Kind("one_core", "Generator and app share a core: capacity is only ever \"at least\".", "Use two cores or more."),
-        Kind("hook_only", "No network namespace could be made: only the audit hook contains the app's Python code.", "Allow user namespaces, or run as root."),
-        Kind("gauge_silent", "The gauge gave no readings: busy workers cannot be told from other waits.", "Look at the app's log."),
-        Kind("app_reached_out", "The app tried to reach hosts outside its stack, and was refused.", "Name them under [app] egress, or accept that those calls fail."),
-        Kind("mix_guessed", "No [[traffic.request]] is declared: only / was asked for.", "Declare the mix in prony.toml."),
+        Kind(
+            "shared_core",
+            "App and stores share their cores: a busy store slows the app.",
+            "Use a machine with more cores to part them.",
+        ),
+        Kind("one_core", "Generator and app share a core: capacity is only ever 'at least'.", "Use two cores or more."),
+        Kind(
+            "hook_only",
+            "No network namespace could be made: only the audit hook contains the app's Python code.",
+            "Allow user namespaces, or run as root.",
+        ),
+        Kind(
+            "gauge_silent",
+            "The gauge gave no readings: busy workers cannot be told from other waits.",
+            "Look at the app's log.",
+        ),
+        Kind(
+            "app_reached_out",
+            "The app tried to reach hosts outside its stack, and was refused.",
+            "Name them under [app] egress, or accept that those calls fail.",
+        ),
+        Kind(
+            "mix_guessed",
+            "No [[traffic.request]] is declared: only / was asked for.",
+            "Declare the mix in prony.toml.",
+        ),
     )
-}  # fmt: skip
+}
 
 
 def doubts_of(recording: Recording, summary: Summary) -> list[Doubt]:

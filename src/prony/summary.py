@@ -24,7 +24,7 @@ class Errors(Struct, frozen=True, kw_only=True):
 
 
 class Backlog(Struct, frozen=True, kw_only=True):
-    """Requests due and not yet answered: their mean, and their growth over the last two thirds of the sending window."""
+    """Requests due and not yet answered: their mean, and their growth over the last two thirds of the window."""
 
     mean: float
     slope_per_s: float
@@ -285,4 +285,5 @@ class Windowed:
         series = self._series(tier, name)
         if series is None or len(series[0]) < 2 or not per:
             return None
-        return float(series[1][-1] - series[1][0]) / ((series[0][-1] - series[0][0]) / 1e9) / per
+        elapsed_s = float(series[0][-1] - series[0][0]) / 1e9
+        return float(series[1][-1] - series[1][0]) / elapsed_s / per

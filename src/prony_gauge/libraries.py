@@ -10,7 +10,7 @@ from time import monotonic_ns
 from prony_gauge.layout import CONNECT_ERROR
 from prony_gauge.mapped import GAUGE
 from prony_gauge.sqlstate import name_of
-from prony_gauge.wsgi import signalled
+from prony_gauge.wsgi import raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,15 +88,19 @@ def psycopg2(module: Any) -> None:
 
 
 def django_core_signals(module: Any) -> None:
-    """Django answers exceptions with a 500 of its own, after it has sent this signal."""
+    """Django answers exceptions with a 500 of its own, after it has sent this signal.
+
+    Told to propagate them instead, it sends one signal a middleware, and the exception comes through the app.
+    """
 
     def receiver(**_: Any) -> None:
         error = sys.exc_info()[1]
-        if error is not None:
-            try:
-                signalled(error)
-            except Exception:
-                pass
+        try:
+            settings = getattr(sys.modules.get("django.conf"), "settings", None)
+            if error is not None and not getattr(settings, "DEBUG_PROPAGATE_EXCEPTIONS", False):
+                raised(error)
+        except Exception:
+            pass
 
     module.got_request_exception.connect(receiver, weak=False, dispatch_uid="prony_gauge")
 

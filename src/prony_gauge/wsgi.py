@@ -12,25 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-_signalled = 0  # id() of the last exception that a framework's signal brought
-
-
-def signalled(error: BaseException) -> None:
-    """Count an exception that the framework turns into an answer of its own, so that none comes through the app."""
-    global _signalled
-    _signalled = id(error)
-    GAUGE.failed(name_of(error))
-
 
 def raised(error: BaseException) -> None:
-    """Count an exception that comes through the app, unless a signal brought the same one (Django can do both)."""
-    global _signalled
-    seen, _signalled = _signalled == id(error), 0
-    if not seen:
-        try:
-            GAUGE.failed(name_of(error))
-        except Exception:
-            pass
+    """Count an exception that ends a request."""
+    try:
+        GAUGE.failed(name_of(error))
+    except Exception:
+        pass
 
 
 class Chunks:

@@ -33,7 +33,7 @@ def hook(refused: list[str]) -> Callable[[str, Any], None]:
 @pytest.mark.parametrize(
     "address",
     ["/run/pg.sock", b"\0abstract", ("127.0.0.1", 80), ("127.8.9.1", 80), ("::1", 80, 0, 0), ("::ffff:127.0.0.1", 80),
-     ("::ffff:7f00:1", 80), ("localhost", 80), ("LOCALHOST.", 80), ("", 80), ("0.0.0.0", 80), (b"127.0.0.1", 80),
+     ("::ffff:7f00:1", 80), ("localhost", 80), ("LOCALHOST.", 80), ("", 80), ("0.0.0.0", 80), (b"127.0.0.1", 80),  # noqa: S104
      ("::1%lo", 80), (0, 0), None, ("api.example.com", 443), ("10.1.2.3", 5432)],
 )  # fmt: skip
 def test_loopback_unix_and_opened_hosts_are_let_through(hook: Callable[[str, Any], None], address: object) -> None:

@@ -112,8 +112,8 @@ def test_a_connection_opened_while_an_exception_is_handled_has_not_failed(reader
     module = SimpleNamespace(connect=Connection.connect)
     libraries.psycopg2(module)
     try:
-        {}["absent"]
-    except KeyError:
+        int("no number")
+    except ValueError:
         module.connect("again")
     totals = reader.read()
     assert (totals.connects, totals.connect_failed) == (1, 0)
@@ -129,15 +129,21 @@ def test_asynchronous_connections_are_counted_too(reader: GaugeReader) -> None:
     assert (totals.connects, totals.connect_failed) == (2, 1)
 
 
-def test_an_exception_that_django_answers_is_counted(reader: GaugeReader) -> None:
+@pytest.mark.parametrize(("propagates", "expected"), [(False, {"ValueError": 1}), (True, {})])
+def test_an_exception_that_django_answers_is_counted_and_one_that_comes_through_is_left_to_the_entry(
+    reader: GaugeReader, monkeypatch: pytest.MonkeyPatch, *, propagates: bool, expected: dict[str, int]
+) -> None:
+    conf: Any = ModuleType("django.conf")
+    conf.settings = SimpleNamespace(DEBUG_PROPAGATE_EXCEPTIONS=propagates)
+    monkeypatch.setitem(sys.modules, "django.conf", conf)
     receivers: list[Any] = []
     signal = SimpleNamespace(connect=lambda receiver, **_: receivers.append(receiver))
     libraries.django_core_signals(SimpleNamespace(got_request_exception=signal))
     try:
-        {}["absent"]
-    except KeyError:
+        int("no number")
+    except ValueError:
         receivers[0](sender=None, request=None)
-    assert reader.read().exceptions == {"KeyError": 1}
+    assert reader.read().exceptions == expected
 
 
 def test_a_laid_out_folder_holds_the_package_and_the_sitecustomize_alone(tmp_path: Path) -> None:

@@ -108,14 +108,3 @@ def test_an_exception_in_close_is_counted_and_ends_the_request(read: Callable[[]
         call(lambda *_: Bad()).close()
     assert read().exceptions == {"LookupError": 1}
     assert read().in_flight == 0
-
-
-def test_an_exception_that_a_signal_brought_is_not_counted_again(read: Callable[[], GaugeTotals]) -> None:
-    def app(*_: Any) -> Any:
-        error = LookupError()
-        wsgi.signalled(error)
-        raise error
-
-    with pytest.raises(LookupError):
-        call(app)
-    assert read().exceptions == {"LookupError": 1}

@@ -58,7 +58,7 @@ def verdict(plan: Plan, printed: str, needs: tuple[str, ...]) -> dict[str, Any]:
     missing = [name for name in needs if found["versions"].get(name) is None]
     if missing:
         raise MachineError(
-            f"{plan.server.title} needs {', '.join(missing)}, not installed in the app's interpreter {plan.app.python}.",
+            f"{plan.server.title} needs {', '.join(missing)}, missing in the app's interpreter {plan.app.python}.",
             hint=f"{plan.app.python} -m pip install {' '.join(missing)}",
         )
     if "error" in found:

@@ -117,7 +117,7 @@ class Search:
         self._starts += fresh
         return Ask(self._current, fresh)
 
-    def tell(self, held: bool | None) -> None:
+    def tell(self, held: bool | None) -> None:  # noqa: FBT001 - the answer itself
         """How the asked trial went: held the limits, broke them, or (None) is not to be believed."""
         if self._current is None:
             raise ValueError("tell() without ask()")

@@ -325,6 +325,8 @@ class Engine:
         for connection in late:
             connection.complete = False
             self.ended(connection, TIMEOUT, now_ns)
+        if self._sending and self._scheduled >= ARRIVALS_MAX:
+            self._timer.arm(now_ns)  # which ends the window
         self._keeps += 1
         if self._keeps % _FLUSH_EVERY == 0:
             self._segment.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from prony.knobs import server as server_knobs
 
@@ -44,7 +44,7 @@ class Server(Struct, frozen=True, kw_only=True):
 
     kind: str
     worker_class: str
-    knobs: dict[str, int]
+    knobs: dict[str, int | bool]
 
     @property
     def processes(self) -> int:
@@ -104,12 +104,13 @@ class Traffic(Struct, frozen=True, kw_only=True):
     timeout_s: float = 30.0
     drain_s: float = 5.0
     seed: int = 1
+    declared: bool = True
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """What counts as serving well: latency percentiles in seconds by name ("p99"), and the share of errors."""
 
-    latency_s: dict[str, float] = {"p99": 1.0}
+    latency_s: dict[str, float] = field(default_factory=lambda: {"p99": 1.0})
     errors: float = 0.01
 
     @property

@@ -256,6 +256,7 @@ def _traffic(document: Mapping[str, Any], source: str) -> Traffic:
         timeout_s=values["timeout"],
         drain_s=values["drain"],
         seed=values["seed"],
+        declared=requests is not None,
     )
 
 

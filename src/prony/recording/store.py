@@ -27,13 +27,13 @@ STORE_BYTES_MAX = 2 * 1024**3
 _SCHEMA = """
 CREATE TABLE campaign (
     id INTEGER PRIMARY KEY, verb TEXT NOT NULL, title TEXT NOT NULL, started_at TEXT NOT NULL, ended_at TEXT,
-    status TEXT NOT NULL, pid INTEGER NOT NULL, pid_started REAL NOT NULL, prony TEXT NOT NULL, machine TEXT NOT NULL,
-    conclusion TEXT
+    status TEXT NOT NULL, pid INTEGER NOT NULL, pid_started REAL NOT NULL, prony TEXT NOT NULL,
+    machine TEXT NOT NULL, conclusion TEXT
 ) STRICT;
 CREATE TABLE trial (
-    id INTEGER PRIMARY KEY, campaign INTEGER NOT NULL REFERENCES campaign(id) ON DELETE CASCADE, number INTEGER NOT NULL,
-    label TEXT NOT NULL, role TEXT NOT NULL, start INTEGER NOT NULL, plan TEXT NOT NULL, began_ns INTEGER NOT NULL,
-    status TEXT NOT NULL, load TEXT, UNIQUE (campaign, number)
+    id INTEGER PRIMARY KEY, campaign INTEGER NOT NULL REFERENCES campaign(id) ON DELETE CASCADE,
+    number INTEGER NOT NULL, label TEXT NOT NULL, role TEXT NOT NULL, start INTEGER NOT NULL, plan TEXT NOT NULL,
+    began_ns INTEGER NOT NULL, status TEXT NOT NULL, load TEXT, UNIQUE (campaign, number)
 ) STRICT;
 CREATE TABLE samples (
     trial INTEGER NOT NULL REFERENCES trial(id) ON DELETE CASCADE, chunk INTEGER NOT NULL, count INTEGER NOT NULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 
 from prony.recording import Recording
@@ -49,10 +50,10 @@ def series_of(recording: Recording) -> Series:
     bin_s = max(0.1, math.ceil(length_s / BINS * 10) / 10)
     bins = max(1, math.ceil(length_s / bin_s))
 
-    def binned(instants_ns: np.ndarray) -> np.ndarray:
-        return np.clip(((instants_ns - window.start_ns) / 1e9 / bin_s).astype(int), 0, bins - 1)
+    def binned(instants_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return np.asarray(np.clip(((instants_ns - window.start_ns) / 1e9 / bin_s).astype(np.int64), 0, bins - 1))
 
-    def rate(instants_ns: np.ndarray) -> list[float]:
+    def rate(instants_ns: npt.NDArray[np.int64]) -> list[float]:
         return [float(n / bin_s) for n in np.bincount(binned(instants_ns), minlength=bins)]
 
     right = samples["outcome"] == OK

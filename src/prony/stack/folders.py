@@ -38,14 +38,20 @@ def run_folder() -> Path:
     return folder
 
 
-def cached(name: str, source: Path) -> Path:
-    """A copy of a folder under /var/tmp/prony-UID, made once: a checkout below /root is closed to other users."""
+def cached(name: str, sources: dict[str, Path]) -> Path:
+    """A copy of folders under /var/tmp/prony-UID, made once: a checkout below /root is closed to other users.
+
+    Args:
+        name: The copy's folder; a version belongs in it.
+        sources: Folders to copy, by their place in the copy.
+    """
     target = own_folder() / "bin" / name
     if target.exists():
         return target
     target.parent.mkdir(mode=0o755, exist_ok=True)
     scratch = target.with_name(f".{name}-{secrets.token_hex(4)}")
-    shutil.copytree(source, scratch, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+    for place, source in sources.items():
+        shutil.copytree(source, scratch / place, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
     try:
         scratch.rename(target)
     except OSError:  # another prony was quicker

@@ -136,6 +136,19 @@ class Stack:
         self.start = None
         shutil.rmtree(gauges, ignore_errors=True)
 
+    def idle(self) -> bool:
+        """Whether no request is inside the app that runs, and none has been there for a moment."""
+        if self.start is None:
+            return True
+        reader = GaugeReader(self.start.gauges)
+        try:
+            first = reader.read()
+            self.launcher.wait_until(lambda: False, 0.06)
+            last = reader.read()
+        finally:
+            reader.close()
+        return first.in_flight == last.in_flight == 0 and first.begun == last.begun
+
     def database_url(self) -> str:
         """The app's database as it sees it; the empty text where it has none."""
         return "" if self.postgres is None else self.postgres.url(self._database_port)
@@ -265,7 +278,7 @@ class Stack:
                     f"{plan.server.title} ended while starting (exit code {start.app.code}).",
                     log=start.app.last_lines(),
                 )
-            return plan.server.knobs.get("preload", False) or reader.read().processes >= plan.server.processes
+            return bool(plan.server.knobs.get("preload")) or reader.read().processes >= plan.server.processes
 
         try:
             if not self.launcher.wait_until(booted, READY_S):

@@ -14,6 +14,7 @@ from prony.verdict.model import Verdict
 
 SATURATED = 0.9  # of a core's or a set of slots' time
 DOMINANT = 0.5  # of a request's time
+IDLE = 0.75  # below this the CPU had time left; between the two it was nearly used up as well
 TIED = 1.5  # two tiers' CPU within this ratio of each other are tied
 SLOW = ("timeout", "unanswered", "reset", "refused", "not_sent")
 
@@ -169,7 +170,7 @@ def _seen_full(case: _Case) -> bool:
     queue = case.figure("listen_queue", "length_max")
     if slots:
         case.say(
-            f"{in_flight:.1f} of {slots:.0f} slots were taken on average; up to {queue:.0f} connections queued before them."
+            f"{in_flight:.1f} of {slots:.0f} slots were taken on average; up to {queue:.0f} connections queued before."
         )
     overflows = case.figure("listen_queue", "overflows")
     if overflows:

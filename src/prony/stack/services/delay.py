@@ -46,6 +46,8 @@ class Wire:
             heapq.heappop(self._heap)[2]()
         if self._heap:
             self._timer.arm(self._heap[0][0])
+        else:
+            self._timer.acknowledge()
 
 
 class Upstream(asyncio.Protocol):

@@ -1,0 +1,216 @@
+"""Plans in, measured trials out: one stack and one store held for the length of a campaign."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import psutil
+
+import prony
+from prony import trial
+from prony.capacity import Judgement, judge
+from prony.doubts import Doubt, believed, doubts_of
+from prony.plan import Plan
+from prony.recording import Store, now_text
+from prony.report.document import Document, Trial, trial_of
+from prony.stack.cores import divide
+from prony.stack.stack import Stack
+from prony.summary import Summary, summarise
+
+QUIET_S = 5.0
+
+
+class Teller(Protocol):
+    """Who tells the person at the terminal how far things are."""
+
+    def stage(self, text: str) -> None:
+        """A new part of the campaign begins."""
+
+    def say(self, text: str) -> None:
+        """A result worth a line."""
+
+    def progress(self, text: str, share: float | None) -> None:
+        """What is being done now, and how much of it is done (0 to 1)."""
+
+
+class Silent:
+    """A teller that says nothing."""
+
+    def stage(self, text: str) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def progress(self, text: str, share: float | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One trial, thought about: `summary` holds every figure, `believed` those that no doubt voids."""
+
+    plan: Plan
+    summary: Summary
+    doubts: tuple[Doubt, ...]
+    judgement: Judgement
+
+    @property
+    def id(self) -> str:
+        """The trial's name in the store."""
+        return self.summary.id
+
+    @property
+    def believed(self) -> Summary:
+        """The summary with voided figures null."""
+        return believed(self.summary, self.doubts)
+
+    @property
+    def entry(self) -> Trial:
+        """The trial as documents hold it."""
+        return trial_of(self.plan, self.believed, self.doubts)
+
+
+def think(store: Store, trial_id: str, plan: Plan | None = None) -> Measured:
+    """What a stored trial says, from the store alone; `plan` where a fuller one than the stored is at hand."""
+    recording = store.recording(trial_id)
+    summary = summarise(recording)
+    doubts = tuple(doubts_of(recording, summary))
+    plan = plan or recording.plan
+    return Measured(plan, summary, doubts, judge(summary, doubts, plan.limits))
+
+
+class Bench:
+    """One campaign's stack and its place in the store. Use as a context manager: leaving stops every process.
+
+    Args:
+        store: Where recordings go.
+        verb: The command, as documents name it.
+        title: What it is about.
+        folder: Where logs go, below a folder of the campaign's own.
+        teller: Who hears of the progress.
+        namespace: Whether to try for a network of the stack's own.
+    """
+
+    def __init__(
+        self, store: Store, verb: str, title: str, folder: Path, teller: Teller | None = None, *, namespace: bool = True
+    ) -> None:
+        self.store = store
+        self.verb = verb
+        self.title = title
+        self.teller: Teller = teller or Silent()
+        self.machine = machine()
+        self.started_at = now_text()
+        self.measured: list[Measured] = []
+        self._namespace = namespace
+        self._folder = folder
+        self._affinity: set[int] = set()
+
+    def __enter__(self) -> Self:
+        cores = divide()
+        if hasattr(os, "sched_setaffinity"):
+            self._affinity = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, cores.side)
+        self.campaign = self.store.begin_campaign(self.verb, self.title, self.machine)
+        try:
+            self.stack = Stack(self._folder / "logs" / str(self.campaign), cores, namespace=self._namespace)
+        except BaseException:
+            self._end("failed")
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the clean-up half done
+        try:
+            self.stack.close()
+        finally:
+            signal.signal(signal.SIGINT, handler)
+            if kind is not None:
+                self._end("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+            elif self._affinity:
+                os.sched_setaffinity(0, self._affinity)
+
+    def _end(self, status: str) -> None:
+        self.store.end_campaign(self.campaign, status)
+        if self._affinity:
+            os.sched_setaffinity(0, self._affinity)
+
+    def conclude(self, document: Document) -> None:
+        """Stores what the campaign came to."""
+        self.store.end_campaign(self.campaign, "done", document)
+
+    def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:
+        """One trial, on a fresh start or on the one that runs (where it runs this very configuration and is quiet)."""
+        stack = self.stack
+        start = stack.start
+        if fresh or start is None or not _same_stack(start.plan, plan) or not self._quiet():
+            self.teller.progress(f"{label}: starting {plan.title}", None)
+            start = stack.boot(plan)
+        writer = self.store.begin_trial(self.campaign, plan, label, role, start.number)
+
+        def progress(state: trial.Progress) -> None:
+            self.teller.progress(_in_words(label, state), min(1.0, state.elapsed_s / state.duration_s))
+
+        trial.run(stack, start, plan, writer, progress)
+        found = think(self.store, writer.trial, plan)
+        self.measured.append(found)
+        return found
+
+    def _quiet(self) -> bool:
+        """Whether the app has worked off what an earlier trial left in its queues; waits for it a little."""
+        start = self.stack.start
+        if start is None or not start.app.alive:
+            return False
+        return self.stack.launcher.wait_until(self.stack.idle, QUIET_S)
+
+    def document(self, **found: Any) -> Document:
+        """The campaign's document, with its trials and doubts."""
+        doubts = tuple(doubt for measured in self.measured for doubt in measured.doubts)
+        return Document(
+            prony=self.machine["prony"],
+            verb=self.verb,
+            title=self.title,
+            campaign=self.campaign,
+            started_at=self.started_at,
+            status="done",
+            machine=self.machine,
+            trials=tuple(measured.entry for measured in self.measured),
+            doubts=doubts,
+            **found,
+        )
+
+
+def _same_stack(one: Plan, other: Plan) -> bool:
+    return (one.app, one.server, one.database) == (other.app, other.server, other.database)
+
+
+def _in_words(label: str, state: trial.Progress) -> str:
+    tick = state.tick
+    if tick is None:
+        return label
+    waiting = tick.scheduled - tick.done
+    return f"{label}: {tick.done} answered, {waiting} under way"
+
+
+def machine() -> dict[str, Any]:
+    """What this machine is, as documents hold it."""
+    return {
+        "prony": prony.__version__,
+        "cpu": _cpu_name(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.machine()

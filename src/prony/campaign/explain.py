@@ -1,0 +1,32 @@
+"""A measured trial in, its verdict out, tested by relief where there is a relief for what it blames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prony.campaign.bench import Bench, Measured
+from prony.plan import changed
+from prony.verdict import ConnectionsRelief, Verdict, conclude
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A verdict, and the trials of the experiment that tested it."""
+
+    verdict: Verdict
+    relief: tuple[Measured, ...] = ()
+
+
+def explain(bench: Bench, measured: Measured, *, relieve: bool = True) -> Explained:
+    """What limits this trial; when connections are blamed, the blame is put to the test under the same load."""
+    verdict = conclude(measured.summary, measured.judgement)
+    if verdict.cause != "connections_exhausted" or not relieve or measured.plan.database is None:
+        return Explained(verdict)
+    bench.teller.say("  Connections are blamed: testing that, with a placebo beside it.")
+    experiment = ConnectionsRelief(measured.plan, measured.summary)
+    found = []
+    for step in experiment.steps:
+        plan = changed(measured.plan, step.changes)
+        found.append(bench.measure(plan, f"relief: {step.label}", "placebo" if step.placebo else "relief"))
+        bench.teller.say(f"  {step.label}: {found[-1].summary.errors.share:.1%} of requests fail")
+    return Explained(experiment.conclude(verdict, [m.summary for m in found]), tuple(found))

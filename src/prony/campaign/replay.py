@@ -1,0 +1,178 @@
+"""An account's script in, its story retold on this machine out: tests, verdicts, a table, and one answer."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import Struct
+
+from prony.campaign import explain, find, story, table
+from prony.campaign.bench import Bench, Measured
+from prony.campaign.script import Script, ScriptTest
+from prony.errors import PlanError
+from prony.plan import Plan, changed, read_file
+from prony.report.document import Configuration, Document, Recommended, Test
+
+BUDGET_S = 320.0
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How a replay is varied.
+
+    Attributes:
+        only: Names of the tests to run; empty for all of them and the table.
+        seeded: Seed the page before every test, also where the account did not.
+        shuffle: Seed of another order of the tests; None for the account's.
+        python: The app's interpreter.
+        budget_s: Time for the tests and the table; searches that would pass it end with wider intervals.
+    """
+
+    only: tuple[str, ...] = ()
+    seeded: bool = False
+    shuffle: int | None = None
+    python: str | None = None
+    budget_s: float = BUDGET_S
+
+
+@dataclass(slots=True)
+class Replay:
+    """One run of a script on a bench.
+
+    Attributes:
+        sets: `--set` changes, on top of the base of every test and configuration.
+    """
+
+    bench: Bench
+    script: Script
+    options: Options
+    sets: Mapping[str, Any]
+    r_rps: float = 0.0
+    tests: list[Test] = field(default_factory=list)
+    began_s: float = field(default_factory=time.monotonic)
+
+    def run(self) -> Document:
+        """Runs everything and stores what it came to.
+
+        Raises:
+            PlanError: --only names a test that the script does not have.
+        """
+        known = [test.name for test in self.script.test]
+        unknown = [name for name in self.options.only if name not in known]
+        if unknown:
+            raise PlanError(f"--only: found {unknown[0]}; allowed: {', '.join(known)}.")
+        teller = self.bench.teller
+        base = self.plan({})
+        teller.stage("How fast is it? (R: the rate at which the first configuration saturates)")
+        saturated = find.saturate(self.bench, base, self.script.saturation.duration_s, "saturation")
+        self.r_rps = max(saturated.summary.achieved_rps, 2.0)
+        teller.say(f"  R = {self.r_rps:.0f} rps on this machine, today: {base.title}")
+        wanted = [test for test in self.script.test if not self.options.only or test.name in self.options.only]
+        order = list(wanted)
+        if self.options.shuffle is not None:
+            random.Random(self.options.shuffle).shuffle(order)  # noqa: S311 - an order, recorded with its seed
+        rows: list[Configuration] = []
+        for test in order:
+            self._run_test(test)
+        recommended: Recommended | None = None
+        if not self.options.only:
+            rows, recommended = table.measure(self.bench, self, self._left_s)
+        self.tests.sort(key=lambda test: known.index(test.name))
+        document = self._document(base, rows, recommended)
+        self.bench.conclude(document)
+        return document
+
+    def plan(self, changes: Mapping[str, Any], *, seeded: bool = True) -> Plan:
+        """The app's plan with the script's base, a test's own changes, and the user's, in this order."""
+        plan = read_file(self.script.folder)
+        chosen: dict[str, Any] = {}
+        if self.options.python:
+            chosen["app.python"] = self.options.python
+        if not (seeded or self.options.seeded):
+            chosen["app.prepare"] = [line for line in plan.app.prepare if "seed_data" not in line]
+        return changed(plan, {**self.script.base, **changes, **chosen, **self.sets})
+
+    def configuration(self, name: str) -> Plan:
+        """The plan of one row of the table."""
+        row = next(row for row in self.script.configuration if row.name == name)
+        plan = self.plan(row.set)
+        if row.threads_fit_database and plan.database is not None and "server.threads" not in self.sets:
+            usable = plan.database.max_connections - 3
+            threads = max(1, min(16, usable // plan.server.processes))
+            plan = changed(plan, {"server.threads": threads})
+        return plan
+
+    def _left_s(self) -> float:
+        return self.options.budget_s - (time.monotonic() - self.began_s)
+
+    def _run_test(self, test: ScriptTest) -> None:
+        teller = self.bench.teller
+        teller.stage(f"{test.name}: {test.title}")
+        plan = self.configuration(test.configuration) if test.configuration else self.plan(test.set, seeded=test.seeded)
+        if test.share_of_r is not None:
+            loaded = plan.loaded(
+                rate_rps=max(1.0, test.share_of_r * self.r_rps), duration_s=test.duration_s, drain_s=test.drain_s
+            )
+        else:
+            loaded = plan.loaded(users=test.clients, duration_s=test.duration_s, drain_s=test.drain_s)
+        measured = self.bench.measure(loaded, test.name, "test")
+        explained = explain.explain(self.bench, measured)
+        self.tests.append(_told(test, measured, explained))
+        for line in (*self.tests[-1].text, story.headline(explained.verdict)):
+            teller.say(f"  {line}")
+
+    def _document(self, base: Plan, rows: list[Configuration], recommended: Recommended | None) -> Document:
+        return self.bench.document(
+            declared=self._declared(base),
+            tests=tuple(self.tests),
+            verdicts=tuple(test.verdict for test in self.tests),
+            configurations=tuple(rows),
+            capacities=tuple(row.capacity for row in rows),
+            recommended=recommended,
+        )
+
+    def _declared(self, base: Plan) -> tuple[str, ...]:
+        """What a sceptic must know of the set-up."""
+        cores = self.bench.stack.cores
+        found = [f"R, the rate at which {base.title} saturates here, was {self.r_rps:.0f} rps; loads derive from it."]
+        if base.database is not None:
+            found.append(
+                f"Postgres gives {base.database.max_connections} connections. A round trip of "
+                f"{base.database.round_trip_s * 1000:g} ms was added before it, as to a managed database."
+            )
+        found.append(
+            f"App and database ran on core(s) {_list(cores.stack)}, the load generator on {_list(cores.generator)}."
+        )
+        order = "the account's order" if self.options.shuffle is None else f"shuffled with seed {self.options.shuffle}"
+        found.append(f"Tests ran in {order}; each on a fresh start. Searches for capacity ran one after another.")
+        if self.bench.stack.launcher.namespace:
+            found.append("The stack ran in a network namespace of its own: nothing outside could be reached.")
+        if self.sets:
+            found.append(
+                "Changed by hand: " + ", ".join(f"{name}={_shown(name, value)}" for name, value in self.sets.items())
+            )
+        return tuple(found)
+
+
+def _shown(name: str, value: Any) -> str:
+    return "(redacted)" if name.startswith("app.env.") else str(value)
+
+
+def _list(cores: tuple[int, ...]) -> str:
+    return ", ".join(str(core) for core in cores)
+
+
+def _told(test: ScriptTest, measured: Measured, explained: explain.Explained) -> Test:
+    return Test(
+        name=test.name,
+        title=test.title,
+        account=test.account,
+        load=story.load_in_words(measured, test.share_of_r),
+        trial=measured.id,
+        verdict=explained.verdict,
+        text=story.tell(measured, explained.verdict),
+        relief_trials=tuple(m.id for m in explained.relief),
+    )

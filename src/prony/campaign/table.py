@@ -1,0 +1,144 @@
+"""A script's configurations in, the table of what each can do and the recommended one out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from prony.campaign import find
+from prony.campaign.bench import Bench, Measured
+from prony.campaign.script import ScriptConfiguration
+from prony.plan import Plan
+from prony.report.document import Configuration, Recommended
+from prony.report.figures import rate, share
+from prony.stack.services.appserver import procfile_line
+
+if TYPE_CHECKING:
+    from prony.campaign.replay import Replay
+
+TRIAL_S = 2.5
+WIDTH = 0.15
+CONFIRM_S = 6.0
+CONFIRM_STARTS = 2
+RESERVE_S = 3 * (CONFIRM_STARTS * (CONFIRM_S + 3))  # kept for re-measuring the chosen one
+
+
+def measure(
+    bench: Bench, replay: Replay, left_s: Callable[[], float]
+) -> tuple[list[Configuration], Recommended | None]:
+    """Every configuration under the same rush, then its capacity; and the one to recommend, measured anew."""
+    script = replay.script
+    plans = {row.name: replay.configuration(row.name) for row in script.configuration}
+    bench.teller.stage(f"Every configuration under a rush of {script.rush.clients} clients")
+    rushes: dict[str, Measured] = {}
+    for row in script.configuration:
+        loaded = plans[row.name].loaded(users=script.rush.clients, duration_s=script.rush.duration_s, drain_s=3.0)
+        rushes[row.name] = bench.measure(loaded, f"rush: {row.name}", "rush")
+        errors = rushes[row.name].summary.errors.share
+        bench.teller.say(f"  {row.title}: {share(errors)} failed, {rate(rushes[row.name].summary.achieved_rps)}")
+    bench.teller.stage("The capacity of each")
+    rows = []
+    for number, row in enumerate(script.configuration):
+        each_s = max(8.0, (left_s() - RESERVE_S) / (len(script.configuration) - number))
+        rows.append(_row(bench, row, plans[row.name], rushes[row.name], budget_s=each_s, r_rps=replay.r_rps))
+        bench.teller.say(f"  {row.title}: {rows[-1].capacity.text}")
+    return rows, _recommend(bench, rows, plans)
+
+
+def _row(
+    bench: Bench, row: ScriptConfiguration, plan: Plan, rush: Measured, *, budget_s: float, r_rps: float
+) -> Configuration:
+    served = rush.summary.achieved_rps
+    start = 0.7 * served if rush.summary.errors.share < 0.05 else 0.5 * r_rps
+    found = find.capacity(bench, plan, start, budget_s=budget_s, trial_s=TRIAL_S, width=WIDTH, label=f"{row.name}: ")
+    believed = rush.believed
+    tiers = rush.summary.tiers
+    return Configuration(
+        name=row.name,
+        title=row.title,
+        changes={**row.set, **({"server.threads": plan.server.knobs["threads"]} if row.threads_fit_database else {})},
+        capacity=found.capacity,
+        p99_s=None if found.best is None else found.best.summary.latency_s["p99"],
+        rush_rps=rush.entry.achieved_rps,
+        rush_errors=rush.summary.errors.share,
+        rush_p99_s=believed.latency_s["p99"],
+        memory_bytes=tiers["app"]["memory_bytes"],
+        connections=tiers["connections"]["most"],
+        rush_trial=rush.id,
+        procfile=procfile_line(plan),
+    )
+
+
+def _recommend(bench: Bench, rows: list[Configuration], plans: dict[str, Plan]) -> Recommended | None:
+    """The highest capacity among those that also stood the rush; where intervals overlap, what asks for least."""
+    stood = [row for row in rows if (row.rush_errors or 0) <= 0.01 and row.capacity.low_rps]
+    if not stood:
+        bench.teller.say("  No configuration both stood the rush and held the limits at a rate: none is recommended.")
+        return None
+    top = max(stood, key=lambda row: row.capacity.low_rps or 0)
+    tied = [row for row in stood if (row.capacity.high_rps or float("inf")) >= (top.capacity.low_rps or 0)]
+    chosen = min(tied, key=lambda row: (row.connections or 0, row.memory_bytes or 0))
+    bench.teller.stage(f"Measuring the chosen one anew: {chosen.title}")
+    confirmed_rps, trials, text = _confirm(bench, plans[chosen.name], chosen)
+    bench.teller.say(f"  {text}")
+    return Recommended(
+        name=chosen.name,
+        plan=chosen.title,
+        changes=chosen.changes,
+        why=_why(chosen, tied, stood, rows),
+        procfile=chosen.procfile,
+        environment=tuple(
+            f"{name.removeprefix('app.env.')}={value}"
+            for name, value in chosen.changes.items()
+            if name.startswith("app.env.")
+        ),
+        remeasured=text,
+        confirmed_rps=confirmed_rps,
+        soaked=False,
+        trials=trials,
+    )
+
+
+def _confirm(bench: Bench, plan: Plan, row: Configuration) -> tuple[float | None, tuple[str, ...], str]:
+    """Fresh starts that had no part in the choice: at the rate found, or, where that does not hold, below it."""
+    trials: list[str] = []
+    missed: list[str] = []
+    for part in (1.0, 0.85, 0.7):
+        rate_rps = part * (row.capacity.low_rps or 0)
+        held = []
+        for number in range(CONFIRM_STARTS):
+            loaded = plan.loaded(rate_rps=rate_rps, duration_s=CONFIRM_S, drain_s=1.0, seed=1000 + number)
+            measured = bench.measure(loaded, f"confirm {rate_rps:.0f} rps", "confirm")
+            trials.append(measured.id)
+            held.append(measured.judgement.held is True)
+        if all(held):
+            above = f" It did not hold {', '.join(missed)} there." if missed else ""
+            return (
+                rate_rps,
+                tuple(trials),
+                (f"Held {rate(rate_rps)} on {CONFIRM_STARTS} fresh starts that had no part in choosing it.{above}"),
+            )
+        missed.append(rate(rate_rps))
+    return None, tuple(trials), f"Measured anew it did not hold {', '.join(missed)}: treat its capacity as unknown."
+
+
+def _why(
+    chosen: Configuration, tied: list[Configuration], stood: list[Configuration], rows: list[Configuration]
+) -> str:
+    said = [f"It holds {chosen.capacity.text} and failed {share(chosen.rush_errors)} of the rush."]
+    others = [row.title for row in tied if row is not chosen]
+    if others:
+        said.append(
+            f"Its capacity cannot be told from that of {' and '.join(others)} here; "
+            "it asks for fewer database connections or less memory."
+        )
+    base = next((row for row in rows if not row.changes), None)
+    if base is not None and base is not chosen and base.capacity.high_rps and chosen.capacity.low_rps:
+        ratio = chosen.capacity.low_rps / base.capacity.high_rps
+        if ratio > 1:
+            said.append(f"That is at least {ratio:.1f} times what {base.title} holds.")
+    fell = [row for row in rows if row not in stood and (row.rush_errors or 0) > 0.01]
+    failed = [f"{row.title} ({share(row.rush_errors)})" for row in fell]
+    if failed:
+        said.append(f"Ruled out by errors under the rush: {', '.join(failed)}.")
+    return " ".join(said)

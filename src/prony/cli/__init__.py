@@ -1,0 +1,66 @@
+"""argv in, a verb run and an exit code out: the only place that exits."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+import prony
+from prony.cli import find, lists, replay, run
+from prony.errors import PronyError
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return [
+            name for name in ("demo", "replay", "run", "explain", "find", "list", "report") if name in self.commands
+        ]
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(prony.__version__, prog_name="prony")
+def cli() -> None:
+    """A test bench for Python web apps.
+
+    prony runs your app, untouched, under real servers with a real database behind it, loads it until it breaks, says
+    what gave out first, and proves it by relieving it.
+
+    \b
+    First:  prony demo
+    Then:   prony run --project PATH --rate 50
+    """
+
+
+for command in (replay.demo, replay.replay, run.run, run.explain, find.find, lists.list_, lists.report):
+    cli.add_command(command)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The program."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        code = cli.main(args=argv, prog_name="prony", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _interrupted()
+    except KeyboardInterrupt:
+        code = _interrupted()
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except PronyError as error:
+        if "--debug" in argv:
+            raise
+        click.echo(f"prony: {error.paragraph()}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; nothing is left to say
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> int:
+    click.echo(
+        "prony: interrupted; everything that was started is stopped, what was recorded is kept: prony list", err=True
+    )
+    return 130

@@ -1,0 +1,65 @@
+"""`prony find`: the capacity of one configuration, as an interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from prony.campaign import find as finding
+from prony.campaign.bench import Bench
+from prony.campaign.explain import explain
+from prony.cli import common
+from prony.plan import read_file
+from prony.report import terminal
+
+
+@click.command()
+@common.options(
+    common.project,
+    click.option(
+        "--budget", type=common.Duration(20, 86_400), default="2m", show_default=True, help="Time for all trials."
+    ),
+    click.option(
+        "--trial", type=common.Duration(1, 3600), default="5s", show_default=True, help="Length of one trial."
+    ),
+    click.option(
+        "--start", type=click.FloatRange(0.1, 200_000), help="First rate to try; default: from a short saturated run."
+    ),
+    common.sets,
+    common.as_json,
+    common.no_namespace,
+    common.debug,
+)
+def find(
+    *,
+    project: Path,
+    budget: float,
+    trial: float,
+    start: float | None,
+    sets: tuple[str, ...],
+    as_json: bool,
+    no_namespace: bool,
+    debug: bool,  # noqa: ARG001 - main() looks for it
+) -> None:
+    """Capacity: the highest offered rate that holds the limits, between two rates, over several fresh starts.
+
+    \b
+    Example:  prony find --budget 3m
+              prony find --set server.workers=5 --json
+    """
+    plan = read_file(project, sets)
+    store, place = common.open_store(common.project_folder(project))
+    shown = common.Shown()
+    with shown.running(), Bench(store, "find", plan.title, place, shown, namespace=not no_namespace) as bench:
+        if start is None:
+            start = 0.7 * finding.saturate(bench, plan, min(trial, 5.0), "saturation").summary.achieved_rps
+        found = finding.capacity(bench, plan, start, budget_s=budget, trial_s=trial)
+        verdicts = () if found.worst is None else (explain(bench, found.worst, relieve=False).verdict,)
+        document = bench.document(capacities=(found.capacity,), verdicts=verdicts)
+        bench.conclude(document)
+    if as_json:
+        common.print_json(document)
+    else:
+        terminal.show(common.results(), document, {})
+    click.get_current_context().exit(0 if found.capacity.low_rps else 1)

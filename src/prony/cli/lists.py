@@ -1,0 +1,52 @@
+"""`prony list` and `prony report`: what the store holds, from the store alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from prony.campaign.recall import drawings, recall
+from prony.cli import common
+from prony.report import terminal
+
+_where = common.options(common.project, common.as_json, common.debug)
+
+
+@click.command("list")
+@_where
+def list_(*, project: Path, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
+    """All recordings: of the project in this folder, or, where there is none, of the demo.
+
+    \b
+    Example:  prony list
+    """
+    store, place = common.open_store(common.project_folder(project))
+    campaigns = store.campaigns()
+    if as_json:
+        common.print_json(campaigns)
+    else:
+        terminal.show_list(common.results(), campaigns, str(place / "prony.db"))
+
+
+@click.command()
+@click.argument("number", metavar="[ID]", type=click.IntRange(1), required=False)
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as one HTML file.")
+@_where
+def report(*, number: int | None, html: Path | None, project: Path, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - the same
+    """One recording, the latest where no ID is given; also of a run that was killed, up to its last finished second.
+
+    \b
+    Example:  prony report
+              prony report 3 --html report.html
+    """
+    store, _ = common.open_store(common.project_folder(project))
+    document = recall(store, store.campaign(number))
+    series = drawings(store, document)
+    if html is not None:
+        common.write_html(html, document, series)
+        click.echo(f"Written: {html.absolute()}", err=True)
+    if as_json:
+        common.print_json(document)
+    elif html is None:
+        terminal.show(common.results(), document, series)

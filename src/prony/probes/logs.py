@@ -1,0 +1,67 @@
+"""Log files in, events out: the lines that matter, counted rather than kept where they come in thousands."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from prony.recording import Event
+
+READ_BYTES_MAX = 8 * 1024 * 1024
+
+# kind of event, what a line of the log must match
+POSTGRES = (
+    ("connection_refused", re.compile(rb"\] 53300 FATAL:  (.*)")),
+    ("database_error", re.compile(rb"\] [0-9A-Z]{5} (?:FATAL|PANIC):  (.*)")),
+)
+APP = (
+    ("worker_timeout", re.compile(rb"(WORKER TIMEOUT)")),
+    ("worker_killed", re.compile(rb"(Worker .* was sent SIG\w+.*)")),
+    ("worker_failed", re.compile(rb"(Worker failed to boot)")),
+    ("descriptors_exhausted", re.compile(rb"(Too many open files)")),
+    ("queue_depth", re.compile(rb"(Task queue depth is) \d+")),
+    ("log_error", re.compile(rb"^(\w*(?:Error|Exception): .*)")),
+)
+
+
+class Log:
+    """Follows one log file from its end as it now is.
+
+    Args:
+        tier: Whose log it is.
+        path: The file; it may not be there yet.
+        patterns: (kind of event, pattern with one group that is the event's text).
+    """
+
+    def __init__(self, tier: str, path: Path, patterns: tuple[tuple[str, re.Pattern[bytes]], ...]) -> None:
+        self._tier = tier
+        self._path = path
+        self._patterns = patterns
+        self._offset = path.stat().st_size if path.exists() else 0
+
+    def read(self) -> list[Event]:
+        """What happened since the last call: one event for each kind and text, with how often."""
+        try:
+            size = self._path.stat().st_size
+            if size < self._offset:  # it was cut for being too long
+                self._offset = 0
+            if size == self._offset:
+                return []
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read(READ_BYTES_MAX)
+        except OSError:
+            return []
+        end = data.rfind(b"\n") + 1
+        self._offset += end
+        counts: dict[tuple[str, str], int] = {}
+        for line in data[:end].splitlines():
+            for kind, pattern in self._patterns:
+                match = pattern.search(line)
+                if match:
+                    text = match[1].decode("utf-8", "replace")[:200]
+                    counts[kind, text] = counts.get((kind, text), 0) + 1
+                    break
+        now_ns = time.monotonic_ns()
+        return [Event(now_ns, kind, self._tier, text, n) for (kind, text), n in counts.items()]

@@ -1,0 +1,172 @@
+"use strict";
+// Draws the courses of the trials with uPlot, which stands above this in the same script; no request leaves the page.
+(() => {
+  const courses = JSON.parse(document.getElementById("data").textContent).courses;
+  const root = document.documentElement;
+  const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
+  const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
+  const AXIS_WIDTH = 54; // the same in every chart, so that their time axes stand under each other
+  const PAPER_WIDTH = 640;
+
+  // The same texts as prony/report/figures.py writes.
+  const short = (value) => {
+    if (value == null) return "–";
+    return Math.abs(value) < 9.95 ? String(+value.toFixed(1)) : Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, " ");
+  };
+  const duration = (s) => {
+    if (s == null) return "–";
+    if (s === 0) return "0 ms";
+    if (s < 0.0009995) return (s * 1e6).toFixed(0) + " µs";
+    if (s < 0.00995) return (s * 1e3).toFixed(1) + " ms";
+    if (s < 0.9995) return (s * 1e3).toFixed(0) + " ms";
+    return s.toFixed(s < 9.995 ? 2 : 1) + " s";
+  };
+  const tick = (s) => (s === 0 ? "0" : s < 0.001 ? +(s * 1e6).toPrecision(3) + " µs" : s < 1 ? +(s * 1e3).toPrecision(3) + " ms" : +s.toPrecision(3) + " s");
+  const seen = (values) => values.filter((value) => value != null);
+  const constant = (like, value) => like.map(() => value);
+
+  // 1, 10, 100; with few decades also 2 and 5 in between.
+  const logSplits = (u, axis, low, high) => {
+    const steps = Math.log10(high / low) > 2.5 ? [1] : [1, 2, 5];
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
+      for (const step of steps) {
+        const value = step * 10 ** power;
+        if (value >= low * 0.999 && value <= high * 1.001) found.push(value);
+      }
+    return found;
+  };
+
+  const line = (label, values, stroke, text, more) => ({ values, series: { label, stroke: colour(stroke), width: 1.75, points: { show: false }, value: (u, v, i, at) => (at == null ? "" : text(v)), ...more } });
+
+  // What to draw of a course: a title, the height, lines, and the scale.
+  function charts(course, levels) {
+    const found = [{
+      title: "Requests per second",
+      height: 210,
+      text: short,
+      lines: [
+        line("offered", course.offered_rps, "offered", short, { dash: [5, 4], width: 1.25 }),
+        line("right answers", course.right_rps, "right", short, { width: 2.25 }),
+        line("failed", course.failed_rps, "failed", short, { dash: [1, 3], width: 2.25, cap: "round" }),
+      ],
+    }];
+    const latencies = seen([...course.p50_s, ...course.p99_s]).filter((value) => value > 0);
+    if (latencies.length) {
+      const log = Math.max(...latencies) / Math.min(...latencies) > 20;
+      found.push({
+        title: log ? "Latency, on a logarithmic scale" : "Latency",
+        height: 180,
+        text: duration,
+        log,
+        lines: [
+          line("p50", course.p50_s, "right", duration, { width: 2.25, spanGaps: false }),
+          line("p99", course.p99_s, "failed", duration, { dash: [6, 3], spanGaps: false }),
+        ],
+      });
+    }
+    const level = (title, label, values, limit, name) => {
+      if (!seen(values).length) return;
+      const lines = [line(label, values, "right", short, { width: 2.25 })];
+      if (limit != null) lines.push(line(name, constant(values, limit), "failed", short, { dash: [6, 4], width: 1.25 }));
+      found.push({ title, height: 130, text: short, lines });
+    };
+    level("Database connections", "open", course.connections, course.connections_limit, "limit");
+    if (levels) level("Requests in the app", "in the app", course.in_flight, course.slots, "slots");
+    return found;
+  }
+
+  function options(chart, width, sync) {
+    const axis = { stroke: colour("quiet"), font: FONT, grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false } };
+    const range = chart.log
+      ? (u, low, high) => [10 ** (Math.floor(Math.log10(low) * 2) / 2), 10 ** (Math.ceil(Math.log10(high) * 2) / 2)]
+      : (u, low, high) => [0, (high > 0 ? high : 1) * 1.1];
+    return {
+      width,
+      height: chart.height,
+      padding: [8, 12, 0, 0],
+      cursor: { sync: { key: sync }, drag: { x: false, y: false }, y: false },
+      legend: { markers: { width: 2, fill: "transparent", stroke: (u, i) => u.series[i].stroke(u, i), dash: (u, i) => (i === 0 || !u.series[i].dash ? "solid" : u.series[i].dash[0] < 2 ? "dotted" : "dashed") } },
+      scales: { x: { time: false }, y: chart.log ? { distr: 3, range } : { range } },
+      axes: [
+        { ...axis, size: 26, gap: 4, values: (u, splits) => splits.map((v) => v + " s") },
+        { ...axis, size: AXIS_WIDTH, gap: 6, splits: chart.log ? logSplits : undefined, filter: (u, splits) => splits, values: (u, splits) => splits.map(chart.text === duration ? tick : short) },
+      ],
+      series: [{ label: "at", value: (u, v, i, at) => (at == null ? "" : v.toFixed(1) + " s") }, ...chart.lines.map((one) => one.series)],
+    };
+  }
+
+  const drawings = [];
+  for (const figure of document.querySelectorAll(".course")) {
+    const course = courses[Number(figure.dataset.course)];
+    const drawing = { figure, course, levels: "levels" in figure.dataset, width: 0, plots: [] };
+    drawings.push(drawing);
+    draw(drawing);
+    new ResizeObserver(() => requestAnimationFrame(() => draw(drawing))).observe(figure);
+  }
+
+  // Draws anew where the width is another than before; inside a closed <details> it is 0 and nothing is drawn.
+  function draw(drawing, force = false) {
+    const { figure, course } = drawing;
+    const room = Math.floor(figure.clientWidth);
+    const width = root.classList.contains("printing") ? PAPER_WIDTH : room;
+    if (width < 100 || (width === drawing.width && !force)) return;
+    drawing.width = width;
+    for (const { plot, box } of drawing.plots) {
+      plot.destroy();
+      box.remove();
+    }
+    const sync = "course-" + figure.dataset.course;
+    drawing.plots = charts(course, drawing.levels).map((chart) => {
+      const box = document.createElement("div");
+      box.className = "plot";
+      const title = document.createElement("p");
+      title.textContent = chart.title;
+      box.append(title);
+      figure.append(box);
+      const data = [course.t_s, ...chart.lines.map((one) => one.values)];
+      const plot = new uPlot(options(chart, width, sync), data, box);
+      plot.ctx.canvas.setAttribute("role", "img");
+      plot.ctx.canvas.setAttribute("aria-label", chart.title + " over time: " + chart.lines.map((one) => one.series.label).join(", "));
+      return { plot, box };
+    });
+  }
+
+  const redraw = () => drawings.forEach((drawing) => draw(drawing, true));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const details of closed) details.open = true;
+    root.classList.add("printing");
+    redraw();
+  });
+  addEventListener("afterprint", () => {
+    root.classList.remove("printing");
+    for (const details of closed) details.open = false;
+    redraw();
+  });
+
+  // A link to a row of a closed table opens it.
+  const reveal = () => {
+    const details = document.getElementById(location.hash.slice(1))?.closest("details");
+    if (details) details.open = true;
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
+
+  for (const button of document.querySelectorAll("button[data-copies]")) {
+    const source = document.getElementById(button.dataset.copies);
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+        button.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(source);
+        button.textContent = "Selected: press Ctrl+C";
+      }
+    });
+  }
+})();

@@ -1,0 +1,210 @@
+"""A document in, what a person reads at the terminal out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from prony.doubts import Doubt
+from prony.recording import Campaign
+from prony.report.document import Configuration, Document, Recommended, Test, Trial
+from prony.report.figures import count, duration, percent, rate, share, size
+from prony.report.series import Series
+from prony.verdict import CAUSES, TIERS, Verdict
+
+SECONDS_SHOWN = 30
+
+
+def show(console: Console, document: Document, series: dict[str, Series]) -> None:
+    """Prints the whole of a document."""
+    head = f"[bold]{escape(document.title)}[/bold]  prony {document.verb} · {document.campaign} · {document.started_at}"
+    status = (
+        "" if document.status == "done" else f" · [bold red]{document.status}[/bold red]: what had finished is shown"
+    )
+    console.print(head + status)
+    for line in document.declared:
+        console.print(f"  {escape(line)}", style="dim")
+    for test in document.tests:
+        console.print(_test(test))
+    if not document.tests:
+        _trials(console, document, series)
+    if document.configurations:
+        console.print()
+        console.print(_configurations(document.configurations, document.recommended))
+    elif document.capacities:
+        for capacity in document.capacities:
+            console.print(
+                f"\n[bold]Capacity[/bold] of {escape(capacity.title)}: [bold]{escape(capacity.text)}[/bold]\n"
+                f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} starts: "
+                "this machine, these starts, this day."
+            )
+    if document.recommended is not None:
+        console.print(_recommended(document.recommended))
+    _doubts(console, document.doubts)
+
+
+def _trials(console: Console, document: Document, series: dict[str, Series]) -> None:
+    for trial in document.trials[:6] if not document.capacities else document.trials:
+        console.print(_trial(trial) if not document.capacities else _one_line(trial))
+        if len(document.trials) == 1 and trial.id in series:
+            console.print(Padding(seconds(series[trial.id]), (0, 0, 0, 2)))
+    if len(document.trials) > 6 and not document.capacities:
+        console.print(f"  … and {len(document.trials) - 6} trials more: prony report {document.campaign} --html FILE")
+    for verdict in document.verdicts if not document.capacities else ():
+        console.print(_verdict(verdict))
+
+
+def seconds(series: Series) -> Table:
+    """The course of one trial, a line for each stretch of time."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("s", "due/s", "right/s", "failed/s", "p50", "p99", "in app", "db conns"):
+        table.add_column(name, justify="right")
+    step = max(1, len(series.t_s) // SECONDS_SHOWN)
+    for i in range(0, len(series.t_s), step):
+        table.add_row(
+            f"{series.t_s[i]:.1f}",
+            count(series.offered_rps[i]),
+            count(series.right_rps[i]),
+            count(series.failed_rps[i]),
+            duration(series.p50_s[i]),
+            duration(series.p99_s[i]),
+            count(series.in_flight[i]),
+            count(series.connections[i]),
+        )
+    return table
+
+
+def _one_line(trial: Trial) -> str:
+    doubts = f"  [yellow]{', '.join(trial.doubts)}[/yellow]" if trial.doubts else ""
+    return (
+        f"  {trial.id:>6}  {rate(trial.offered_rps):>10}  p99 {duration(trial.latency_s['p99']):>8}  "
+        f"errors {share(trial.errors.share):>6}{doubts}"
+    )
+
+
+def _trial(trial: Trial) -> str:
+    load = trial.plan["traffic"]
+    what = f"{load['users']} users" if load["users"] else f"{rate(trial.offered_rps)} offered, {load['arrivals']}"
+    latency = trial.latency_s
+    statuses = ", ".join(f"{n} × {status}" for status, n in sorted(trial.errors.by_status.items())) or "none"
+    other = {k: n for k, n in trial.errors.by_outcome.items() if k not in {"ok", "wrong_status", "check_failed"}}
+    return (
+        f"\n[bold]Trial {trial.id}[/bold] {escape(trial.label)}: {escape(trial.plan['title'])}\n"
+        f"  load      {what} for {trial.duration_s:.1f} s: {trial.requests} requests recorded\n"
+        f"  served    {rate(trial.achieved_rps)} right answers; {share(trial.errors.share)} failed\n"
+        f"  answers   {statuses}{''.join(f', {n} × {k}' for k, n in sorted(other.items()))}\n"
+        f"  latency   p50 {duration(latency['p50'])}  p90 {duration(latency['p90'])}  p99 {duration(latency['p99'])}  "
+        f"max {duration(latency['max'])}"
+    )
+
+
+def _verdict(verdict: Verdict) -> RenderableType:
+    grade = verdict.cause_grade
+    lines = [
+        f"\n[bold]What limits it[/bold]: {escape(CAUSES[verdict.cause])}  [dim]cause {verdict.cause}, {grade}[/dim]"
+    ]
+    if verdict.tier not in {"none", "unknown"}:
+        lines.append(f"  tier: {escape(TIERS[verdict.tier])}  [dim]{verdict.tier}, {verdict.tier_grade}[/dim]")
+    lines += [f"  · {escape(line)}" for line in verdict.evidence]
+    return "\n".join(lines)
+
+
+def _test(test: Test) -> RenderableType:
+    verdict = test.verdict
+    parts = [
+        f"\n[bold]{escape(test.name)}: {escape(test.title)}[/bold]",
+        f"  [dim]account[/dim]  {escape(test.account)}",
+        f"  [dim]load[/dim]     {escape(test.load)}",
+        *(f"  [dim]here[/dim]     {escape(line)}" for line in test.text),
+        (
+            f"  [dim]verdict[/dim]  [bold]{escape(CAUSES[verdict.cause])}[/bold] [dim](tier {verdict.tier}, "
+            f"{verdict.tier_grade}; cause {verdict.cause}, {verdict.cause_grade})[/dim]"
+        ),
+        *(f"             · {escape(line)}" for line in verdict.evidence),
+    ]
+    return "\n".join(parts)
+
+
+def _configurations(rows: Iterable[Configuration], recommended: Recommended | None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="What each configuration can do", title_justify="left", title_style="bold")
+    table.add_column("configuration")
+    for name in ("capacity, rps", "p99 at it", "rush: failed", "rush: rps", "memory", "db conns"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        chosen = recommended is not None and row.name == recommended.name
+        table.add_row(
+            ("→ " if chosen else "  ") + escape(row.title),
+            escape(row.capacity.text.replace(" rps", "")),
+            duration(row.p99_s),
+            f"{percent(row.rush_errors)} %",
+            count(row.rush_rps),
+            size(row.memory_bytes),
+            count(row.connections),
+            style="bold green" if chosen else "",
+        )
+    return table
+
+
+def _recommended(found: Recommended) -> RenderableType:
+    lines = [
+        f"[bold]Recommended: {escape(found.plan)}[/bold]",
+        f"  {escape(found.why)}",
+        f"  {escape(found.remeasured)}",
+        ""
+        if found.soaked
+        else "  Not soaked: it was not held for a quarter of an hour, where leaks and recycling show.",
+        "  Procfile:",
+        f"    [bold cyan]{escape(found.procfile)}[/bold cyan]",
+    ]
+    if found.environment:
+        lines += ["  Environment:", *(f"    [bold cyan]{escape(line)}[/bold cyan]" for line in found.environment)]
+    return Group(*(line for line in lines if line))
+
+
+def _doubts(console: Console, doubts: Iterable[Doubt]) -> None:
+    """Each kind of doubt once, with how many trials it touches."""
+    kinds: dict[str, list[Doubt]] = {}
+    for doubt in doubts:
+        kinds.setdefault(doubt.name, []).append(doubt)
+    if not kinds:
+        return
+    console.print("\n[bold]Doubts[/bold]")
+    for name, found in kinds.items():
+        first = found[0]
+        trials = f"{len(found)} trials" if len(found) > 1 else f"trial {first.trial}"
+        console.print(f"  {first.kind} [bold]{name}[/bold] ({trials}): {escape(first.text)}. {escape(first.todo)}")
+
+
+def show_list(console: Console, campaigns: list[Campaign], path: str) -> None:
+    """Prints all campaigns, the latest last."""
+    if not campaigns:
+        console.print(f"No recording yet in {escape(path)}. Make one: prony demo")
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for name, justify in (
+        ("ID", "right"),
+        ("started", "left"),
+        ("verb", "left"),
+        ("what", "left"),
+        ("trials", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type] # rich's own literal
+    table.add_column("requests", justify="right")
+    table.add_column("status")
+    for campaign in campaigns:
+        table.add_row(
+            str(campaign.id),
+            campaign.started_at.replace("+00:00", " UTC").replace("T", " "),
+            campaign.verb,
+            escape(campaign.title),
+            str(len(campaign.trials)),
+            count(sum(row.samples for row in campaign.trials)),
+            campaign.status,
+        )
+    console.print(table)
+    console.print(f"[dim]{escape(path)}[/dim]   prony report ID   prony report ID --html FILE")

@@ -1,0 +1,246 @@
+"""A plan and a running start in, a recording out: load on, probes on, everything written as it happens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from prony.errors import StackError
+from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec
+from prony.plan import Plan
+from prony.probes import logs
+from prony.probes.app import Workers
+from prony.probes.canary import canary
+from prony.probes.database import Database
+from prony.probes.listen import FAMILY, ListenQueue
+from prony.probes.processes import Host, Tree
+from prony.probes.sampler import Probe, Sampler
+from prony.recording import SAMPLE, Event, Reading, TrialWriter
+from prony.recording.samples import from_bytes
+from prony.stack.launch import Process
+from prony.stack.services.postgres import RESERVED
+from prony.stack.stack import Stack, Start
+
+WRITE_EVERY_S = 0.25
+LATE_S = 20.0
+
+
+class Progress(NamedTuple):
+    """How far a trial is: seconds of its sending window, and the engine's latest account of itself."""
+
+    elapsed_s: float
+    duration_s: float
+    tick: LoadTick | None
+
+
+def run(
+    stack: Stack, start: Start, plan: Plan, writer: TrialWriter, progress: Callable[[Progress], None] = lambda _: None
+) -> None:
+    """One trial on a running start: `plan` differs from the start's own in its traffic only.
+
+    Raises:
+        StackError: the load engine would not run.
+        KeyboardInterrupt: passed on, with what was recorded kept.
+    """
+    writer.write(_none(), [], _about(stack, plan))
+    writer.write(_none(), _canaries(stack))
+    run_folder = stack.run_folder / f"load-{writer.trial}"
+    run_folder.mkdir()
+    spec = _spec(plan, start.port, run_folder / "segment")
+    engine = _launch(stack, run_folder, spec)
+    follower = _Follower(plan, run_folder, writer)
+    workers = Workers(start.gauges)
+    listen = ListenQueue(stack.launcher.socket(FAMILY), start.port, start.app.pid)
+    status = "interrupted"
+    try:
+        with Sampler(_probes(stack, start, workers, listen)) as sampler:
+            died = _follow(stack, start, engine, follower=follower, sampler=sampler, progress=progress)
+        follower.collect(sampler, died)
+        status = "done" if follower.result is not None else "failed"
+    finally:
+        stack.launcher.signal(engine, signal.SIGTERM)
+        workers.close()
+        listen.close()
+        writer.write(_none(), _canaries(stack))
+        result = follower.result
+        writer.finish(status, None if result is None else msgspec.to_builtins(result))
+    if follower.result is None:
+        raise StackError(f"The load engine ended early (exit code {engine.code}).", log=engine.last_lines())
+
+
+def _follow(
+    stack: Stack,
+    start: Start,
+    engine: Process,
+    *,
+    follower: _Follower,
+    sampler: Sampler,
+    progress: Callable[[Progress], None],
+) -> list[Event]:
+    """Writes what comes in until the engine has ended; a server that dies meanwhile is an event."""
+    traffic = follower.plan.traffic
+    began_s = time.monotonic()
+    deadline_s = began_s + traffic.duration_s + traffic.drain_s + LATE_S
+    died: list[Event] = []
+    while engine.alive:
+        if time.monotonic() > deadline_s:
+            stack.launcher.signal(engine, signal.SIGTERM)
+            deadline_s += LATE_S
+        stack.launcher.wait(engine, WRITE_EVERY_S)
+        if not start.app.alive and not died:
+            lines = " | ".join(start.app.last_lines(3))
+            died = [Event(time.monotonic_ns(), "died", "app", f"exit code {start.app.code}: {lines}")]
+        follower.collect(sampler, [])
+        progress(Progress(time.monotonic() - began_s, traffic.duration_s, follower.tick))
+    return died
+
+
+class _Follower:
+    """Takes whole rows from the engine's segment and lines from its output, and writes them to the recording."""
+
+    def __init__(self, plan: Plan, folder: Path, writer: TrialWriter) -> None:
+        self.plan = plan
+        self._segment = folder / "segment"
+        self._output = folder / "out"
+        self._writer = writer
+        self._offset = 0
+        self._out_offset = 0
+        self._decoder = msgspec.json.Decoder(LoadTick | LoadResult)
+        self.tick: LoadTick | None = None
+        self.result: LoadResult | None = None
+
+    def collect(self, sampler: Sampler, events: list[Event]) -> None:
+        """Writes all that is new."""
+        readings, found = sampler.take()
+        readings += self._lines()
+        self._writer.write(from_bytes(self._rows()), readings, [*found, *events])
+
+    def _rows(self) -> bytes:
+        raw = _read_from(self._segment, self._offset)
+        whole = len(raw) // SAMPLE.itemsize * SAMPLE.itemsize
+        self._offset += whole
+        return raw[:whole]
+
+    def _lines(self) -> list[Reading]:
+        raw = _read_from(self._output, self._out_offset)
+        end = raw.rfind(b"\n") + 1
+        self._out_offset += end
+        found: list[Reading] = []
+        for line in raw[:end].splitlines():
+            message = self._decoder.decode(line)
+            if isinstance(message, LoadResult):
+                self.result = message
+                continue
+            self.tick = message
+            names = ("scheduled", "sent", "done", "in_flight", "waiting", "connections_opened", "cpu_s")
+            found += [Reading(message.t_ns, "generator", name, float(getattr(message, name))) for name in names]
+        return found
+
+
+def _read_from(path: Path, offset: int) -> bytes:
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(offset)
+        return file.read()
+    return b""
+
+
+def _spec(plan: Plan, port: int, segment: Path) -> LoadSpec:
+    traffic = plan.traffic
+    return LoadSpec(
+        host="127.0.0.1",
+        port=port,
+        requests=tuple(
+            RequestSpec(
+                method=r.method,
+                path=r.path,
+                weight=r.weight,
+                name=r.name,
+                expect=Expectation(status=r.expect.status, contains=r.expect.contains),
+            )
+            for r in traffic.requests
+        ),
+        arrivals=traffic.arrivals,  # type: ignore[arg-type] # the plan allows the same three
+        rate_rps=traffic.rate_rps if traffic.users is None else None,
+        users=traffic.users,
+        duration_s=traffic.duration_s,
+        think_s=traffic.think_s if traffic.users is not None else 0,
+        timeout_s=traffic.timeout_s,
+        drain_s=traffic.drain_s,
+        seed=traffic.seed,
+        segment=str(segment),
+    )
+
+
+def _launch(stack: Stack, folder: Path, spec: LoadSpec) -> Process:
+    path = folder / "spec.json"
+    path.write_bytes(msgspec.json.encode(spec))
+    return stack.launcher.spawn(
+        "the load engine",
+        [sys.executable, "-P", "-m", "prony.load.worker", str(path)],
+        env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "PYTHONUNBUFFERED": "1"},
+        cwd=folder,
+        log=folder / "err",
+        stdout=folder / "out",
+        cores=stack.cores.generator,
+        descriptors=True,
+    )
+
+
+def _probes(stack: Stack, start: Start, workers: Workers, listen: ListenQueue) -> list[Probe]:
+    """Everything that is watched: the gauge and the queue at 50 ms, the CPU at 200 ms, the rest each second."""
+    app = Tree("app", start.app.pid)
+    host = Host(stack.cores.stack)
+    found = [
+        Probe("gauge", 0.05, workers.levels),
+        Probe("gauge counters", 1.0, workers.counters),
+        Probe("listen queue", 0.05, listen.length),
+        Probe("listen overflows", 1.0, listen.overflows),
+        Probe("host", 0.2, host.read),
+        Probe("app CPU", 0.2, app.cpu),
+        Probe("app memory", 1.0, app.memory),
+        Probe("app log", 0.5, logs.Log("app", start.app.log, logs.APP).read),
+    ]
+    postgres, settings = stack.postgres, start.plan.database
+    if postgres is None or postgres.process is None or settings is None:
+        return found
+    backend = Tree("database", postgres.process.pid)
+    database = Database(postgres.ask, settings.max_connections, settings.max_connections - RESERVED)
+    return [
+        *found,
+        Probe("database CPU", 0.2, backend.cpu),
+        Probe("database activity", 0.25, database.activity),
+        Probe("database sessions", 1.0, database.sessions),
+        Probe("database log", 0.5, logs.Log("database", postgres.log, logs.POSTGRES).read),
+    ]
+
+
+def _about(stack: Stack, plan: Plan) -> list[Event]:
+    """What is to be said of every trial on this machine and this plan."""
+    now_ns = time.monotonic_ns()
+    found = []
+    if stack.cores.shared:
+        found.append(Event(now_ns, "one_core", "host", "the generator and the stack share a core"))
+    elif plan.database is not None:
+        names = ", ".join(str(core) for core in stack.cores.stack)
+        found.append(Event(now_ns, "shared_core", "host", f"app and database share core {names}"))
+    if not stack.launcher.namespace:
+        found.append(Event(now_ns, "hook_only", "host", stack.launcher.why_no_namespace))
+    if not plan.traffic.declared:
+        found.append(Event(now_ns, "mix_guessed", "traffic", "only / was asked for"))
+    return found
+
+
+def _canaries(stack: Stack) -> list[Reading]:
+    return [*canary("stack", stack.cores.stack), *canary("generator", stack.cores.generator)]
+
+
+def _none() -> Any:
+    return from_bytes(b"")
