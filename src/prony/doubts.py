@@ -57,7 +57,7 @@ KINDS = {
             "late_sends",
             "The generator sent late: send lag p99 over 1 ms and over 5 % of the median latency.",
             "Close what else runs on this machine, or lower the rate.",
-            ("all",),
+            LATENCY,
         ),
         Kind(
             "generator_busy",

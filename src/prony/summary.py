@@ -207,7 +207,7 @@ def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dic
         },
         "connections": {
             "refused": float(recording.count("connection_refused")),
-            "most": seen.most("connections", "count"),
+            "most": _at_most(seen.most("connections", "count"), seen.last("connections", "usable")),
             "limit": seen.last("connections", "limit"),
             "usable": seen.last("connections", "usable"),
         },
@@ -233,6 +233,11 @@ def _events_by_text(recording: Recording, kind: str) -> dict[str, int]:
         if event.kind == kind:
             found[event.text] = found.get(event.text, 0) + event.times
     return found
+
+
+def _at_most(value: float | None, limit: float | None) -> float | None:
+    """Backends that were just being refused are seen as well: they never were connections."""
+    return value if value is None or limit is None else min(value, limit)
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

@@ -191,6 +191,7 @@ def _launch(stack: Stack, folder: Path, spec: LoadSpec) -> Process:
         stdout=folder / "out",
         cores=stack.cores.generator,
         descriptors=True,
+        urgent=True,
     )
 
 

@@ -24,7 +24,9 @@ MACHINE = {
 }
 
 
-def a_trial(number: str, label: str, *, offered: float, achieved: float | None, p50: float | None, **more: Any) -> Trial:
+def a_trial(
+    number: str, label: str, *, offered: float, achieved: float | None, p50: float | None, **more: Any
+) -> Trial:
     """A trial; what is not given is made to fit."""
     p99 = more.get("p99", None if p50 is None else 4 * p50)
     failed = more.get("failed", 0.0)
@@ -60,7 +62,9 @@ def a_trial(number: str, label: str, *, offered: float, achieved: float | None, 
     )
 
 
-def a_series(trial: str, *, offered: float, right: float, latency_s: float, growth: float = 1.0, seed: int = 1) -> Series:
+def a_series(
+    trial: str, *, offered: float, right: float, latency_s: float, growth: float = 1.0, seed: int = 1
+) -> Series:
     """Half a minute in 60 bins: noise about a level, latency growing to `growth` times itself by the end."""
     random = np.random.default_rng(seed)
     t_s = np.arange(60) * 0.5
@@ -104,22 +108,23 @@ def a_doubt(name: str, trial: str, text: str, voids: tuple[str, ...] = ()) -> Do
     return Doubt(name=name, kind=kind, voids=voids, text=text, todo=KINDS[name].todo, trial=trial)  # type: ignore[arg-type]
 
 
-def _tests() -> tuple[Test, ...]:
-    def test(number: int, name: str, title: str, account: str, load: str, verdict: Verdict, *text: str) -> Test:
-        relief = ("11", "12") if name == "gevent" else ()
-        return Test(
-            name=name,
-            title=title,
-            account=account,
-            load=load,
-            trial=str(number),
-            verdict=verdict,
-            text=text,
-            relief_trials=relief,
-        )
+def _test(number: int, name: str, title: str, account: str, load: str, verdict: Verdict, *text: str) -> Test:  # noqa: PLR0917
+    relief = ("11", "12") if name == "gevent" else ()
+    return Test(
+        name=name,
+        title=title,
+        account=account,
+        load=load,
+        trial=str(number),
+        verdict=verdict,
+        text=text,
+        relief_trials=relief,
+    )
 
+
+def _tests() -> tuple[Test, ...]:
     return (
-        test(
+        _test(
             1,
             "never-set-up",
             "The page that was never set up",
@@ -129,7 +134,7 @@ def _tests() -> tuple[Test, ...]:
                       "Not a valid test of anything: hardly an answer was right, from the first second on."),
             "Not one answer was right, so its latency is not the app's and is not shown.",
         ),
-        test(
+        _test(
             2,
             "seeded",
             "A seeded table",
@@ -139,7 +144,7 @@ def _tests() -> tuple[Test, ...]:
             "Every answer was right; the median was 11 ms.",
             "100 % of the blocks read came from Postgres's cache.",
         ),
-        test(
+        _test(
             3,
             "sync",
             "Five times the load on gunicorn's default sync workers",
@@ -152,7 +157,7 @@ def _tests() -> tuple[Test, ...]:
             "Requests came faster than they were served: the backlog grew by 41 requests a second.",
             "A mean of 14 s after 5 minutes needs a capacity only 9 % below the rate; here it is 27 % below.",
         ),
-        test(
+        _test(
             4,
             "gevent",
             "gunicorn with gevent workers",
@@ -166,7 +171,7 @@ def _tests() -> tuple[Test, ...]:
                       grade="proven"),
             "88 % of the requests failed: the database has 20 connections, and 17 of them are an app's to use.",
         ),
-        test(
+        _test(
             5,
             "waitress",
             "waitress, which the account ends on",
@@ -217,11 +222,12 @@ def _configurations() -> tuple[Configuration, ...]:
 
 def _trials() -> tuple[Trial, ...]:
     shared = ("shared_core",)
+    few, wrong = ("few_samples",), ("nothing_valid",)
     return (
-        a_trial("1", "test 1: never set up", offered=60, achieved=None, p50=None, failed=1.0, doubts=("nothing_valid",)),
+        a_trial("1", "test 1: never set up", offered=60, achieved=None, p50=None, failed=1.0, doubts=wrong),
         a_trial("2", "test 2: seeded", offered=33.3, achieved=33.2, p50=0.011, doubts=shared),
         a_trial("3", "test 3: sync", offered=150, achieved=109.4, p50=None, doubts=("backlog_growing", *shared)),
-        a_trial("4", "test 4: gevent", offered=30, achieved=3.67, p50=0.034, p99=None, failed=0.878, doubts=("few_samples",)),
+        a_trial("4", "test 4: gevent", offered=30, achieved=3.67, p50=0.034, p99=None, failed=0.878, doubts=few),
         a_trial("5", "test 5: waitress", offered=30, achieved=29.9, p50=0.0124, doubts=shared),
         *(
             a_trial(str(n), f"rush: {name}", offered=rate, achieved=rate * 0.97, p50=0.08 + n / 100, doubts=shared)

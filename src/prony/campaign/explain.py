@@ -8,6 +8,8 @@ from prony.campaign.bench import Bench, Measured
 from prony.plan import changed
 from prony.verdict import ConnectionsRelief, Verdict, conclude
 
+RELIEF_S = 6.0
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -27,6 +29,9 @@ def explain(bench: Bench, measured: Measured, *, relieve: bool = True) -> Explai
     found = []
     for step in experiment.steps:
         plan = changed(measured.plan, step.changes)
+        plan = plan.loaded(
+            rate_rps=plan.traffic.rate_rps, users=plan.traffic.users, duration_s=min(RELIEF_S, plan.traffic.duration_s)
+        )
         found.append(bench.measure(plan, f"relief: {step.label}", "placebo" if step.placebo else "relief"))
         bench.teller.say(f"  {step.label}: {found[-1].summary.errors.share:.1%} of requests fail")
     return Explained(experiment.conclude(verdict, [m.summary for m in found]), tuple(found))

@@ -17,7 +17,7 @@ from prony.errors import PlanError
 from prony.plan import Plan, changed, read_file
 from prony.report.document import Configuration, Document, Recommended, Test
 
-BUDGET_S = 320.0
+BUDGET_S = 330.0
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -44,6 +44,8 @@ class Replay:
 
     Attributes:
         sets: `--set` changes, on top of the base of every test and configuration.
+        r_rps: The rate at which the base saturates, once measured.
+        rushed: The tests under a rush of clients: a configuration's row need not repeat them.
     """
 
     bench: Bench
@@ -52,6 +54,7 @@ class Replay:
     sets: Mapping[str, Any]
     r_rps: float = 0.0
     tests: list[Test] = field(default_factory=list)
+    rushed: list[Measured] = field(default_factory=list)
     began_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> Document:
@@ -93,7 +96,9 @@ class Replay:
             chosen["app.python"] = self.options.python
         if not (seeded or self.options.seeded):
             chosen["app.prepare"] = [line for line in plan.app.prepare if "seed_data" not in line]
-        return changed(plan, {**self.script.base, **changes, **chosen, **self.sets})
+        for layer in (self.script.base, changes, chosen, self.sets):
+            plan = changed(plan, layer)
+        return plan
 
     def configuration(self, name: str) -> Plan:
         """The plan of one row of the table."""
@@ -119,6 +124,8 @@ class Replay:
         else:
             loaded = plan.loaded(users=test.clients, duration_s=test.duration_s, drain_s=test.drain_s)
         measured = self.bench.measure(loaded, test.name, "test")
+        if test.clients is not None:
+            self.rushed.append(measured)
         explained = explain.explain(self.bench, measured)
         self.tests.append(_told(test, measured, explained))
         for line in (*self.tests[-1].text, story.headline(explained.verdict)):

@@ -20,7 +20,7 @@ TRIAL_S = 2.5
 WIDTH = 0.15
 CONFIRM_S = 6.0
 CONFIRM_STARTS = 2
-RESERVE_S = 3 * (CONFIRM_STARTS * (CONFIRM_S + 3))  # kept for re-measuring the chosen one
+RESERVE_S = 1.5 * (CONFIRM_STARTS * (CONFIRM_S + 3))  # kept for re-measuring the chosen one
 
 
 def measure(
@@ -33,7 +33,8 @@ def measure(
     rushes: dict[str, Measured] = {}
     for row in script.configuration:
         loaded = plans[row.name].loaded(users=script.rush.clients, duration_s=script.rush.duration_s, drain_s=3.0)
-        rushes[row.name] = bench.measure(loaded, f"rush: {row.name}", "rush")
+        done = next((m for m in replay.rushed if _same_rush(m.plan, loaded)), None)
+        rushes[row.name] = done or bench.measure(loaded, f"rush: {row.name}", "rush")
         errors = rushes[row.name].summary.errors.share
         bench.teller.say(f"  {row.title}: {share(errors)} failed, {rate(rushes[row.name].summary.achieved_rps)}")
     bench.teller.stage("The capacity of each")
@@ -43,6 +44,12 @@ def measure(
         rows.append(_row(bench, row, plans[row.name], rushes[row.name], budget_s=each_s, r_rps=replay.r_rps))
         bench.teller.say(f"  {row.title}: {rows[-1].capacity.text}")
     return rows, _recommend(bench, rows, plans)
+
+
+def _same_rush(one: Plan, other: Plan) -> bool:
+    """Whether two plans differ in nothing but how long the rush lasts."""
+    same_stack = (one.app, one.server, one.database) == (other.app, other.server, other.database)
+    return same_stack and one.traffic.users == other.traffic.users
 
 
 def _row(
@@ -109,8 +116,13 @@ def _confirm(bench: Bench, plan: Plan, row: Configuration) -> tuple[float | None
         for number in range(CONFIRM_STARTS):
             loaded = plan.loaded(rate_rps=rate_rps, duration_s=CONFIRM_S, drain_s=1.0, seed=1000 + number)
             measured = bench.measure(loaded, f"confirm {rate_rps:.0f} rps", "confirm")
+            if measured.judgement.held is None:  # not to be believed: once more
+                trials.append(measured.id)
+                measured = bench.measure(loaded, f"confirm {rate_rps:.0f} rps", "confirm")
             trials.append(measured.id)
             held.append(measured.judgement.held is True)
+            if not held[-1]:
+                break
         if all(held):
             above = f" It did not hold {', '.join(missed)} there." if missed else ""
             return (

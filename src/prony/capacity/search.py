@@ -14,7 +14,7 @@ from msgspec import Struct
 
 RISE = 1.5
 TRIALS_PER_DECISION = 2
-INVALID_MAX = 3
+INVALID_MAX = 4
 
 
 class Ask(NamedTuple):
@@ -48,7 +48,7 @@ class Capacity(Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """The interval in words."""
         if self.low_rps is None:
-            return "none" if self.high_rps is None else f"below {self.high_rps:.0f} rps"
+            return f"unknown ({self.at_least})" if self.high_rps is None else f"below {self.high_rps:.0f} rps"
         if self.high_rps is None:
             return f"at least {self.low_rps:.0f} rps ({self.at_least})"
         return f"{self.low_rps:.0f} to {self.high_rps:.0f} rps"

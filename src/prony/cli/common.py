@@ -93,12 +93,12 @@ class Shown:
 
     def say(self, text: str) -> None:
         """A result worth a line."""
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def progress(self, text: str, share: float | None) -> None:
         """What is being done now."""
         if self._live is None:
-            head = text.partition(":")[0]
+            head = text.rpartition(": ")[0] or text
             if head != self._last:
                 self._last = head
                 self.console.print(f"  … {head}", markup=False)

@@ -26,7 +26,7 @@ _options = common.options(
     click.option(
         "--budget",
         type=common.Duration(60, 86_400),
-        default="320s",
+        default="330s",
         show_default=True,
         help="Time for tests and table.",
     ),

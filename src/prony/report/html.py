@@ -106,8 +106,8 @@ def render(document: Document, series: Mapping[str, Series]) -> str:
     findings = page.findings()
     others = [(trial, page.course(trial.id)) for trial in document.trials if page.undrawn(trial.id)]
     script = "\n".join(_read(path) for path in (UPLOT / "uPlot.iife.min.js", TEMPLATES / "report.js"))
-    html = _environment().get_template("report.html.j2")
-    return html.render(
+    template = _environment().get_template("report.html.j2")
+    page_text = template.render(
         document=document,
         page=page,
         title=document.title or f"prony {document.verb}",
@@ -126,6 +126,7 @@ def render(document: Document, series: Mapping[str, Series]) -> str:
         uplot_version=UPLOT_VERSION,
         uplot_licence=_read(UPLOT / "LICENSE"),
     )
+    return page_text.strip() + "\n"
 
 
 def word(
@@ -314,8 +315,12 @@ class _Page:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {
         "duration": figures.duration,
         "rate": figures.rate,
@@ -357,7 +362,7 @@ def _scale(capacities: Iterable[Capacity]) -> float:
 
 
 def _date(text: str) -> str:
-    """ "20 November 2026, 19:45 UTC"; what is no such instant is shown as it is."""
+    """An instant such as "20 November 2026, 19:45 UTC"; a text that is none is shown as it is."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:

@@ -128,6 +128,7 @@ class Launcher:
         uid: int | None = None,
         stop_signal: int = signal.SIGKILL,
         descriptors: bool = False,
+        urgent: bool = False,
     ) -> Process:
         """Starts one process; what it prints goes to `log` (its stdout to `stdout`, where named).
 
@@ -142,6 +143,7 @@ class Launcher:
             uid: User and group it becomes, where prony is root.
             stop_signal: What ends it well when prony dies.
             descriptors: Raise its limit on open files as far as is allowed.
+            urgent: Let it run before others on its cores, where this user may ask for that.
         """
         order = {
             "do": "spawn",
@@ -154,6 +156,7 @@ class Launcher:
             "uid": uid,
             "stop_signal": int(stop_signal),
             "descriptors": descriptors,
+            "urgent": urgent,
         }
         reply = self._ask(order)
         if "error" in reply:

@@ -25,7 +25,7 @@ from prony.stack.services.postgres import APP_DATABASE, Postgres
 
 READY_S = 60.0
 PREPARE_S = 600.0
-STOP_S = 5.0
+STOP_S = 3.0
 
 # The app gets these of prony's own environment and no more: whatever keys a developer's shell holds stay out of reach.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "TMPDIR")
@@ -127,7 +127,7 @@ class Stack:
             return
         gauges = self.start.gauges
         self.launcher.signal(
-            self.start.app, signal.SIGINT if self.start.plan.server.kind == "waitress" else signal.SIGQUIT
+            self.start.app, signal.SIGTERM if self.start.plan.server.kind == "waitress" else signal.SIGQUIT
         )
         if not self.launcher.wait(self.start.app, STOP_S):
             self.launcher.signal(self.start.app, signal.SIGKILL)

@@ -7,7 +7,7 @@ from msgspec import Struct
 TIERS = {
     "none": "Nothing gave out: the limits held.",
     "generator": "The load generator: what was measured is prony's own limit.",
-    "app": "The app's code, on its CPU.",
+    "app": "The app itself: its code and its data.",
     "workers": "The server's slots: processes, threads or greenlets.",
     "connections": "The database's connections.",
     "database": "The database itself: CPU, locks or IO.",

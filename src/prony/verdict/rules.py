@@ -135,22 +135,27 @@ def _slowness(case: _Case) -> Verdict:
         tier, grade = _who_uses_the_cpu(case)
         if opens:
             return case.verdict(tier, grade, "connection_per_request", "consistent")
-        if tier == "app" and grade != "tied":
-            return case.verdict("app", grade, "app_cpu", "consistent")
-        if tier == "database":
-            case.say("Which of its statements is not known: statements are not watched yet.")
-        return case.verdict(
-            tier, grade, "app_cpu" if tier == "app" else "unknown", "tied" if tier == "app" else "unknown"
-        )
+        if tier == "app":
+            return case.verdict("app", grade, "app_cpu", grade)
+        case.say("Which of its statements is not known: statements are not watched yet.")
+        return case.verdict("database", grade, "unknown", "unknown")
     if locked:
         return case.verdict("database", "consistent", "unknown", "unknown")
-    if full:
-        if opens:
-            return case.verdict("workers", "consistent", "connection_per_request", "consistent")
-        case.say("Nothing downstream explains it: the database waits for no lock and the CPU idles.")
-        return case.verdict("workers", "consistent", "worker_starvation", "consistent")
-    case.say("Neither the CPU nor the slots were used up: cannot tell.")
-    return case.verdict("unknown", "unknown", "unknown", "unknown")
+    return _waiting(case, full=full, opens=opens)
+
+
+def _waiting(case: _Case, *, full: bool, opens: bool) -> Verdict:
+    """The CPU is not used up and no lock is waited for: the slots themselves, or cannot tell."""
+    if not full:
+        case.say("Neither the CPU nor the slots were used up: cannot tell.")
+        return case.verdict("unknown", "unknown", "unknown", "unknown")
+    grade = "tied" if case.figure("host", "busy_share") >= IDLE else "consistent"
+    if grade == "tied":
+        case.say("The CPU was nearly used up as well, so more workers alone would gain little: slots and CPU are tied.")
+    if opens:
+        return case.verdict("workers", grade, "connection_per_request", "consistent")
+    case.say("Nothing watched downstream explains it: the database waits for no lock and has CPU left.")
+    return case.verdict("workers", grade, "worker_starvation", grade)
 
 
 def _seen_busy(case: _Case) -> bool:
@@ -160,7 +165,7 @@ def _seen_busy(case: _Case) -> bool:
     app, database = case.figure("app", "cpu_share"), case.figure("database", "cpu_share")
     case.say(f"The stack's {cores:.0f} core(s) were {busy:.0%} busy: app {app:.2f}, database {database:.2f} of a core.")
     if busy < SATURATED and one >= SATURATED:
-        case.say(f"One process of the app used {one:.0%} of a core, and a Python process has no more than one.")
+        case.say(f"One process of the app used {one:.0%} of a core; the GIL gives it little more than one.")
     return busy >= SATURATED or one >= SATURATED
 
 
@@ -171,6 +176,12 @@ def _seen_full(case: _Case) -> bool:
     if slots:
         case.say(
             f"{in_flight:.1f} of {slots:.0f} slots were taken on average; up to {queue:.0f} connections queued before."
+        )
+    shut_out = case.summary.errors.by_outcome.get("unanswered", 0) + case.summary.errors.by_outcome.get("timeout", 0)
+    if shut_out and case.figure("listen_queue", "length_mean") >= SATURATED * shut_out:
+        case.say(
+            f"{shut_out} requests were never accepted: their connections stayed in the listen queue while others, once "
+            "accepted, were served again and again. The server holds no more connections open at a time."
         )
     overflows = case.figure("listen_queue", "overflows")
     if overflows:

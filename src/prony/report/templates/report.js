@@ -102,15 +102,18 @@
     const drawing = { figure, course, levels: "levels" in figure.dataset, width: 0, plots: [] };
     drawings.push(drawing);
     draw(drawing);
-    new ResizeObserver(() => requestAnimationFrame(() => draw(drawing))).observe(figure);
+    const later = () => requestAnimationFrame(() => draw(drawing));
+    new ResizeObserver(later).observe(figure);
+    figure.closest("details")?.addEventListener("toggle", later);
   }
 
-  // Draws anew where the width is another than before; inside a closed <details> it is 0 and nothing is drawn.
+  // Draws anew where the width is another than before; nothing inside a closed <details>.
   function draw(drawing, force = false) {
     const { figure, course } = drawing;
     const room = Math.floor(figure.clientWidth);
     const width = root.classList.contains("printing") ? PAPER_WIDTH : room;
-    if (width < 100 || (width === drawing.width && !force)) return;
+    if (figure.checkVisibility?.() === false) return;
+    if (room < 100 || (width === drawing.width && !force)) return;
     drawing.width = width;
     for (const { plot, box } of drawing.plots) {
       plot.destroy();

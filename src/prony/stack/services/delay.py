@@ -163,6 +163,7 @@ def start(
         log=logs / "delay.log",
         cores=cores,
         descriptors=True,
+        urgent=True,
     )
 
     def listening() -> bool:
