@@ -189,6 +189,8 @@ def a_summary(
             by_status=dict(statuses or ({"200": by_outcome["ok"]} if by_outcome.get("ok") else {})),
         ),
         "latency_s": dict.fromkeys(SPREAD, latency_s),
-        "backlog": Backlog(mean=1.0, slope_per_s=20.0 if growing else 0.0, rise=200.0 if growing else 0.0, growing=growing),
+        "backlog": Backlog(
+            mean=1.0, slope_per_s=20.0 if growing else 0.0, rise=200.0 if growing else 0.0, growing=growing
+        ),
     }
     return structs.replace(calm, **(changes | other))

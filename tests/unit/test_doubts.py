@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from prony.capacity import judge
 from prony.doubts import KINDS, LATENCY, Doubt, believed, doubts_of, voids_all
 from prony.plan import Limits
-from prony.capacity import judge
 from prony.recording import Event, Recording
 from prony.recording.samples import NOT_SENT, OK, TIMEOUT, WRONG_STATUS
 from prony.report.document import trial_of
@@ -109,7 +109,10 @@ def test_too_few_answers_void_just_the_quantiles_they_are_too_few_for(answers: i
 @pytest.mark.parametrize(
     ("name", "recording"),
     [
-        ("sent_short", lambda: a_clean_recording(samples=some_samples(DUE_S, outcome=np.where(FIRST < 50, NOT_SENT, OK)))),
+        (
+            "sent_short",
+            lambda: a_clean_recording(samples=some_samples(DUE_S, outcome=np.where(FIRST < 50, NOT_SENT, OK))),
+        ),
         ("late_sends", lambda: a_clean_recording(samples=some_samples(DUE_S, lag_s=0.0009, service_s=0.002))),
         ("late_sends", lambda: a_clean_recording(samples=some_samples(DUE_S, lag_s=0.009, service_s=0.2))),
         ("generator_busy", lambda: a_clean_recording(load={"cpu_share": 0.8})),
@@ -166,9 +169,7 @@ def test_few_answers_that_were_all_right_are_no_wrong_answers() -> None:
 def test_a_note_voids_nothing() -> None:
     summary = summarise(a_clean_recording())
     notes = [
-        Doubt(name=kind.name, kind="note", voids=(), text="", todo="")
-        for kind in KINDS.values()
-        if not kind.voids
+        Doubt(name=kind.name, kind="note", voids=(), text="", todo="") for kind in KINDS.values() if not kind.voids
     ]
     assert believed(summary, notes) == summary
 

@@ -164,9 +164,8 @@ class Search:
         sure_high = min((rate for rate in agreed_fail if rate > (low or 0)), default=None)
         why = ""
         if sure_high is None:
-            why = self._stopped or (
-                "no rate failed" if not any(v.failed for v in self._votes.values()) else "trials disagreed"
-            )
+            disagreed = any(v.failed for v in self._votes.values())
+            why = self._stopped or ("trials disagreed, or time was up" if disagreed else "no rate failed")
         return Capacity(
             title=title,
             low_rps=sure_low,

@@ -109,7 +109,7 @@ def _errors(case: _Case) -> Verdict | None:
             sources.append(f"the gauge counted {refused_in_app:.0f} exceptions with that SQLSTATE")
         case.say(f"The database refused connections: {'; '.join(sources)}.")
         case.say(
-            f"At most {most:.0f} connections of the app's were open, of {limit:.0f} ({usable:.0f} usable by an app)."
+            f"{most:.0f} of {limit:.0f} connections were seen taken at once; {usable:.0f} are the app's, the rest reserved."
         )
         return case.verdict("connections", "consistent", "connections_exhausted", "consistent")
     if outcomes.get("ok", 0) < 0.01 * summary.requests and slow < DOMINANT * failed:

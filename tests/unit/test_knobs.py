@@ -1,0 +1,163 @@
+"""The knobs as data: each takes its own default, is named once, and every server has a placebo."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from prony.knobs import Knob, database, server
+from prony.knobs.values import NotAllowedError, allowed, read
+
+SERVERS = list(server.KNOBS)
+ALL = [*(knob for knobs in server.KNOBS.values() for knob in knobs), *database.POSTGRES]
+EACH = pytest.mark.parametrize("knob", ALL, ids=lambda knob: f"{knob.name}-{knob.flag}")
+
+
+def written(knob: Knob, value: Any) -> Any:
+    """A knob's value as a person writes it."""
+    return f"{value}s" if knob.kind == "duration" else value
+
+
+@EACH
+def test_a_knob_takes_its_own_default(knob: Knob) -> None:
+    assert knob.read(written(knob, knob.default)) == knob.default
+
+
+@EACH
+def test_a_knob_takes_its_bounds_and_nothing_beyond_them(knob: Knob) -> None:
+    if knob.kind == "flag":
+        return
+    assert knob.low is not None
+    assert knob.high is not None
+    assert knob.low < knob.high
+    for value in (knob.low, knob.high):
+        assert knob.read(written(knob, value)) == value
+    for value in (knob.low - 1, knob.high + 1):
+        with pytest.raises(NotAllowedError):
+            knob.read(written(knob, value))
+
+
+@EACH
+def test_a_knob_says_its_tier_why_it_matters_and_what_it_takes(knob: Knob) -> None:
+    assert knob.tier in {"workers", "listen_queue", "connections", "database"}
+    assert knob.why.endswith((".", "?"))
+    assert knob.allowed()
+    assert knob.name == f"{knob.name.rpartition('.')[0]}.{knob.key}"
+
+
+@EACH
+def test_a_placebo_is_another_value_that_the_knob_takes(knob: Knob) -> None:
+    if knob.inert is not None:
+        assert knob.inert != knob.default
+        assert knob.read(written(knob, knob.inert)) == knob.inert
+        assert "placebo" in knob.why
+
+
+@pytest.mark.parametrize("of", SERVERS)
+def test_names_and_flags_are_unique_for_each_server(of: tuple[str, str]) -> None:
+    for field in ("name", "key", "flag"):
+        assert max(Counter(getattr(knob, field) for knob in server.KNOBS[of]).values()) == 1
+
+
+@pytest.mark.parametrize("of", SERVERS)
+def test_every_knob_of_a_server_becomes_an_option_of_its_command_line(of: tuple[str, str]) -> None:
+    assert all(knob.flag.startswith("--") and knob.name.startswith("server.") for knob in server.KNOBS[of])
+
+
+@pytest.mark.parametrize("of", SERVERS)
+def test_every_server_has_a_placebo(of: tuple[str, str]) -> None:
+    assert [knob for knob in server.KNOBS[of] if knob.inert is not None]
+
+
+def test_database_knobs_are_unique_and_live_below_their_table() -> None:
+    names = [knob.name for knob in database.POSTGRES]
+    assert len(names) == len(set(names))
+    assert all(name.startswith("stores.database.") for name in names)
+
+
+@pytest.mark.parametrize("of", SERVERS)
+def test_slots_follow_from_a_servers_knobs(of: tuple[str, str]) -> None:
+    values = {knob.key: knob.default for knob in server.KNOBS[of]}
+    slots = server.processes(of[0], values) * server.slots_per_process(*of, values)
+    expected = {("gunicorn", "sync"): 1, ("gunicorn", "gthread"): 1, ("gunicorn", "gevent"): 1000, ("waitress", ""): 4}
+    assert slots == expected[of]
+
+
+def test_worker_classes_are_those_of_the_kind() -> None:
+    assert server.KINDS == ("gunicorn", "waitress")
+    assert server.worker_classes("gunicorn") == ("sync", "gthread", "gevent")
+    assert server.worker_classes("waitress") == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "found"),
+    [
+        ("integer", 3, 3),
+        ("number", 3, 3.0),
+        ("number", 0.5, 0.5),
+        ("duration", "250ms", 0.25),
+        ("duration", "1s", 1.0),
+        ("duration", " 1.5 m ", 90.0),
+        ("duration", "2h", 7200.0),
+        ("share", "1%", 0.01),
+        ("share", " 12.5 % ", 0.125),
+        ("share", 0.01, 0.01),
+        ("share", 1, 1.0),
+        ("flag", True, True),
+        ("text", "a", "a"),
+        ("texts", ["a", "b"], ("a", "b")),
+        ("texts", [], ()),
+        ("table", {"A": "x", "B": 1, "C": True}, {"A": "x", "B": "1", "C": "True"}),
+    ],
+)
+def test_values_are_read_as_people_write_them(kind: Any, value: Any, found: Any) -> None:
+    assert read(kind, value, None, None) == found
+    assert isinstance(read(kind, value, None, None), type(found))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("integer", True), ("integer", 1.0), ("integer", "1"), ("integer", None),
+        ("number", True), ("number", float("nan")), ("number", float("inf")), ("number", "1"),
+        ("duration", 1), ("duration", "1"), ("duration", "-1s"), ("duration", "1 d"), ("duration", ""),
+        ("share", "101%"), ("share", 1.01), ("share", -0.1), ("share", "1"), ("share", True), ("share", float("nan")),
+        ("flag", 1), ("flag", "true"),
+        ("text", ""), ("text", " "), ("text", "a\0b"), ("text", 1),
+        ("texts", "a"), ("texts", [""]), ("texts", [1]), ("texts", ["\0"]),
+        ("table", []), ("table", {"A": []}), ("table", {"A=B": "x"}), ("table", {"A": "\0"}),
+    ],
+)  # fmt: skip
+def test_what_is_not_such_a_value_is_refused(kind: Any, value: Any) -> None:
+    with pytest.raises(NotAllowedError):
+        read(kind, value, None, None)
+
+
+@pytest.mark.xfail(reason="values.py: float() of a whole number beyond 1.8e308 overflows")
+def test_a_number_beyond_all_floats_is_refused() -> None:
+    with pytest.raises(NotAllowedError):
+        read("number", 10**400, 0.1, 200_000)
+
+
+@pytest.mark.xfail(reason="values.py: digits of any alphabet pass for digits")
+@pytest.mark.parametrize(("kind", "value"), [("duration", "٣s"), ("share", "٣%")])
+def test_only_plain_digits_are_digits(kind: Any, value: str) -> None:
+    with pytest.raises(NotAllowedError):
+        read(kind, value, None, None)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "of"),
+    [
+        ("a whole number from 1 to 64", ("integer", 1, 64)),
+        ('a duration such as "250ms", "1s" or "5m" from 50ms to 600s', ("duration", 0.05, 600)),
+        ("a whole number, at least 2", ("integer", 2, None)),
+        ("a number from 0 to 2147483648", ("number", None, 2**31)),
+        ("one of GET, HEAD", ("choice", None, None, ("GET", "HEAD"))),
+        ("true or false", ("flag",)),
+    ],
+)
+def test_what_is_allowed_is_said_as_the_end_of_a_sentence(sentence: str, of: tuple[Any, ...]) -> None:
+    assert allowed(*of) == sentence
