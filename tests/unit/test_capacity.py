@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prony.capacity import Ask, Capacity, Search, judge
+from prony.capacity.search import INVALID_MAX, RISE
 from prony.doubts import Doubt
 from prony.plan import Limits
 from tests.unit.recording_case import SPREAD, a_summary
@@ -81,15 +82,16 @@ def test_trials_that_disagree_are_followed_by_a_third_on_a_fresh_start() -> None
     search.tell(True)
     ask = search.ask()
     assert ask is not None
-    assert ask.rate_rps == pytest.approx(150)
+    assert ask.rate_rps == pytest.approx(100 * RISE)
 
 
 def test_a_rate_at_which_trials_disagreed_bounds_nothing() -> None:
-    votes = {100.0: [True, True], 150.0: [True, False, True], 225.0: [False, False]}
-    search = Search(start_rps=100, width=0.6)
-    found, _ = searched(search, lambda rate: votes[round(rate, 6)].pop(0))
-    assert (found.low_rps, found.high_rps) == (100, 225)
-    assert search.known() == (150, 225), "though steering goes by the majority"
+    rates = [100 * RISE**step for step in range(3)]
+    votes = [[True, True], [True, False, True], [False, False]]
+    search = Search(start_rps=100, width=RISE)
+    found, _ = searched(search, lambda rate: votes[round(math.log(rate / 100, RISE))].pop(0))
+    assert (found.low_rps, found.high_rps) == pytest.approx((rates[0], rates[2]))
+    assert search.known() == pytest.approx((rates[1], rates[2])), "though steering goes by the majority"
 
 
 def test_a_start_that_fails_is_searched_below() -> None:
@@ -97,7 +99,7 @@ def test_a_start_that_fails_is_searched_below() -> None:
     assert found.low_rps is not None
     assert found.high_rps is not None
     assert found.low_rps <= 90 < found.high_rps
-    assert asks[2].rate_rps == pytest.approx(1000 / 2.25)
+    assert asks[2].rate_rps == pytest.approx(1000 / RISE**2)
 
 
 def test_nothing_that_holds_is_said_to_be_below_the_lowest_rate_tried() -> None:
@@ -133,21 +135,23 @@ def test_a_trial_not_to_be_believed_is_repeated_and_not_counted() -> None:
     assert found.trials == 2 * len(rates)
 
 
-def test_three_trials_not_to_be_believed_end_the_search_with_at_least() -> None:
-    found, asks = searched(Search(start_rps=100), lambda rate: True if rate < 200 else None)
-    assert found.low_rps == pytest.approx(150)
+def test_several_trials_not_to_be_believed_end_the_search_with_at_least() -> None:
+    found, asks = searched(Search(start_rps=100), lambda rate: True if rate < 110 * RISE else None)
+    assert found.low_rps == pytest.approx(100 * RISE)
     assert found.high_rps is None
     assert "not to be believed" in found.at_least
-    assert "225 rps" in found.at_least
-    assert [round(ask.rate_rps) for ask in asks] == [100, 100, 150, 150, 225, 225, 225]
+    doubtful = 100 * RISE**2
+    assert f"{doubtful:.0f} rps" in found.at_least
+    rates = [100, 100, 100 * RISE, 100 * RISE, *[doubtful] * INVALID_MAX]
+    assert [ask.rate_rps for ask in asks] == pytest.approx(rates)
     assert found.trials == 4
 
 
 def test_nothing_that_can_be_believed_is_no_capacity() -> None:
     found, asks = searched(Search(start_rps=100), lambda _: None)
-    assert len(asks) == 3
+    assert len(asks) == INVALID_MAX
     assert (found.low_rps, found.high_rps, found.trials) == (None, None, 0)
-    assert found.text == "none"
+    assert "not to be believed" in found.text
 
 
 def lying(truth: float, seed: int, share: float = 0.1) -> Trial:
@@ -163,7 +167,7 @@ def test_trials_of_which_a_tenth_lie_still_enclose_the_truth_nine_times_in_ten()
     random = np.random.default_rng(5)
     cases = [(float(10 ** random.uniform(1, 3.3)), float(2 ** random.uniform(-2, 2)), seed) for seed in range(300)]
     found = [(searched(Search(start_rps=truth * off), lying(truth, seed))[0], truth) for truth, off, seed in cases]
-    assert sum(encloses(capacity, truth) for capacity, truth in found) / 300 >= 0.9  # seen: 0.93
+    assert sum(encloses(capacity, truth) for capacity, truth in found) / 300 >= 0.9  # seen: 0.94
     assert max(capacity.trials for capacity, _ in found) <= 40
 
 
@@ -175,7 +179,7 @@ def test_a_soft_threshold_is_enclosed_where_half_the_trials_hold() -> None:
         return lambda rate: bool(random.random() < 1 / (1 + math.exp(min(50, (rate / truth - 1) / 0.01))))
 
     found = [searched(Search(start_rps=50), soft(200, seed))[0] for seed in range(300)]
-    # Seen: 0.96. The softer the threshold, the less: 0.86 at 2 %, 0.70 at 5 %, as the ends rest on two trials each.
+    # Seen: 1.0. The softer the threshold, the less: 0.97 at 2 %, 0.85 at 5 %, as the ends rest on two trials each.
     assert sum(encloses(capacity, 200) for capacity in found) / 300 >= 0.9
 
 
@@ -191,12 +195,11 @@ def test_a_trial_that_was_asked_for_and_never_run_counts_no_start() -> None:
     assert search.result().starts == 0
 
 
-@pytest.mark.xfail(reason="search.py: one failed trial alone is reported as 'trials disagreed'")
 def test_a_search_broken_off_after_one_trial_that_failed_had_no_disagreement() -> None:
     search = Search(start_rps=10)
     search.ask()
     search.tell(held=False)
-    assert search.result().at_least not in {"", "trials disagreed"}
+    assert search.result().at_least not in {"", "no rate failed", "trials disagreed"}
 
 
 LIMITS = Limits(latency_s={"p50": 0.1, "p99": 1.0}, errors=0.01)

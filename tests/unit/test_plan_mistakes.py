@@ -179,9 +179,7 @@ HOLES = [
     pytest.param("python = '" + "a" * 5000 + "'", (), id="_app: Path.exists() of a name too long"),
     pytest.param("python = '~nosuchuser/python'", (), id="_app: expanduser() of an unknown user"),
     pytest.param("", ("server.kind=[1]",), id="_put: 'value in {kind, cls}' hashes it"),
-    pytest.param(
-        "", ("app.entry=shop:\udcff",), id="_text: surrogates of undecodable arguments pass, and JSON does not"
-    ),
+    pytest.param("", ("app.entry=shop:\udcff",), id="_text: undecodable arguments pass, and break JSON"),
     pytest.param('"a\\nb" = 1', (), id="_known: a key with a line break breaks the paragraph"),
     pytest.param(REQUEST + 'path = "/\\r\\nX: y"', (), id="_shown: a value with a line break does so too"),
     pytest.param('"' + "x" * 1000 + '" = 1', (), id="_known: a long key is shown in full"),

@@ -35,8 +35,8 @@ class Teller(Protocol):
     def say(self, text: str) -> None:
         """A result worth a line."""
 
-    def progress(self, text: str, share: float | None) -> None:
-        """What is being done now, and how much of it is done (0 to 1)."""
+    def progress(self, what: str, detail: str, share: float | None) -> None:
+        """What is being done now, how it stands, and how much of it is done (0 to 1; None: not known)."""
 
 
 class Silent:
@@ -46,7 +46,7 @@ class Silent:
 
     def say(self, text: str) -> None: ...
 
-    def progress(self, text: str, share: float | None) -> None: ...
+    def progress(self, what: str, detail: str, share: float | None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +155,12 @@ class Bench:
         stack = self.stack
         start = stack.start
         if fresh or start is None or not _same_stack(start.plan, plan) or not self._quiet():
-            self.teller.progress(f"{label}: starting {plan.title}", None)
+            self.teller.progress(label, f"starting {plan.title}", None)
             start = stack.boot(plan)
         writer = self.store.begin_trial(self.campaign, plan, label, role, start.number)
 
         def progress(state: trial.Progress) -> None:
-            self.teller.progress(_in_words(label, state), min(1.0, state.elapsed_s / state.duration_s))
+            self.teller.progress(label, _in_words(state), min(1.0, state.elapsed_s / state.duration_s))
 
         trial.run(stack, start, plan, writer, progress)
         found = think(self.store, writer.trial, plan)
@@ -195,12 +195,9 @@ def _same_stack(one: Plan, other: Plan) -> bool:
     return (one.app, one.server, one.database) == (other.app, other.server, other.database)
 
 
-def _in_words(label: str, state: trial.Progress) -> str:
+def _in_words(state: trial.Progress) -> str:
     tick = state.tick
-    if tick is None:
-        return label
-    waiting = tick.scheduled - tick.done
-    return f"{label}: {tick.done} answered, {waiting} under way"
+    return "" if tick is None else f"{tick.done} answered, {tick.scheduled - tick.done} under way"
 
 
 def machine() -> dict[str, Any]:

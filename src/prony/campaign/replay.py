@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from prony.campaign import explain, find, story, table
 from prony.campaign.bench import Bench, Measured
@@ -54,7 +54,7 @@ class Replay:
     sets: Mapping[str, Any]
     r_rps: float = 0.0
     tests: list[Test] = field(default_factory=list)
-    rushed: list[Measured] = field(default_factory=list)
+    rushed: dict[str, Measured] = field(default_factory=dict)
     began_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> Document:
@@ -83,6 +83,7 @@ class Replay:
         recommended: Recommended | None = None
         if not self.options.only:
             rows, recommended = table.measure(self.bench, self, self._left_s)
+        self.tests = [self._compared(test) for test in self.tests]
         self.tests.sort(key=lambda test: known.index(test.name))
         document = self._document(base, rows, recommended)
         self.bench.conclude(document)
@@ -125,11 +126,20 @@ class Replay:
             loaded = plan.loaded(users=test.clients, duration_s=test.duration_s, drain_s=test.drain_s)
         measured = self.bench.measure(loaded, test.name, "test")
         if test.clients is not None:
-            self.rushed.append(measured)
+            self.rushed[test.name] = measured
         explained = explain.explain(self.bench, measured)
         self.tests.append(_told(test, measured, explained))
         for line in (*self.tests[-1].text, story.headline(explained.verdict)):
             teller.say(f"  {line}")
+
+    def _compared(self, told: Test) -> Test:
+        """A test that is to be seen beside another, with a sentence on both."""
+        script = next(test for test in self.script.test if test.name == told.name)
+        if script.beside not in self.rushed or told.name not in self.rushed:
+            return told
+        line = story.compare(self.rushed[told.name], self.rushed[script.beside], script.beside)
+        self.bench.teller.say(f"  {told.name}: {line}")
+        return structs.replace(told, text=(*told.text, line))
 
     def _document(self, base: Plan, rows: list[Configuration], recommended: Recommended | None) -> Document:
         return self.bench.document(

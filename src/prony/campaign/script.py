@@ -27,7 +27,10 @@ class Rush(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ScriptTest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One test of the account: its load is a share of R, or so many clients; or it is a configuration's rush."""
+    """One test of the account: its load is a share of R, or so many clients; or it is a configuration's rush.
+
+    `beside` names the test it is to be compared with.
+    """
 
     name: str
     title: str
@@ -39,6 +42,7 @@ class ScriptTest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     clients: int | None = None
     set: dict[str, Any] = {}
     configuration: str = ""
+    beside: str = ""
 
 
 class ScriptConfiguration(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

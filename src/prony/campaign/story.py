@@ -85,3 +85,17 @@ def _observed(measured: Measured) -> list[str]:
     if opened is None or part is None or opened < 0.5:
         return []
     return [f"Seen already: {opened:.2f} connections opened per request, {share(part)} of a request's time in the app."]
+
+
+def compare(here: Measured, there: Measured, name: str) -> str:
+    """Whether what failed in one test is cured in another under the same clients, in one sentence."""
+    refused_here = here.summary.tiers["connections"]["refused"] or 0
+    refused_there = there.summary.tiers["connections"]["refused"] or 0
+    wrong = here.summary.errors.by_outcome.get("wrong_status", 0)
+    cured = "Cured" if wrong <= 0.01 * here.summary.requests and refused_here <= 0.01 * refused_there else "Not cured"
+    waits = sum(here.summary.errors.by_outcome.get(name, 0) for name in ("unanswered", "timeout"))
+    cost = f" The price is waiting: {waits} requests got no answer in time." if waits else ""
+    return (
+        f"{cured}, beside {name}: {wrong} error answers and {refused_here:.0f} refused connections, against "
+        f"{there.summary.errors.by_outcome.get('wrong_status', 0)} and {refused_there:.0f} there.{cost}"
+    )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TRIAL_S = 2.5
 WIDTH = 0.15
+START = 0.75  # of the rate served under the rush: the first rate to try
 CONFIRM_S = 6.0
 CONFIRM_STARTS = 2
 RESERVE_S = 1.5 * (CONFIRM_STARTS * (CONFIRM_S + 3))  # kept for re-measuring the chosen one
@@ -33,7 +34,7 @@ def measure(
     rushes: dict[str, Measured] = {}
     for row in script.configuration:
         loaded = plans[row.name].loaded(users=script.rush.clients, duration_s=script.rush.duration_s, drain_s=3.0)
-        done = next((m for m in replay.rushed if _same_rush(m.plan, loaded)), None)
+        done = next((m for m in replay.rushed.values() if _same_rush(m.plan, loaded)), None)
         rushes[row.name] = done or bench.measure(loaded, f"rush: {row.name}", "rush")
         errors = rushes[row.name].summary.errors.share
         bench.teller.say(f"  {row.title}: {share(errors)} failed, {rate(rushes[row.name].summary.achieved_rps)}")
@@ -56,7 +57,7 @@ def _row(
     bench: Bench, row: ScriptConfiguration, plan: Plan, rush: Measured, *, budget_s: float, r_rps: float
 ) -> Configuration:
     served = rush.summary.achieved_rps
-    start = 0.7 * served if rush.summary.errors.share < 0.05 else 0.5 * r_rps
+    start = START * (served if rush.summary.errors.share < 0.2 else r_rps)
     found = find.capacity(bench, plan, start, budget_s=budget_s, trial_s=TRIAL_S, width=WIDTH, label=f"{row.name}: ")
     believed = rush.believed
     tiers = rush.summary.tiers

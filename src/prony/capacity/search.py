@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-RISE = 1.5
+RISE = 1.4
+OUTWARDS = 1.15
 TRIALS_PER_DECISION = 2
 INVALID_MAX = 4
 
@@ -52,6 +53,13 @@ class Capacity(Struct, frozen=True, kw_only=True):
         if self.high_rps is None:
             return f"at least {self.low_rps:.0f} rps ({self.at_least})"
         return f"{self.low_rps:.0f} to {self.high_rps:.0f} rps"
+
+    @property
+    def short(self) -> str:
+        """The interval as a table shows it, in requests per second."""
+        if self.low_rps is None:
+            return "unknown" if self.high_rps is None else f"< {self.high_rps:.0f}"
+        return f"≥ {self.low_rps:.0f}" if self.high_rps is None else f"{self.low_rps:.0f} – {self.high_rps:.0f}"
 
 
 @dataclass(slots=True)
@@ -150,18 +158,31 @@ class Search:
         if low is None:
             rate = high / RISE**2
             return rate if rate >= self.least_rps else None
-        if high / low <= 1 + self.width:
-            return None
-        return float((low * high) ** 0.5)
+        if high / low > 1 + self.width:
+            return float((low * high) ** 0.5)
+        return self._outwards()
+
+    def _outwards(self) -> float | None:
+        """Where trials at the ends disagreed, the next rates beyond them: until both ends are agreed on."""
+        sure_low, sure_high = self._agreed()
+        if sure_high is None and max(self._votes) * OUTWARDS <= self.most_rps:
+            return max(self._votes) * OUTWARDS
+        if sure_low is None and min(self._votes) / OUTWARDS >= self.least_rps:
+            return min(self._votes) / OUTWARDS
+        return None
+
+    def _agreed(self) -> tuple[float | None, float | None]:
+        """The highest rate below the limit at which all trials held, and the lowest above it at which none did."""
+        low, high = self.known()
+        held = [r for r, v in self._votes.items() if v.held >= TRIALS_PER_DECISION and not v.failed]
+        failed = [r for r, v in self._votes.items() if v.failed >= TRIALS_PER_DECISION and not v.held]
+        sure_low = max((rate for rate in held if high is None or rate < high), default=None)
+        sure_high = min((rate for rate in failed if rate > (low or 0)), default=None)
+        return sure_low, sure_high
 
     def result(self, title: str = "", limits: str = "", trial_ids: tuple[str, ...] = ()) -> Capacity:
         """What is known by now; also when the search was broken off."""
-        agreed_pass = [rate for rate, v in self._votes.items() if v.held >= TRIALS_PER_DECISION and not v.failed]
-        agreed_fail = [rate for rate, v in self._votes.items() if v.failed >= TRIALS_PER_DECISION and not v.held]
-        low, high = self.known()
-        below = [rate for rate in agreed_pass if high is None or rate < high]
-        sure_low = max(below, default=None)
-        sure_high = min((rate for rate in agreed_fail if rate > (low or 0)), default=None)
+        sure_low, sure_high = self._agreed()
         why = ""
         if sure_high is None:
             disagreed = any(v.failed for v in self._votes.values())

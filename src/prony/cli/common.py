@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
+from rich.text import Text
 
 from prony.app.environment import state_folder
 from prony.errors import PlanError
@@ -95,17 +96,16 @@ class Shown:
         """A result worth a line."""
         self.console.print(text, markup=False, soft_wrap=True)
 
-    def progress(self, text: str, share: float | None) -> None:
+    def progress(self, what: str, detail: str, share: float | None) -> None:
         """What is being done now."""
         if self._live is None:
-            head = text.rpartition(": ")[0] or text
-            if head != self._last:
-                self._last = head
-                self.console.print(f"  … {head}", markup=False)
+            if what != self._last:
+                self._last = what
+                self.console.print(f"  … {what}", markup=False, soft_wrap=True)
             return
         line = Table.grid(padding=(0, 1))
         bar = Spinner("dots") if share is None else ProgressBar(total=1.0, completed=share, width=24)
-        line.add_row(bar, text)
+        line.add_row(bar, Text(f"{what}: {detail}" if detail else what))
         self._live.update(line)
 
 
@@ -139,4 +139,4 @@ def write_html(path: Path, document: Document, series: dict[str, Series]) -> Non
 def results() -> Console:
     """Where results are printed: stdout, wide enough for a table when it is no terminal."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
+    return console if console.is_terminal else Console(highlight=False, width=140)

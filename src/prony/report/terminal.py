@@ -139,7 +139,7 @@ def _configurations(rows: Iterable[Configuration], recommended: Recommended | No
         chosen = recommended is not None and row.name == recommended.name
         table.add_row(
             ("→ " if chosen else "  ") + escape(row.title),
-            escape(row.capacity.text.replace(" rps", "")),
+            escape(row.capacity.short),
             duration(row.p99_s),
             f"{percent(row.rush_errors)} %",
             count(row.rush_rps),

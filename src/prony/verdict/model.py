@@ -9,7 +9,7 @@ TIERS = {
     "generator": "The load generator: what was measured is prony's own limit.",
     "app": "The app itself: its code and its data.",
     "workers": "The server's slots: processes, threads or greenlets.",
-    "connections": "The database's connections.",
+    "connections": "The database's connections: opening them, or running out of them.",
     "database": "The database itself: CPU, locks or IO.",
     "unknown": "Cannot tell.",
 }

@@ -108,9 +108,7 @@ def _errors(case: _Case) -> Verdict | None:
         if refused_in_app:
             sources.append(f"the gauge counted {refused_in_app:.0f} exceptions with that SQLSTATE")
         case.say(f"The database refused connections: {'; '.join(sources)}.")
-        case.say(
-            f"{most:.0f} of {limit:.0f} connections were seen taken at once; {usable:.0f} are the app's, the rest reserved."
-        )
+        case.say(f"{most:.0f} of {limit:.0f} connections were seen taken at once; the app can have {usable:.0f}.")
         return case.verdict("connections", "consistent", "connections_exhausted", "consistent")
     if outcomes.get("ok", 0) < 0.01 * summary.requests and slow < DOMINANT * failed:
         case.say("Not a valid test of anything: hardly an answer was right, from the first second on.")
@@ -133,8 +131,8 @@ def _slowness(case: _Case) -> Verdict:
         case.say(f"In the database {locks:.1f} of {active:.1f} active backends waited for a lock.")
     if busy:
         tier, grade = _who_uses_the_cpu(case)
-        if opens:
-            return case.verdict(tier, grade, "connection_per_request", "consistent")
+        if opens:  # what keeps the CPU busy, on either side, is the opening
+            return case.verdict("connections", "consistent", "connection_per_request", "consistent")
         if tier == "app":
             return case.verdict("app", grade, "app_cpu", grade)
         case.say("Which of its statements is not known: statements are not watched yet.")
@@ -153,7 +151,7 @@ def _waiting(case: _Case, *, full: bool, opens: bool) -> Verdict:
     if grade == "tied":
         case.say("The CPU was nearly used up as well, so more workers alone would gain little: slots and CPU are tied.")
     if opens:
-        return case.verdict("workers", grade, "connection_per_request", "consistent")
+        return case.verdict("connections", "consistent", "connection_per_request", "consistent")
     case.say("Nothing watched downstream explains it: the database waits for no lock and has CPU left.")
     return case.verdict("workers", grade, "worker_starvation", grade)
 
