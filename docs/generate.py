@@ -10,12 +10,12 @@ import click
 import msgspec
 
 from prony.cli import cli
+from prony.document import Document
 from prony.doubts import KINDS
 from prony.knobs import Knob, database, server
 from prony.plan import keys
 from prony.plan.keys import Key
 from prony.recording import OUTCOMES
-from prony.report.document import Document
 from prony.verdict import CAUSES, GRADES, TIERS
 
 FOLDER = Path(__file__).parent

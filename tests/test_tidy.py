@@ -17,6 +17,7 @@ ORDER = [
     "errors", "knobs", "plan", "recording", "app", "traffic",
     "load", "probes", "stack", "trial",
     "stats", "summary", "doubts", "capacity", "verdict", "tune", "model",
+    "document", "figures", "replays",
     "campaign", "export", "report", "cli",
 ]  # fmt: skip
 MEASURE = {"load", "stack", "probes", "trial"}

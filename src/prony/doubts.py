@@ -159,9 +159,9 @@ def _about_the_generator(summary: Summary, raise_doubt: Raise) -> None:
 
 def _about_the_answers(summary: Summary, raise_doubt: Raise) -> None:
     right = summary.errors.by_outcome.get("ok", 0)
-    if summary.answered and right < 0.01 * summary.requests:
+    if summary.answered and right < 0.01 * summary.answered:
         statuses = ", ".join(f"{n} × {status}" for status, n in summary.errors.by_status.items())
-        raise_doubt("nothing_valid", f"{right} right of {summary.requests}; answers: {statuses}")
+        raise_doubt("nothing_valid", f"{right} right of {summary.answered}; answers: {statuses}")
     short = [name for name, q in QUANTILES.items() if q > 0.5 and summary.answered < samples_wanted(q)]
     if short and summary.requests:
         voids = [f"{figure}.{name}" for figure in LATENCY for name in short]

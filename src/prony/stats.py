@@ -14,13 +14,6 @@ Numbers = npt.NDArray[Any]
 SAMPLES_BEYOND = 4
 
 
-class Interval(NamedTuple):
-    """A range, both ends in the unit of what it is a range of."""
-
-    low: float
-    high: float
-
-
 class Trend(NamedTuple):
     """A straight line through readings over time: its slope per second, and how far it rises over the span."""
 
@@ -42,24 +35,6 @@ def quantile(sorted_values: Numbers, q: float) -> float:
         raise ValueError(f"no {q}-quantile of {len(sorted_values)} values")
     rank = max(1, math.ceil(q * len(sorted_values) - 1e-9))
     return float(sorted_values[rank - 1])
-
-
-def quantile_interval(sorted_values: Numbers, q: float, confidence: float = 0.95) -> Interval:
-    """An interval for the q-quantile from order statistics, without assuming any distribution.
-
-    The number of values below the true quantile is binomial(n, q); the ends are the order statistics at its tails
-    (David and Nagaraja, Order Statistics, section 7.1). Values must be independent for the confidence to hold: within
-    one trial they are not, so across starts is where an interval belongs.
-    """
-    from scipy import stats  # noqa: PLC0415 - scipy takes long to import, and few commands need it
-
-    n = len(sorted_values)
-    if n == 0:
-        raise ValueError("no interval from no values")
-    tail = (1 - confidence) / 2
-    low = int(stats.binom.ppf(tail, n, q))
-    high = int(stats.binom.ppf(1 - tail, n, q)) + 1
-    return Interval(float(sorted_values[max(low - 1, 0)]), float(sorted_values[min(high - 1, n - 1)]))
 
 
 def samples_wanted(q: float) -> int:

@@ -116,7 +116,7 @@ def summarise(recording: Recording) -> Summary:
         tiers=_tiers(recording, window, len(answered)),
         exceptions=_events_by_text(recording, "exception"),
         egress_refused=_events_by_text(recording, "egress_refused"),
-        cut_off=recording.load is None,
+        cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
 
@@ -291,4 +291,6 @@ class Windowed:
         if series is None or len(series[0]) < 2 or not per:
             return None
         elapsed_s = float(series[0][-1] - series[0][0]) / 1e9
+        if elapsed_s <= 0:
+            return None
         return float(series[1][-1] - series[1][0]) / elapsed_s / per

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from prony.capacity import Capacity
+from prony.document import Configuration, Document, Recommended, Test, Trial
 from prony.doubts import KINDS, Doubt
-from prony.report.document import Configuration, Document, Recommended, Test, Trial
 from prony.report.series import Series
 from prony.summary import Errors
 from prony.verdict import Verdict

@@ -10,11 +10,11 @@ import pytest
 from msgspec import structs
 
 from prony.capacity import judge
+from prony.document import trial_of
 from prony.doubts import KINDS, LATENCY, Doubt, believed, doubts_of, voids_all
 from prony.plan import Limits
 from prony.recording import Event, Recording
 from prony.recording.samples import NOT_SENT, OK, TIMEOUT, WRONG_STATUS
-from prony.report.document import trial_of
 from prony.summary import summarise
 from tests.unit.recording_case import BEGAN_NS, a_clean_recording, a_recording, evenly, some_samples
 
@@ -173,7 +173,6 @@ def test_wrong_answers_void_latencies_and_the_rate() -> None:
     assert found.errors.by_status == {"500": 5000}
 
 
-@pytest.mark.xfail(reason="doubts.py: nothing_valid divides the right by all requests instead of by the answers")
 def test_few_answers_that_were_all_right_are_no_wrong_answers() -> None:
     samples = some_samples(DUE_S, service_s=30, status=200, outcome=np.where(FIRST < 49, OK, TIMEOUT))
     assert "nothing_valid" not in named(a_clean_recording(samples=samples))

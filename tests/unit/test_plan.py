@@ -152,20 +152,17 @@ def test_another_worker_class_drops_the_knobs_it_does_not_have() -> None:
     assert "threads" not in new.document["server"]
 
 
-@pytest.mark.xfail(reason="read.py _put: knobs of every worker class of the new kind stay, and the default has not all")
 def test_another_kind_alone_is_a_valid_change() -> None:
     plan = plan_of(SMALL, {"server.kind": "waitress", "server.threads": 8})
     assert changed(plan, {"server.kind": "gunicorn"}).title == "gunicorn sync, 1 worker"
 
 
-@pytest.mark.xfail(reason="read.py _put: a kind named after the worker class drops it")
 def test_the_order_of_changes_does_not_matter() -> None:
     plan = plan_of(SMALL, {"server.kind": "waitress"})
     new = changed(plan, {"server.worker_class": "gthread", "server.kind": "gunicorn"})
     assert new.title == "gunicorn gthread, 1 worker × 1 thread"
 
 
-@pytest.mark.xfail(reason="read.py _put: naming the kind that was there by default drops the worker class")
 def test_naming_the_kind_that_it_is_already_changes_nothing() -> None:
     plan = plan_of({**SMALL, "server": {"worker_class": "gevent", "worker_connections": 50}})
     assert changed(plan, {"server.kind": "gunicorn"}).server == plan.server
@@ -192,8 +189,8 @@ def test_a_plan_survives_json(document: dict[str, Any]) -> None:
     ("share", "text"),
     [
         (0.01, "1 %"),
-        pytest.param(0.015, "1.5 %", marks=pytest.mark.xfail(reason="model.py: replace() turns 0.015 into '1 %5'")),
-        pytest.param(0.05, "5 %", marks=pytest.mark.xfail(reason="model.py: only 0.01 is shown as a percentage")),
+        pytest.param(0.015, "1.5 %"),
+        pytest.param(0.05, "5 %"),
     ],
 )
 def test_limits_are_shown_in_percent(share: float, text: str) -> None:
@@ -277,7 +274,6 @@ NASTY = st.sampled_from(
 )
 
 
-@pytest.mark.xfail(reason="the holes named in test_plan_mistakes.py: when they are closed, this holds too")
 @given(st.sampled_from(PATHS), NASTY)
 @example(("traffic", "rate"), 10**400)
 @example(("server", "workers"), 16**5000)

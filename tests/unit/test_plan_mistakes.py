@@ -191,18 +191,15 @@ HOLES = [
 ]
 
 
-@pytest.mark.xfail(reason="holes in src/prony/plan/read.py and knobs/values.py, named by each case")
 @pytest.mark.parametrize(("text", "sets"), HOLES)
 def test_what_else_is_wrong_is_a_plan_error_as_well(tmp_path: Path, text: str, sets: tuple[str, ...]) -> None:
     wrong(tmp_path, ENTRY + text, *sets)
 
 
-@pytest.mark.xfail(reason="read_file: Path.is_dir() and exists() raise OSError")
 def test_a_path_too_long_for_the_system_is_a_plan_error(tmp_path: Path) -> None:
     refused(tmp_path / ("a" * 5000))
 
 
-@pytest.mark.xfail(reason="_put hashes the value")
 @pytest.mark.parametrize("value", [[1], {"a": 1}])
 def test_a_list_for_a_servers_kind_is_a_plan_error(value: Any) -> None:
     with pytest.raises(PlanError):

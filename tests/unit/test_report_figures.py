@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prony.report import figures
+from prony import figures
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from prony.capacity import Capacity
-from prony.report.document import Document
+from prony.document import Document
 from prony.report.html import machine_text, render
 from prony.verdict import CAUSES, GRADES, TIERS
 from tests.unit import report_case

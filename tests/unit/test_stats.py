@@ -36,18 +36,9 @@ def test_a_share_outside_0_to_1_has_no_quantile(q: float) -> None:
         stats.quantile(np.array([1.0]), q)
 
 
-def test_no_values_have_no_quantile_and_no_interval() -> None:
+def test_no_values_have_no_quantile() -> None:
     with pytest.raises(ValueError, match="0 values"):
         stats.quantile(NONE, 0.5)
-    with pytest.raises(ValueError, match="no values"):
-        stats.quantile_interval(NONE, 0.5)
-
-
-@given(NUMBERS, st.sampled_from([0.5, 0.9, 0.95, 0.99, 0.999]))
-def test_an_interval_holds_its_own_quantile(values: list[float], q: float) -> None:
-    ordered = np.sort(values)
-    low, high = stats.quantile_interval(ordered, q)
-    assert low <= stats.quantile(ordered, q) <= high
 
 
 @pytest.mark.parametrize(("q", "wanted"), [(0.5, 8), (0.9, 40), (0.95, 80), (0.99, 400), (0.999, 4000), (1.0, 1)])

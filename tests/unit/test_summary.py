@@ -114,7 +114,6 @@ def test_a_trial_that_was_cut_off_before_its_first_answer_is_empty() -> None:
     assert found.offered_rps == 0
 
 
-@pytest.mark.xfail(reason="summary.py: cut_off looks at load is None only")
 def test_an_engine_that_was_told_to_stop_early_leaves_a_trial_that_was_cut_off() -> None:
     assert summarise(a_recording(some_samples(evenly(100, 4)), load={"interrupted": True})).cut_off
 
@@ -242,7 +241,6 @@ def test_readings_outside_the_sending_window_do_not_count() -> None:
     assert (found["length_mean"], found["length_max"]) == (3.0, 4.0)
 
 
-@pytest.mark.xfail(reason="summary.py: Windowed.rate divides by an elapsed time of 0")
 def test_two_readings_of_one_instant_are_no_rate() -> None:
     series = {"app.cpu_s": ([1.0, 1.0], [2.0, 3.0])}
     found = summarise(a_recording(some_samples(evenly(100, 10)), series=series)).tiers["app"]

@@ -234,7 +234,6 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.xfail(reason="rules.py: named by each case")
 @pytest.mark.parametrize(("summary", "expected"), WRONG)
 def test_what_else_the_figures_say(summary: Summary, expected: tuple[str, str]) -> None:
     found = concluded(summary)

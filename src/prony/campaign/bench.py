@@ -15,10 +15,10 @@ import psutil
 import prony
 from prony import trial
 from prony.capacity import Judgement, judge
+from prony.document import Document, Trial, trial_of
 from prony.doubts import Doubt, believed, doubts_of
 from prony.plan import Plan
 from prony.recording import Store, now_text
-from prony.report.document import Document, Trial, trial_of
 from prony.stack.cores import divide
 from prony.stack.stack import Stack
 from prony.summary import Summary, summarise

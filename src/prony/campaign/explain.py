@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from prony.campaign.bench import Bench, Measured
+from prony.doubts import voids_all
 from prony.plan import changed
 from prony.verdict import ConnectionsRelief, Verdict, conclude
 
@@ -24,8 +25,10 @@ def explain(bench: Bench, measured: Measured, *, relieve: bool = True) -> Explai
     verdict = conclude(measured.summary, measured.judgement)
     if verdict.cause != "connections_exhausted" or not relieve or measured.plan.database is None:
         return Explained(verdict)
-    bench.teller.say("  Connections are blamed: testing that, with a placebo beside it.")
     experiment = ConnectionsRelief(measured.plan, measured.summary)
+    if not experiment.steps:
+        return Explained(verdict)
+    bench.teller.say("  Connections are blamed: testing that, with a placebo beside it.")
     found = []
     for step in experiment.steps:
         plan = changed(measured.plan, step.changes)
@@ -34,4 +37,7 @@ def explain(bench: Bench, measured: Measured, *, relieve: bool = True) -> Explai
         )
         found.append(bench.measure(plan, f"relief: {step.label}", "placebo" if step.placebo else "relief"))
         bench.teller.say(f"  {step.label}: {found[-1].summary.errors.share:.1%} of requests fail")
+    if any(voids_all(m.doubts) for m in found):
+        bench.teller.say("  A trial of the experiment is not to be believed: the blame stays untested.")
+        return Explained(verdict, tuple(found))
     return Explained(experiment.conclude(verdict, [m.summary for m in found]), tuple(found))

@@ -13,9 +13,9 @@ from msgspec import Struct, structs
 from prony.campaign import explain, find, story, table
 from prony.campaign.bench import Bench, Measured
 from prony.campaign.script import Script, ScriptTest
+from prony.document import Configuration, Document, Recommended, Test
 from prony.errors import PlanError
 from prony.plan import Plan, changed, read_file
-from prony.report.document import Configuration, Document, Recommended, Test
 
 BUDGET_S = 330.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prony.campaign.bench import Measured
-from prony.report.figures import duration, rate, share
+from prony.figures import duration, rate, share
 from prony.verdict import CAUSES, TIERS, Verdict
 
 # The accounts' tests ran for five minutes; ours are shorter, and say what theirs would have shown.

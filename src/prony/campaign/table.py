@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from prony.campaign import find
 from prony.campaign.bench import Bench, Measured
 from prony.campaign.script import ScriptConfiguration
+from prony.document import Configuration, Recommended
+from prony.figures import rate, share
 from prony.plan import Plan
-from prony.report.document import Configuration, Recommended
-from prony.report.figures import rate, share
 from prony.stack.services.appserver import procfile_line
 
 if TYPE_CHECKING:

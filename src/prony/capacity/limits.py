@@ -31,11 +31,14 @@ def judge(summary: Summary, doubts: Iterable[Doubt], limits: Limits) -> Judgemen
         broken.append(f"errors {summary.errors.share:.1%}, limit {limits.errors:.1%}")
     for name, limit_s in limits.latency_s.items():
         value_s = summary.latency_s[name]
-        if value_s is not None and value_s > limit_s:
+        if value_s is None:
+            broken.append(f"{name}: nothing was answered")
+            continue
+        if value_s > limit_s:
             broken.append(f"{name} {value_s:.2f} s, limit {limit_s:g} s")
     if summary.backlog.growing:
         broken.append(f"backlog grew by {summary.backlog.slope_per_s:.0f} requests a second")
     late = any(doubt.name == "late_sends" for doubt in doubts)
-    if voids_all(doubts) or not summary.requests or (late and broken):
+    if voids_all(doubts) or not summary.requests or summary.cut_off or (late and broken):
         return Judgement(None, tuple(broken))
     return Judgement(not broken, tuple(broken))

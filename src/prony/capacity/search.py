@@ -108,6 +108,7 @@ class Search:
     _starts: int = 0
     _current: float | None = None
     _stopped: str = ""
+    _fresh: bool = False
 
     def ask(self) -> Ask | None:
         """The next trial, or None when the search is over."""
@@ -122,7 +123,7 @@ class Search:
             # Every further trial at a rate runs on a start of its own: replication spans starts, not requests.
             fresh = self._votes[self._current].count > 0
         self._votes.setdefault(self._current, _Votes())
-        self._starts += fresh
+        self._fresh = fresh
         return Ask(self._current, fresh)
 
     def tell(self, held: bool | None) -> None:  # noqa: FBT001 - the answer itself
@@ -131,6 +132,7 @@ class Search:
             raise ValueError("tell() without ask()")
         votes = self._votes[self._current]
         self._trials += 1
+        self._starts += self._fresh
         if held is None:
             votes.invalid += 1
             if votes.invalid >= INVALID_MAX:

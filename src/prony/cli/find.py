@@ -9,27 +9,27 @@ import click
 from prony.campaign import find as finding
 from prony.campaign.bench import Bench
 from prony.campaign.explain import explain
-from prony.cli import common
+from prony.cli import options, output
 from prony.plan import read_file
 from prony.report import terminal
 
 
 @click.command()
-@common.options(
-    common.project,
+@options.several(
+    options.project,
     click.option(
-        "--budget", type=common.Duration(20, 86_400), default="2m", show_default=True, help="Time for all trials."
+        "--budget", type=options.Duration(20, 86_400), default="2m", show_default=True, help="Time for all trials."
     ),
     click.option(
-        "--trial", type=common.Duration(1, 3600), default="5s", show_default=True, help="Length of one trial."
+        "--trial", type=options.Duration(1, 3600), default="5s", show_default=True, help="Length of one trial."
     ),
     click.option(
         "--start", type=click.FloatRange(0.1, 200_000), help="First rate to try; default: from a short saturated run."
     ),
-    common.sets,
-    common.as_json,
-    common.no_namespace,
-    common.debug,
+    options.sets,
+    options.as_json,
+    options.no_namespace,
+    options.debug,
 )
 def find(
     *,
@@ -49,8 +49,8 @@ def find(
               prony find --set server.workers=5 --json
     """
     plan = read_file(project, sets)
-    store, place = common.open_store(common.project_folder(project))
-    shown = common.Shown()
+    store, place = options.open_store(options.project_folder(project))
+    shown = output.Shown()
     with shown.running(), Bench(store, "find", plan.title, place, shown, namespace=not no_namespace) as bench:
         if start is None:
             start = 0.7 * finding.saturate(bench, plan, min(trial, 5.0), "saturation").summary.achieved_rps
@@ -59,7 +59,7 @@ def find(
         document = bench.document(capacities=(found.capacity,), verdicts=verdicts)
         bench.conclude(document)
     if as_json:
-        common.print_json(document)
+        output.print_json(document)
     else:
-        terminal.show(common.results(), document, {})
+        terminal.show(output.results(), document, {})
     click.get_current_context().exit(0 if found.capacity.low_rps else 1)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from prony.campaign.recall import drawings, recall
-from prony.cli import common
+from prony.campaign.recall import recall
+from prony.cli import options, output
 from prony.report import terminal
+from prony.report.series import drawings
 
-_where = common.options(common.project, common.as_json, common.debug)
+_where = options.several(options.project, options.as_json, options.debug)
 
 
 @click.command("list")
@@ -21,12 +22,12 @@ def list_(*, project: Path, as_json: bool, debug: bool) -> None:  # noqa: ARG001
     \b
     Example:  prony list
     """
-    store, place = common.open_store(common.project_folder(project))
+    store, place = options.open_store(options.project_folder(project))
     campaigns = store.campaigns()
     if as_json:
-        common.print_json(campaigns)
+        output.print_json(campaigns)
     else:
-        terminal.show_list(common.results(), campaigns, str(place / "prony.db"))
+        terminal.show_list(output.results(), campaigns, str(place / "prony.db"))
 
 
 @click.command()
@@ -40,13 +41,12 @@ def report(*, number: int | None, html: Path | None, project: Path, as_json: boo
     Example:  prony report
               prony report 3 --html report.html
     """
-    store, _ = common.open_store(common.project_folder(project))
+    store, _ = options.open_store(options.project_folder(project))
     document = recall(store, store.campaign(number))
-    series = drawings(store, document)
     if html is not None:
-        common.write_html(html, document, series)
+        output.write_html(html, document, drawings(store, document))
         click.echo(f"Written: {html.absolute()}", err=True)
     if as_json:
-        common.print_json(document)
+        output.print_json(document)
     elif html is None:
-        terminal.show(common.results(), document, series)
+        terminal.show(output.results(), document, drawings(store, document, 1.0))

@@ -10,14 +10,14 @@ from prony.app.environment import interpreter_for
 from prony.campaign import replay as replaying
 from prony.campaign import script
 from prony.campaign.bench import Bench
-from prony.campaign.recall import drawings
-from prony.cli import common
+from prony.cli import options, output
 from prony.plan.read import parse_sets
 from prony.report import terminal
+from prony.report.series import drawings
 
 DEMO = "connected-content"
 
-_options = common.options(
+_options = options.several(
     click.option(
         "--only", multiple=True, metavar="TEST", help="Run this test alone, such as test-4; repeatable. No table then."
     ),
@@ -25,7 +25,7 @@ _options = common.options(
     click.option("--shuffle", type=click.IntRange(0), metavar="SEED", help="Run the tests in another order."),
     click.option(
         "--budget",
-        type=common.Duration(60, 86_400),
+        type=options.Duration(60, 86_400),
         default="330s",
         show_default=True,
         help="Time for tests and table.",
@@ -37,10 +37,10 @@ _options = common.options(
         show_default=True,
         help="The report.",
     ),
-    common.sets,
-    common.as_json,
-    common.no_namespace,
-    common.debug,
+    options.sets,
+    options.as_json,
+    options.no_namespace,
+    options.debug,
 )
 
 
@@ -84,18 +84,18 @@ def _replay(
     debug: bool,  # noqa: ARG001 - main() looks for it
 ) -> None:
     play = script.load(name)
-    shown = common.Shown()
-    store, place = common.open_store(None)
+    shown = output.Shown()
+    store, place = options.open_store(None)
     with shown.running():
         shown.say(f"{play.title}: {play.about}")
         python = interpreter_for(play.folder, shown.say)
-        options = replaying.Options(only=only, seeded=seeded, shuffle=shuffle, python=python, budget_s=budget)
+        chosen = replaying.Options(only=only, seeded=seeded, shuffle=shuffle, python=python, budget_s=budget)
         with Bench(store, verb, play.title, place, shown, namespace=not no_namespace) as bench:
-            document = replaying.Replay(bench, play, options, parse_sets(sets)).run()
+            document = replaying.Replay(bench, play, chosen, parse_sets(sets)).run()
     series = drawings(store, document)
     if as_json:
-        common.print_json(document)
+        output.print_json(document)
     else:
-        terminal.show(common.results(), document, series)
-    common.write_html(report, document, series)
+        terminal.show(output.results(), document, series)
+    output.write_html(report, document, series)
     click.echo(f"\nThe report: {report.absolute()}   Again at any time: prony report {document.campaign}", err=True)

@@ -8,24 +8,24 @@ import click
 
 from prony.campaign import explain as explaining
 from prony.campaign.bench import Bench
-from prony.campaign.recall import drawings
-from prony.cli import common
+from prony.cli import options, output
 from prony.plan import Plan, read_file
 from prony.report import terminal
+from prony.report.series import drawings
 
 USERS = 10
 
 
 def _load_options(command: click.Command) -> click.Command:
-    found: click.Command = common.options(
-        common.project,
+    found: click.Command = options.several(
+        options.project,
         click.option("--rate", type=click.FloatRange(0.1, 200_000), help="Open loop: requests per second."),
         click.option("--users", type=click.IntRange(1, 20_000), help="Closed loop: users without a pause."),
-        click.option("--duration", type=common.Duration(0.5, 86_400), help="How long to send, such as 10s or 5m."),
-        common.sets,
-        common.as_json,
-        common.no_namespace,
-        common.debug,
+        click.option("--duration", type=options.Duration(0.5, 86_400), help="How long to send, such as 10s or 5m."),
+        options.sets,
+        options.as_json,
+        options.no_namespace,
+        options.debug,
     )(command)
     return found
 
@@ -67,17 +67,17 @@ def _trial(
     debug: bool,  # noqa: ARG001 - main() looks for it
 ) -> None:
     plan = loaded(read_file(project, sets), rate, users, duration)
-    store, place = common.open_store(common.project_folder(project))
-    shown = common.Shown()
+    store, place = options.open_store(options.project_folder(project))
+    shown = output.Shown()
     with shown.running(), Bench(store, verb, plan.title, place, shown, namespace=not no_namespace) as bench:
         measured = bench.measure(plan, verb, "run")
         explained = explaining.explain(bench, measured, relieve=relieve)
         document = bench.document(verdicts=(explained.verdict,))
         bench.conclude(document)
     if as_json:
-        common.print_json(document)
+        output.print_json(document)
     else:
-        terminal.show(common.results(), document, drawings(store, document))
+        terminal.show(output.results(), document, drawings(store, document, 1.0))
     held = measured.judgement.held
     click.get_current_context().exit(4 if held is None else 0 if held else 1)
 

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 Kind = Literal["integer", "number", "duration", "share", "flag", "text", "choice", "texts", "table"]
 
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h)$")
+_DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)$")
+WHOLE_MAX = 10**15
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_NUMBER = re.compile(r"^\d+(?:\.\d+)?$")
+_NUMBER = re.compile(r"^[0-9]+(?:\.[0-9]+)?$")
 
 
 class NotAllowedError(ValueError):
@@ -23,7 +24,7 @@ def read(kind: Kind, value: Any, low: float | None, high: float | None, choices:
         NotAllowedError: its text is what would have been allowed.
     """
     if kind == "choice":
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise NotAllowedError("one of " + ", ".join(choices))
         return value
     readers = {
@@ -73,13 +74,14 @@ def _shown_duration(value_s: float) -> str:
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > WHOLE_MAX:
         raise NotAllowedError(allowed("integer"))
     return value
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == float("inf"):  # noqa: PLR0124 - the test for NaN
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= WHOLE_MAX
+    if not usable:  # not a number is not below any bound, so it ends here too
         raise NotAllowedError(allowed("number"))
     return float(value)
 
@@ -125,6 +127,6 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _table(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str | int | float | bool) for v in value.values()):
         raise NotAllowedError(allowed("table"))
-    if any("\0" in f"{k}{v}" or "=" in k for k, v in value.items()):
+    if any(not k or "=" in k or "\0" in k or (isinstance(v, str) and "\0" in v) for k, v in value.items()):
         raise NotAllowedError("a table of texts without NUL bytes, and names without =")
     return {k: v if isinstance(v, str) else str(v) for k, v in value.items()}

@@ -117,7 +117,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """The limits in one line."""
         parts = [f"{name} ≤ {value:g} s" for name, value in self.latency_s.items()]
-        return ", ".join([*parts, f"errors ≤ {self.errors:.3g}".replace("0.01", "1 %"), "backlog not growing"])
+        return ", ".join([*parts, f"errors ≤ {self.errors * 100:.3g} %", "backlog not growing"])
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import difflib
+import os
+import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -18,6 +20,9 @@ from prony.plan.keys import Key
 from prony.plan.model import App, Database, Expect, Limits, Plan, Request, Server, Traffic
 
 FILE_BYTES_MAX = 1_000_000
+DEPTH_MAX = 8
+DUE_MAX = 50_000_000
+_ENTRY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*(\(.*\))?)?")
 REQUESTS_MAX = 1000
 
 
@@ -27,9 +32,14 @@ def read_file(path: Path, sets: Iterable[str] = ()) -> Plan:
     Raises:
         PlanError: one paragraph on the first thing that is wrong.
     """
-    if path.is_dir():
-        path = path / "prony.toml"
-    if not path.exists():
+    try:
+        path = path / "prony.toml" if path.is_dir() else path
+        there = path.exists()
+    except (OSError, ValueError) as error:
+        raise PlanError(
+            f"--project: {_word(str(path))} cannot be looked at: {getattr(error, 'strerror', 'no path')}."
+        ) from error
+    if not there:
         raise PlanError(
             f"{path}: there is no such file.", hint="prony init, or name another folder with --project PATH"
         )
@@ -37,8 +47,8 @@ def read_file(path: Path, sets: Iterable[str] = ()) -> Plan:
         raise PlanError(f"{path} has {path.stat().st_size} bytes; a prony.toml may have {FILE_BYTES_MAX}.")
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PlanError(f"{path} is not TOML: {error}.", hint=f"edit {path} there") from error
+    except (ValueError, RecursionError) as error:
+        raise PlanError(f"{path} is not TOML: {str(error)[:200]}.", hint=f"edit {path} there") from error
     except OSError as error:
         raise PlanError(f"{path} cannot be read: {error.strerror}.") from error
     return read_document(document, str(path), path.parent, parse_sets(sets))
@@ -49,11 +59,11 @@ def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in sets:
         name, equals, text = item.partition("=")
-        if not equals or not name.strip():
-            raise PlanError(f"--set {item}: found no NAME=VALUE.", hint="--set server.workers=5")
+        if not equals or not name.strip() or "\n" in item or "\r" in item:
+            raise PlanError(f"--set {_word(item)}: found no NAME=VALUE on one line.", hint="--set server.workers=5")
         try:
             found[name.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except (tomllib.TOMLDecodeError, KeyError, RecursionError):
+        except (ValueError, KeyError, RecursionError):
             found[name.strip()] = text
     return found
 
@@ -81,10 +91,17 @@ def read_document(document: Mapping[str, Any], source: str, folder: Path, change
     Raises:
         PlanError: one paragraph on the first thing that is wrong.
     """
-    own: dict[str, Any] = copy.deepcopy(dict(document))
-    for name, value in changes.items():
-        _put(own, name, value)
-    document = own
+    try:
+        own: dict[str, Any] = copy.deepcopy(dict(document))
+        _apply(own, changes)
+        return _plan(own, source, folder)
+    except (RecursionError, OverflowError, UnicodeError, ValueError) as error:
+        # What no single check foresees: numbers past any machine's, texts that are none, tables within tables.
+        what = " ".join(str(error)[:80].split())
+        raise PlanError(f"{source}: found a value that cannot be used: {what}.", hint=f"edit {source}") from error
+
+
+def _plan(document: dict[str, Any], source: str, folder: Path) -> Plan:
     _known(document, keys.TABLES, source, "")
     app = _app(document, source, folder)
     return Plan(
@@ -94,25 +111,48 @@ def read_document(document: Mapping[str, Any], source: str, folder: Path, change
         traffic=_traffic(document, source),
         limits=_limits(document, source),
         source=source,
-        document=own,
+        document=document,
     )
 
 
 def _put(document: dict[str, Any], name: str, value: Any) -> None:
-    """Sets a dotted name; other knobs of a former kind of server go when the kind changes."""
+    """Sets a dotted name, making the tables on the way."""
     *tables, last = name.split(".")
+    if len(tables) > DEPTH_MAX:
+        raise PlanError(f"--set {_word(name)}: found {len(tables)} tables; allowed: at most {DEPTH_MAX}.")
     table: Any = document
     for part in tables:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise PlanError(f"--set {name}: {part} is no table.", hint="--set server.workers=5")
-    if name in {"server.kind", "server.worker_class"} and table.get(last) != value:
-        known = {knob.key for (kind, cls), knobs in server.KNOBS.items() if value in {kind, cls} for knob in knobs}
-        for key in [key for key in table if key not in known | {"kind", "worker_class"}]:
-            del table[key]
-        if name == "server.kind":
-            table.pop("worker_class", None)
+            raise PlanError(f"--set {_word(name)}: {part} is no table.", hint="--set server.workers=5")
     table[last] = value
+
+
+def _apply(document: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Applies changes; where the kind of server changes with them, the former kind's own knobs go."""
+    was = _server_of(document)
+    for name, value in changes.items():
+        _put(document, name, value)
+    table = document.get("server")
+    if not isinstance(table, dict) or (_server_of(document)[0] == was[0] and _server_of(document) == was):
+        return
+    kind = _server_of(document)[0]
+    if kind != was[0] and "server.worker_class" not in changes:
+        table.pop("worker_class", None)
+    knobs = {knob.key for knob in server.KNOBS.get(_server_of(document), ())}
+    former = {knob.key for knob in server.KNOBS.get(was, ())}
+    for key in former - knobs:
+        if f"server.{key}" not in changes:
+            table.pop(key, None)
+
+
+def _server_of(document: Mapping[str, Any]) -> tuple[str, str]:
+    """The kind and worker class a document names, or those it leaves to their defaults."""
+    table = document.get("server", {})
+    kind = table.get("kind", server.KINDS[0]) if isinstance(table, dict) else ""
+    classes = server.worker_classes(kind) if isinstance(kind, str) else ()
+    worker_class = table.get("worker_class", classes[0]) if classes else ""
+    return (kind, worker_class) if isinstance(kind, str) and isinstance(worker_class, str) else ("", "")
 
 
 def _table(parent: Mapping[str, Any], name: str, source: str, path: str = "") -> dict[str, Any]:
@@ -127,12 +167,12 @@ def _known(table: Mapping[str, Any], names: Iterable[str], source: str, path: st
     names = list(names)
     for key in table:
         if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.4)
+            near = difflib.get_close_matches(str(key)[:60], names, n=1, cutoff=0.4)
             where = f"[{path}] " if path else ""
             nearest = f" Did you mean {near[0]}?" if near else ""
             raise PlanError(
-                f"{source}: {where}{key}: found an unknown key; allowed: {', '.join(names)}.{nearest}",
-                hint=f"edit {source}" if not near else f"write {near[0]} instead of {key}",
+                f"{source}: {where}{_word(key)}: found an unknown key; allowed: {', '.join(names)}.{nearest}",
+                hint=f"edit {source}" if not near else f"write {near[0]} instead of {_word(key)}",
             )
 
 
@@ -164,26 +204,34 @@ def _example(knob: Knob) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else str(value)
-    text = text.lower() if isinstance(value, bool) else text
+    try:
+        text = f'"{value}"' if isinstance(value, str) else str(value)
+    except ValueError:  # a whole number too long to be written out
+        return "a number of thousands of digits"
+    text = " ".join(text.lower().split() if isinstance(value, bool) else text.split())
+    text = text.encode("utf-8", "replace").decode()
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _word(name: Any) -> str:
+    """A name as messages show it: on one line, not without end."""
+    return _shown(str(name)).strip('"')
 
 
 def _app(document: Mapping[str, Any], source: str, folder: Path) -> App:
     table = _table(document, "app", source)
     _known(table, (key.name for key in keys.APP), source, "app")
     values = _values(table, keys.APP, source, "app")
-    module, colon, attribute = values["entry"].partition(":")
-    if not module or (colon and not attribute) or not all(p.isidentifier() for p in module.split(".")):
+    if not _ENTRY.fullmatch(values["entry"]):
         raise PlanError(
             f"{source}: [app] entry: found {_shown(values['entry'])}; allowed: "
             f'"module:callable" such as "config.wsgi:application", or a factory "module:create_app()".'
         )
     named = "python" in table
     # not resolved: a virtual environment's python is a link, and following it would leave the environment
-    python = Path(values["python"]).expanduser()
+    python = Path(os.path.expanduser(values["python"]))  # noqa: PTH111 - Path's own raises on an unknown user
     python = python if python.is_absolute() else folder.absolute() / python
-    if not python.exists():
+    if not os.path.isfile(python):  # noqa: PTH113 - Path's own raises on a name too long
         if named:
             raise PlanError(f"{source}: [app] python: found {_shown(values['python'])}; no interpreter is there.")
         python = Path(sys.executable)
@@ -245,6 +293,11 @@ def _traffic(document: Mapping[str, Any], source: str) -> Traffic:
     if values["rate"] is not None and values["users"] is not None:
         raise PlanError(
             f"{source}: [traffic]: found both rate and users; allowed: rate (open loop) or users (closed loop)."
+        )
+    if (values["rate"] or 0) * values["duration"] > DUE_MAX:
+        raise PlanError(
+            f"{source}: [traffic]: found a rate and a duration that make over {DUE_MAX} requests; allowed: fewer.",
+            hint="a lower rate, or a shorter duration",
         )
     return Traffic(
         requests=tuple(_request(r, source) for r in requests) if requests else (Request(),),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -19,7 +20,7 @@ import prony
 from prony.errors import RecordingError
 from prony.plan import Plan
 from prony.recording.model import Campaign, Event, Reading, Recording, TrialRow
-from prony.recording.samples import SAMPLE, Samples
+from prony.recording.samples import Samples, from_bytes
 
 SCHEMA_VERSION = 1
 STORE_BYTES_MAX = 2 * 1024**3
@@ -72,6 +73,8 @@ class Store:
             self._db.execute("PRAGMA foreign_keys = ON")
             self._migrate()
         except (sqlite3.Error, OSError) as error:
+            if hasattr(self, "_db"):
+                self._db.close()
             raise RecordingError(
                 f"The store {path} cannot be opened: {error}.", hint=f"move {path} away; a new one is made"
             ) from error
@@ -171,10 +174,11 @@ class Store:
         if status == "running" and not _alive(pid, pid_started):
             status = "killed"
         trials = self._db.execute(
-            "SELECT number, label, role, start, status,"
+            "SELECT number, label, role, start,"
+            " CASE WHEN status = 'running' AND ?2 <> 'running' THEN ?2 ELSE status END,"
             " (SELECT coalesce(sum(count), 0) FROM samples WHERE trial = trial.id)"
-            " FROM trial WHERE campaign = ? ORDER BY number",
-            (id_,),
+            " FROM trial WHERE campaign = ?1 ORDER BY number",
+            (id_, status),
         ).fetchall()
         return Campaign(
             id=id_,
@@ -190,7 +194,17 @@ class Store:
         )
 
     def recording(self, trial: str) -> Recording:
-        """All samples, readings, events and the plan of one trial, named "campaign.number"."""
+        """All samples, readings, events and the plan of one trial, named "campaign.number".
+
+        Raises:
+            RecordingError: there is none of that name, or it is damaged.
+        """
+        try:
+            return self._recording(trial)
+        except (sqlite3.Error, zlib.error, ValueError, msgspec.MsgspecError) as error:
+            raise RecordingError(f"Trial {trial} in {self.path} is damaged: {error}.", hint="prony list") from error
+
+    def _recording(self, trial: str) -> Recording:
         campaign, _, number = trial.partition(".")
         row = self._db.execute(
             "SELECT id, label, role, start, plan, began_ns, status, load FROM trial WHERE campaign = ? AND number = ?",
@@ -219,7 +233,7 @@ class Store:
             plan=msgspec.json.decode(plan, type=Plan),
             began_ns=began_ns,
             status=status,
-            samples=np.frombuffer(raw, dtype=SAMPLE),
+            samples=from_bytes(raw),
             readings={k: (np.array(t, dtype=np.int64), np.array(v)) for k, (t, v) in readings.items()},
             events=tuple(Event(*event) for event in events),
             load=None if load is None else msgspec.json.decode(load),
@@ -243,7 +257,7 @@ class TrialWriter:
             self._chunks += 1
         self._db.executemany(
             "INSERT INTO readings VALUES (?, ?, ?, ?, ?)",
-            ((self._key, r.t_ns, r.tier, r.name, r.value) for r in readings),
+            ((self._key, r.t_ns, r.tier, r.name, r.value) for r in readings if math.isfinite(r.value)),
         )
         self._db.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)",

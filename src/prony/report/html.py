@@ -14,10 +14,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from prony import figures
 from prony.capacity import Capacity
+from prony.document import Configuration, Document, Trial
 from prony.doubts import KINDS, Doubt
-from prony.report import figures
-from prony.report.document import Configuration, Document, Trial
 from prony.report.series import Series
 from prony.verdict import CAUSES, GRADES, TIERS, Verdict
 

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from prony.recording import Recording
-from prony.recording.samples import OK
+from prony.document import Document
+from prony.recording import Recording, Store
+from prony.recording.samples import OK, UNANSWERED
 from prony.stats import quantile
 from prony.summary import sending_window
 
@@ -41,13 +42,13 @@ class Series(Struct, frozen=True, kw_only=True):
     in_flight: list[float | None]
 
 
-def series_of(recording: Recording) -> Series:
-    """The course of one trial, in about 60 bins."""
+def series_of(recording: Recording, least_bin_s: float = 0.1) -> Series:
+    """The course of one trial, in at most about 60 bins of at least `least_bin_s` seconds."""
     samples = recording.samples
     window = sending_window(recording)
     last_ns = max(window.end_ns, int(samples["done_ns"].max()) if len(samples) else 0)
     length_s = max((last_ns - window.start_ns) / 1e9, 0.1)
-    bin_s = max(0.1, math.ceil(length_s / BINS * 10) / 10)
+    bin_s = max(least_bin_s, math.ceil(length_s / BINS * 10) / 10)
     bins = max(1, math.ceil(length_s / bin_s))
 
     def binned(instants_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -57,7 +58,7 @@ def series_of(recording: Recording) -> Series:
         return [float(n / bin_s) for n in np.bincount(binned(instants_ns), minlength=bins)]
 
     right = samples["outcome"] == OK
-    answered = samples[samples["first_byte_ns"] > 0]
+    answered = samples[(samples["first_byte_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
     of_bin = binned(answered["due_ns"])
     latency_s = (answered["done_ns"] - answered["due_ns"]) / 1e9
 
@@ -89,3 +90,9 @@ def series_of(recording: Recording) -> Series:
         connections=level("connections", "count"),
         in_flight=level("workers", "in_flight"),
     )
+
+
+def drawings(store: Store, document: Document, least_bin_s: float = 0.1) -> dict[str, Series]:
+    """The course over time of each trial worth drawing: a replay's tests, else the first dozen."""
+    wanted = {test.trial for test in document.tests} or {trial.id for trial in document.trials[:12]}
+    return {trial: series_of(store.recording(trial), least_bin_s) for trial in sorted(wanted)}

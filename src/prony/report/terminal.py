@@ -10,14 +10,12 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from prony.document import Configuration, Document, Recommended, Test, Trial
 from prony.doubts import Doubt
+from prony.figures import count, duration, percent, rate, share, size
 from prony.recording import Campaign
-from prony.report.document import Configuration, Document, Recommended, Test, Trial
-from prony.report.figures import count, duration, percent, rate, share, size
 from prony.report.series import Series
 from prony.verdict import CAUSES, TIERS, Verdict
-
-SECONDS_SHOWN = 30
 
 
 def show(console: Console, document: Document, series: dict[str, Series]) -> None:
@@ -64,10 +62,9 @@ def seconds(series: Series) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("s", "due/s", "right/s", "failed/s", "p50", "p99", "in app", "db conns"):
         table.add_column(name, justify="right")
-    step = max(1, len(series.t_s) // SECONDS_SHOWN)
-    for i in range(0, len(series.t_s), step):
+    for i in range(len(series.t_s)):
         table.add_row(
-            f"{series.t_s[i]:.1f}",
+            f"{series.t_s[i]:.0f}",
             count(series.offered_rps[i]),
             count(series.right_rps[i]),
             count(series.failed_rps[i]),
@@ -199,7 +196,7 @@ def show_list(console: Console, campaigns: list[Campaign], path: str) -> None:
     for campaign in campaigns:
         table.add_row(
             str(campaign.id),
-            campaign.started_at.replace("+00:00", " UTC").replace("T", " "),
+            campaign.started_at.replace("T", " ").replace("+00:00", " UTC"),
             campaign.verb,
             escape(campaign.title),
             str(len(campaign.trials)),

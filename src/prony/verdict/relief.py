@@ -18,6 +18,7 @@ from prony.summary import Summary
 from prony.verdict.model import Verdict
 
 KNOB = "stores.database.max_connections"
+CEILING = 5000  # the knob's own: more backends than that are no experiment but a load
 GONE = 0.1  # of the errors may be left after the last step
 STAYED = 0.7  # of the errors at least remain under the placebo
 
@@ -31,7 +32,10 @@ class Step(NamedTuple):
 
 
 class ConnectionsRelief:
-    """The experiment on max_connections for one blamed plan; ask for `steps`, run each, then `conclude`."""
+    """The experiment on max_connections for one blamed plan; ask for `steps`, run each, then `conclude`.
+
+    There are no steps where max_connections cannot be raised enough.
+    """
 
     def __init__(self, plan: Plan, summary: Summary) -> None:
         if plan.database is None:
@@ -40,18 +44,22 @@ class ConnectionsRelief:
         self.before = summary
         now = plan.database.max_connections
         demand = self._demand()
-        enough = min(5000, max(2 * now, math.ceil(1.1 * demand) + 10))
-        between = max(now + 1, round(math.sqrt(now * enough)))
-        knob = next(k for k in KNOBS[plan.server.kind, plan.server.worker_class] if k.inert is not None)
-        self.steps = (
-            Step(f"max_connections {now} → {between}", {KNOB: between}, placebo=False),
-            Step(
-                f"placebo: {knob.key} {plan.server.knobs[knob.key]} → {knob.inert}",
-                {knob.name: knob.inert},
-                placebo=True,
-            ),
-            Step(f"max_connections {now} → {enough}", {KNOB: enough}, placebo=False),
-        )
+        enough = min(CEILING, max(2 * now, math.ceil(1.1 * demand) + 10))
+        between = round(math.sqrt(now * enough))
+        self.steps: tuple[Step, ...] = ()
+        if now < between < enough:
+            self.steps = (
+                Step(f"max_connections {now} → {between}", {KNOB: between}, placebo=False),
+                self._placebo(),
+                Step(f"max_connections {now} → {enough}", {KNOB: enough}, placebo=False),
+            )
+
+    def _placebo(self) -> Step:
+        server = self.plan.server
+        knob = next(k for k in KNOBS[server.kind, server.worker_class] if k.inert is not None)
+        now = server.knobs[knob.key]
+        other = knob.inert if now != knob.inert else knob.default
+        return Step(f"placebo: {knob.key} {now} → {other}", {knob.name: other}, placebo=True)
 
     def _demand(self) -> int:
         """The most connections that could be wanted at once: one for each request in flight, at most one a slot."""
@@ -68,9 +76,7 @@ class ConnectionsRelief:
         evidence = [
             f"Relief, {step.label}: {was:.1%} of requests failed before, {share:.1%} after." for step, share in pairs
         ]
-        gone = raised[-1] <= max(GONE * was, 0.01) and all(
-            b <= a + 0.02 for a, b in zip([was, *raised], raised, strict=False)
-        )
+        gone = raised[-1] <= GONE * was and all(b <= a + 0.02 for a, b in zip([was, *raised], raised, strict=False))
         stayed = all(share >= STAYED * was for share in kept)
         figures = dict(verdict.figures)
         figures |= {f"relief.errors_share.{i}": share for i, share in enumerate(shares)}

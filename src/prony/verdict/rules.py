@@ -55,7 +55,7 @@ def conclude(summary: Summary, judgement: Judgement) -> Verdict:
     if judgement.held is None:
         return _generator(case, judgement)
     if summary.errors.share > 0 and any(limit.startswith("errors") for limit in judgement.broken):
-        found = _errors(case)
+        found = _errors(case, judgement)
         if found is not None:
             return found
     if not judgement.broken:
@@ -68,8 +68,8 @@ def conclude(summary: Summary, judgement: Judgement) -> Verdict:
 
 def _generator(case: _Case, judgement: Judgement) -> Verdict:
     summary = case.summary
-    if not summary.requests:
-        case.say("No request was recorded.")
+    if not summary.requests or summary.cut_off:
+        case.say("No request was recorded." if not summary.requests else "The trial was cut off before its time.")
         return case.verdict("unknown", "unknown", "unknown", "unknown")
     case.say(f"{summary.sent} of {summary.scheduled} due requests were sent.")
     if summary.generator["cpu_share"] is not None:
@@ -83,7 +83,7 @@ def _generator(case: _Case, judgement: Judgement) -> Verdict:
     return case.verdict("generator", "consistent", "load_generator", "consistent")
 
 
-def _errors(case: _Case) -> Verdict | None:
+def _errors(case: _Case, judgement: Judgement) -> Verdict | None:
     """What explains the failed requests; None when they are slowness by another name."""
     summary = case.summary
     outcomes = summary.errors.by_outcome
@@ -118,6 +118,8 @@ def _errors(case: _Case) -> Verdict | None:
         case.say(f"They are waits by another name: {named}.")
         return None
     case.say("What failed them was not among the causes known so far.")
+    if len(judgement.broken) > 1:
+        return None  # there is slowness to explain as well
     return case.verdict("unknown", "unknown", "unknown", "unknown")
 
 
@@ -131,6 +133,8 @@ def _slowness(case: _Case) -> Verdict:
         case.say(f"In the database {locks:.1f} of {active:.1f} active backends waited for a lock.")
     if busy:
         tier, grade = _who_uses_the_cpu(case)
+        if tier == "unknown":
+            return case.verdict("unknown", "unknown", "unknown", "unknown")
         if opens:  # what keeps the CPU busy, on either side, is the opening
             return case.verdict("connections", "consistent", "connection_per_request", "consistent")
         if tier == "app":
@@ -152,6 +156,13 @@ def _waiting(case: _Case, *, full: bool, opens: bool) -> Verdict:
         case.say("The CPU was nearly used up as well, so more workers alone would gain little: slots and CPU are tied.")
     if opens:
         return case.verdict("connections", "consistent", "connection_per_request", "consistent")
+    active = case.figure("database", "active_mean")
+    if active >= 1 and active >= DOMINANT * case.figure("workers", "in_flight_mean"):
+        case.say(
+            f"But {active:.1f} statements were running in the database at any time, which has CPU left: slots wait for "
+            "long statements. Faster statements or more slots would both help; which statements is not watched yet."
+        )
+        return case.verdict("database", "tied", "unknown", "unknown")
     case.say("Nothing watched downstream explains it: the database waits for no lock and has CPU left.")
     return case.verdict("workers", grade, "worker_starvation", grade)
 
@@ -201,6 +212,12 @@ def _seen_opening(case: _Case) -> bool:
 
 def _who_uses_the_cpu(case: _Case) -> tuple[str, str]:
     app, database = case.figure("app", "cpu_share"), case.figure("database", "cpu_share")
+    used = case.figure("host", "busy_share") * case.figure("host", "cores")
+    if case.figure("host", "busy_share") < SATURATED:
+        return "app", "consistent"  # one process of the app's is what is saturated
+    if app + database < DOMINANT * used:
+        case.say("Most of that CPU was used by something else on these cores.")
+        return "unknown", "unknown"
     larger, smaller = max(app, database), min(app, database)
     tier = "app" if app >= database else "database"
     if smaller and larger / smaller < TIED:
