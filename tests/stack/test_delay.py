@@ -21,8 +21,8 @@ from prony.stack.services import delay
 
 ROUND_TRIP_S = 0.02
 NOISE_S = 0.05  # two shared cores: what a median may take beyond what was asked
-# Answers by the first byte: E echoes until the end, S sends what was asked for and closes, C counts until the client
-# has no more and then tells, H says at once that it will send no more but counts on.
+# Answers by the first byte: E echoes until the end, S sends as many bytes as asked for and closes, C counts until the
+# client has no more, and then tells.
 SERVER = """
 import asyncio, sys
 
@@ -157,7 +157,7 @@ def test_the_first_bytes_of_a_connection_wait_for_one_more(line: Line) -> None:
 
 
 def test_many_bytes_come_back_whole_and_in_order(line: Line) -> None:
-    sent = random.Random(3).randbytes(8_000_000)
+    sent = random.Random(3).randbytes(8_000_000)  # noqa: S311 - a pattern, no secret
     with line.connect() as connection, ThreadPoolExecutor(1) as reader:
         connection.sendall(b"E")
         received = reader.submit(exactly, connection, len(sent))
@@ -173,14 +173,12 @@ def test_many_bytes_of_the_server_arrive_before_its_end(line: Line) -> None:
 
 def test_a_client_that_is_slow_to_read_loses_nothing(line: Line) -> None:
     with line.connect() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(b"S2000000\n")
-        Event().wait(0.3)
-        assert len(to_the_end(connection)) == 2_000_000
+        connection.sendall(b"S6000000\n")
+        Event().wait(0.5)
+        assert len(to_the_end(connection)) == 6_000_000
 
 
-def test_the_end_of_a_client_reaches_the_server_after_all_its_bytes(line: Line) -> None:
-    """A client that closes has its bytes delivered first: the server's own count shows it on a second line."""
+def test_the_end_of_a_client_is_the_end_of_both_connections(line: Line) -> None:
     with line.connect() as connection:
         connection.sendall(b"E" + b"x" * 100_000)
         assert len(exactly(connection, 100_000)) == 100_000

@@ -51,12 +51,13 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One trial, thought about: `summary` holds every figure, `believed` those that no doubt voids."""
+    """One trial, thought about: `summary` holds every figure, `believed` those no doubt voids; `start` is its boot."""
 
     plan: Plan
     summary: Summary
     doubts: tuple[Doubt, ...]
     judgement: Judgement
+    start: int
 
     @property
     def id(self) -> str:
@@ -80,7 +81,7 @@ def think(store: Store, trial_id: str, plan: Plan | None = None) -> Measured:
     summary = summarise(recording)
     doubts = tuple(doubts_of(recording, summary))
     plan = plan or recording.plan
-    return Measured(plan, summary, doubts, judge(summary, doubts, plan.limits))
+    return Measured(plan, summary, doubts, judge(summary, doubts, plan.limits), recording.start)
 
 
 class Bench:

@@ -3,20 +3,75 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prony.campaign.bench import Bench, Measured
 from prony.capacity import Capacity, Search
 from prony.plan import Plan
 
+DRAIN_S = 1.0
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A capacity, and the trials that bound it: the last that held and the first that did not, where there were any."""
 
-    capacity: Capacity
-    best: Measured | None
-    worst: Measured | None
+@dataclass(slots=True)
+class Hunt:
+    """One plan's search for capacity, a decision at a time, so that several can take turns.
+
+    Attributes:
+        plan: The configuration; its own rate is ignored.
+        search: What asks for rates.
+        trial_s: Length of one trial.
+        label: What its trials are called.
+        done: Whether there is nothing more to ask.
+    """
+
+    plan: Plan
+    search: Search
+    trial_s: float
+    label: str = ""
+    done: bool = False
+    held: list[Measured] = field(default_factory=list)
+    failed: list[Measured] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    starts: set[int] = field(default_factory=set)
+
+    def decide(self, bench: Bench, deadline_s: float) -> None:
+        """Runs trials until one rate is decided; begins none after the deadline (monotonic seconds)."""
+        rate_rps = None
+        while time.monotonic() < deadline_s:
+            ask = self.search.ask()
+            if ask is None:
+                self.done = True
+                return
+            if rate_rps is not None and ask.rate_rps != rate_rps:
+                return
+            rate_rps = ask.rate_rps
+            low, high = self.search.known()
+            known = f"{low:.0f} holds" if low else "nothing holds yet"
+            known += f", {high:.0f} does not" if high else ""
+            seed = len(self.ids) + 1
+            loaded = self.plan.loaded(rate_rps=rate_rps, duration_s=self.trial_s, drain_s=DRAIN_S, seed=seed)
+            measured = bench.measure(loaded, f"{self.label}{rate_rps:.0f} rps ({known})", "capacity", fresh=ask.fresh)
+            self.search.tell(measured.judgement.held)
+            self.ids.append(measured.id)
+            self.starts.add(measured.start)
+            (self.held if measured.judgement.held else self.failed).append(measured)
+
+    @property
+    def capacity(self) -> Capacity:
+        """What is known by now."""
+        return self.search.result(self.plan.title, self.plan.limits.text, tuple(self.ids), starts=len(self.starts))
+
+    @property
+    def best(self) -> Measured | None:
+        """The trial at the highest rate that is sure to hold; None where none is."""
+        low = self.capacity.low_rps
+        return next((m for m in reversed(self.held) if m.plan.traffic.rate_rps == low), None)
+
+    @property
+    def worst(self) -> Measured | None:
+        """The trial at the lowest rate that broke the limits."""
+        broken = [m for m in self.failed if m.judgement.held is False]
+        return min(broken, key=lambda m: m.plan.traffic.rate_rps or 0.0, default=None)
 
 
 def saturate(bench: Bench, plan: Plan, duration_s: float, label: str) -> Measured:
@@ -26,8 +81,8 @@ def saturate(bench: Bench, plan: Plan, duration_s: float, label: str) -> Measure
 
 
 def capacity(
-    bench: Bench, plan: Plan, start_rps: float, *, budget_s: float, trial_s: float, width: float = 0.1, label: str = ""
-) -> Found:
+    bench: Bench, plan: Plan, start_rps: float, *, budget_s: float, trial_s: float, width: float = 0.1
+) -> Hunt:
     """The capacity of one plan.
 
     Args:
@@ -37,33 +92,9 @@ def capacity(
         budget_s: No trial is begun after so long.
         trial_s: Length of one trial.
         width: Width of the interval at which to stop, as a share.
-        label: What its trials are called.
     """
-    search = Search(start_rps=max(start_rps, 1.0), width=width)
+    hunt = Hunt(plan, Search(start_rps=max(start_rps, 1.0), width=width), trial_s)
     deadline_s = time.monotonic() + budget_s
-    held: list[Measured] = []
-    failed: list[Measured] = []
-    ids = []
-    seed = 0
-    while (ask := search.ask()) is not None and time.monotonic() < deadline_s:
-        seed += 1
-        low, high = search.known()
-        known = f"{low:.0f} holds" if low else "nothing holds yet"
-        known += f", {high:.0f} does not" if high else ""
-        loaded = plan.loaded(rate_rps=ask.rate_rps, duration_s=trial_s, drain_s=1.0, seed=seed)
-        measured = bench.measure(loaded, f"{label}{ask.rate_rps:.0f} rps ({known})", "capacity", fresh=ask.fresh)
-        search.tell(measured.judgement.held)
-        ids.append(measured.id)
-        (held if measured.judgement.held else failed).append(measured)
-    result = search.result(plan.title, plan.limits.text, tuple(ids))
-    best = max(
-        (m for m in held if not result.low_rps or m.summary.offered_rps <= 1.1 * result.low_rps),
-        key=_rate,
-        default=None,
-    )
-    worst = min((m for m in failed if m.judgement.held is False), key=_rate, default=None)
-    return Found(result, best, worst)
-
-
-def _rate(measured: Measured) -> float:
-    return measured.plan.traffic.rate_rps or 0.0
+    while not hunt.done and time.monotonic() < deadline_s:
+        hunt.decide(bench, deadline_s)
+    return hunt

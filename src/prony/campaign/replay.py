@@ -17,7 +17,8 @@ from prony.document import Configuration, Document, Recommended, Test
 from prony.errors import PlanError
 from prony.plan import Plan, changed, read_file
 
-BUDGET_S = 330.0
+BUDGET_S = 340.0
+PAST_R_AGAIN = 2  # more tries at a load that was to be past R, where R proved too low
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -125,12 +126,28 @@ class Replay:
         else:
             loaded = plan.loaded(users=test.clients, duration_s=test.duration_s, drain_s=test.drain_s)
         measured = self.bench.measure(loaded, test.name, "test")
+        if (test.share_of_r or 0) > 1:
+            measured = self._past_r(test, measured)
         if test.clients is not None:
             self.rushed[test.name] = measured
         explained = explain.explain(self.bench, measured)
         self.tests.append(_told(test, measured, explained))
         for line in (*self.tests[-1].text, story.headline(explained.verdict)):
             teller.say(f"  {line}")
+
+    def _past_r(self, test: ScriptTest, measured: Measured) -> Measured:
+        """A load past R that the app held shows that R was measured too low, on a noisy machine: R rises, once more."""
+        for _ in range(PAST_R_AGAIN):
+            if not measured.judgement.held:
+                break
+            self.r_rps = max(1.2 * self.r_rps, measured.summary.achieved_rps)
+            self.bench.teller.say(f"  That was held: R is at least {self.r_rps:.0f} rps. Again, past that.")
+            traffic = measured.plan.traffic
+            loaded = measured.plan.loaded(
+                rate_rps=(test.share_of_r or 1) * self.r_rps, duration_s=traffic.duration_s, drain_s=traffic.drain_s
+            )
+            measured = self.bench.measure(loaded, f"{test.name} again", "test")
+        return measured
 
     def _compared(self, told: Test) -> Test:
         """A test that is to be seen beside another, with a sentence on both."""
@@ -164,7 +181,7 @@ class Replay:
             f"App and database ran on core(s) {_list(cores.stack)}, the load generator on {_list(cores.generator)}."
         )
         order = "the account's order" if self.options.shuffle is None else f"shuffled with seed {self.options.shuffle}"
-        found.append(f"Tests ran in {order}; each on a fresh start. Searches for capacity ran one after another.")
+        found.append(f"Tests ran in {order}; each on a fresh start. Searches for capacity took turns, in random order.")
         if self.bench.stack.launcher.namespace:
             found.append("The stack ran in a network namespace of its own: nothing outside could be reached.")
         if self.sets:

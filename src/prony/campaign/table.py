@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from prony.campaign import find
 from prony.campaign.bench import Bench, Measured
 from prony.campaign.script import ScriptConfiguration
+from prony.capacity import Search
 from prony.document import Configuration, Recommended
 from prony.figures import rate, share
 from prony.plan import Plan
@@ -38,13 +41,29 @@ def measure(
         rushes[row.name] = done or bench.measure(loaded, f"rush: {row.name}", "rush")
         errors = rushes[row.name].summary.errors.share
         bench.teller.say(f"  {row.title}: {share(errors)} failed, {rate(rushes[row.name].summary.achieved_rps)}")
-    bench.teller.stage("The capacity of each")
-    rows = []
-    for number, row in enumerate(script.configuration):
-        each_s = max(8.0, (left_s() - RESERVE_S) / (len(script.configuration) - number))
-        rows.append(_row(bench, row, plans[row.name], rushes[row.name], budget_s=each_s, r_rps=replay.r_rps))
-        bench.teller.say(f"  {row.title}: {rows[-1].capacity.text}")
+    hunts = {row.name: _hunt(row, plans[row.name], rushes[row.name], replay.r_rps) for row in script.configuration}
+    bench.teller.stage("The capacity of each: the searches take turns, in random order")
+    _take_turns(bench, hunts, time.monotonic() + left_s() - RESERVE_S, replay.options.shuffle or 0)
+    rows = [_row(row, plans[row.name], rushes[row.name], hunts[row.name]) for row in script.configuration]
+    for found in rows:
+        bench.teller.say(f"  {found.title}: {found.capacity.text}")
     return rows, _recommend(bench, rows, plans)
+
+
+def _hunt(row: ScriptConfiguration, plan: Plan, rush: Measured, r_rps: float) -> find.Hunt:
+    """A search that begins a little below what the configuration served under the rush."""
+    served = rush.summary.achieved_rps if rush.summary.errors.share < 0.2 else r_rps
+    return find.Hunt(plan, Search(start_rps=max(1.0, START * served), width=WIDTH), TRIAL_S, f"{row.name}: ")
+
+
+def _take_turns(bench: Bench, hunts: dict[str, find.Hunt], deadline_s: float, seed: int) -> None:
+    """One decision each, in an order drawn anew every round: a drift of the machine meets them all alike."""
+    order = random.Random(seed)  # noqa: S311 - an order, recorded with its seed
+    while time.monotonic() < deadline_s and not all(hunt.done for hunt in hunts.values()):
+        names = [name for name, hunt in hunts.items() if not hunt.done]
+        order.shuffle(names)
+        for name in names:
+            hunts[name].decide(bench, deadline_s)
 
 
 def _same_rush(one: Plan, other: Plan) -> bool:
@@ -53,20 +72,15 @@ def _same_rush(one: Plan, other: Plan) -> bool:
     return same_stack and one.traffic.users == other.traffic.users
 
 
-def _row(
-    bench: Bench, row: ScriptConfiguration, plan: Plan, rush: Measured, *, budget_s: float, r_rps: float
-) -> Configuration:
-    served = rush.summary.achieved_rps
-    start = START * (served if rush.summary.errors.share < 0.2 else r_rps)
-    found = find.capacity(bench, plan, start, budget_s=budget_s, trial_s=TRIAL_S, width=WIDTH, label=f"{row.name}: ")
+def _row(row: ScriptConfiguration, plan: Plan, rush: Measured, hunt: find.Hunt) -> Configuration:
     believed = rush.believed
     tiers = rush.summary.tiers
     return Configuration(
         name=row.name,
         title=row.title,
         changes={**row.set, **({"server.threads": plan.server.knobs["threads"]} if row.threads_fit_database else {})},
-        capacity=found.capacity,
-        p99_s=None if found.best is None else found.best.summary.latency_s["p99"],
+        capacity=hunt.capacity,
+        p99_s=None if hunt.best is None else hunt.best.summary.latency_s["p99"],
         rush_rps=rush.entry.achieved_rps,
         rush_errors=rush.summary.errors.share,
         rush_p99_s=believed.latency_s["p99"],
@@ -84,7 +98,7 @@ def _recommend(bench: Bench, rows: list[Configuration], plans: dict[str, Plan]) 
         bench.teller.say("  No configuration both stood the rush and held the limits at a rate: none is recommended.")
         return None
     top = max(stood, key=lambda row: row.capacity.low_rps or 0)
-    tied = [row for row in stood if (row.capacity.high_rps or float("inf")) >= (top.capacity.low_rps or 0)]
+    tied = [row for row in stood if _reaches(row, top.capacity.low_rps or 0)]
     chosen = min(tied, key=lambda row: (row.connections or 0, row.memory_bytes or 0))
     bench.teller.stage(f"Measuring the chosen one anew: {chosen.title}")
     confirmed_rps, trials, text = _confirm(bench, plans[chosen.name], chosen)
@@ -105,6 +119,12 @@ def _recommend(bench: Bench, rows: list[Configuration], plans: dict[str, Plan]) 
         soaked=False,
         trials=trials,
     )
+
+
+def _reaches(row: Configuration, rate_rps: float) -> bool:
+    """Whether a row's capacity may be this rate: its interval reaches there, or where that has no end, nearly."""
+    high = row.capacity.high_rps
+    return (high if high is not None else (row.capacity.low_rps or 0) * (1 + WIDTH)) >= rate_rps
 
 
 def _confirm(bench: Bench, plan: Plan, row: Configuration) -> tuple[float | None, tuple[str, ...], str]:

@@ -105,10 +105,8 @@ class Search:
     most_rps: float = 200_000.0
     _votes: dict[float, _Votes] = field(default_factory=dict)
     _trials: int = 0
-    _starts: int = 0
     _current: float | None = None
     _stopped: str = ""
-    _fresh: bool = False
 
     def ask(self) -> Ask | None:
         """The next trial, or None when the search is over."""
@@ -118,12 +116,11 @@ class Search:
             self._current = self._next_rate()
             if self._current is None:
                 return None
-            fresh = self._starts == 0
+            fresh = self._trials == 0
         else:
             # Every further trial at a rate runs on a start of its own: replication spans starts, not requests.
             fresh = self._votes[self._current].count > 0
         self._votes.setdefault(self._current, _Votes())
-        self._fresh = fresh
         return Ask(self._current, fresh)
 
     def tell(self, held: bool | None) -> None:  # noqa: FBT001 - the answer itself
@@ -132,7 +129,6 @@ class Search:
             raise ValueError("tell() without ask()")
         votes = self._votes[self._current]
         self._trials += 1
-        self._starts += self._fresh
         if held is None:
             votes.invalid += 1
             if votes.invalid >= INVALID_MAX:
@@ -182,8 +178,10 @@ class Search:
         sure_high = min((rate for rate in failed if rate > (low or 0)), default=None)
         return sure_low, sure_high
 
-    def result(self, title: str = "", limits: str = "", trial_ids: tuple[str, ...] = ()) -> Capacity:
-        """What is known by now; also when the search was broken off."""
+    def result(
+        self, title: str = "", limits: str = "", trial_ids: tuple[str, ...] = (), *, starts: int = 0
+    ) -> Capacity:
+        """What is known by now; also when the search was broken off. `starts`: how many the trials ran on."""
         sure_low, sure_high = self._agreed()
         why = ""
         if sure_high is None:
@@ -194,7 +192,7 @@ class Search:
             low_rps=sure_low,
             high_rps=sure_high,
             at_least=why,
-            starts=self._starts,
+            starts=starts,
             trials=sum(v.count for v in self._votes.values()),
             limits=limits,
             trial_ids=trial_ids,

@@ -26,7 +26,7 @@ _options = options.several(
     click.option(
         "--budget",
         type=options.Duration(60, 86_400),
-        default="330s",
+        default="340s",
         show_default=True,
         help="Time for tests and table.",
     ),
