@@ -14,7 +14,7 @@ OURS = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglo
 
 # DESIGN's layout, top to bottom: a package imports only from those above it.
 ORDER = [
-    "errors", "knobs", "plan", "recording", "app", "traffic",
+    "errors", "samples", "knobs", "plan", "recording", "app", "traffic",
     "load", "probes", "stack", "trial",
     "stats", "summary", "doubts", "capacity", "verdict", "tune", "model",
     "document", "figures", "replays",

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from prony import stats
 from prony.recording import OUTCOMES, Recording, Samples
-from prony.recording.samples import NOT_SENT, OK, UNANSWERED
+from prony.samples import NOT_SENT, OK, UNANSWERED
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 BIN_S = 0.1

@@ -24,7 +24,7 @@ from prony.probes.listen import FAMILY, ListenQueue
 from prony.probes.processes import Host, Tree
 from prony.probes.sampler import Probe, Sampler
 from prony.recording import SAMPLE, Event, Reading, TrialWriter
-from prony.recording.samples import from_bytes
+from prony.samples import from_bytes
 from prony.stack.launch import Process
 from prony.stack.services.postgres import RESERVED
 from prony.stack.stack import Stack, Start

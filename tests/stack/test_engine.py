@@ -16,7 +16,7 @@ import pytest
 
 from prony.load.engine import Engine
 from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec
-from prony.recording.samples import OUTCOMES, Samples, from_bytes
+from prony.samples import OUTCOMES, Samples, from_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

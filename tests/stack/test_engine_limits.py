@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from prony.load.spec import LoadSpec, RequestSpec
-from prony.recording.samples import OUTCOMES, from_bytes
+from prony.samples import OUTCOMES, from_bytes
 
 # Listens and never answers; then runs the worker on the spec, whose port it fills in.
 PROGRAM = """

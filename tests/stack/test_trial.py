@@ -16,7 +16,7 @@ import prony
 from prony.campaign.bench import Bench, Measured, Silent
 from prony.plan import Plan, read_file
 from prony.recording import Recording, Store
-from prony.recording.samples import OK
+from prony.samples import OK
 from prony.verdict import Verdict, conclude
 
 PAGE = Path(prony.__file__).parent / "workloads" / "page"

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from prony.plan import Plan, read_document
 from prony.recording import SAMPLE, Event, Recording, Samples
-from prony.recording.samples import CHECK_FAILED, NOT_SENT, OK, UNANSWERED, WRONG_STATUS
+from prony.samples import CHECK_FAILED, NOT_SENT, OK, UNANSWERED, WRONG_STATUS
 from prony.summary import Backlog, Errors, Summary, summarise
 
 SECOND = 1_000_000_000

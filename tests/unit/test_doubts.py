@@ -14,7 +14,7 @@ from prony.document import trial_of
 from prony.doubts import KINDS, LATENCY, Doubt, believed, doubts_of, voids_all
 from prony.plan import Limits
 from prony.recording import Event, Recording
-from prony.recording.samples import NOT_SENT, OK, TIMEOUT, WRONG_STATUS
+from prony.samples import NOT_SENT, OK, TIMEOUT, WRONG_STATUS
 from prony.summary import summarise
 from tests.unit.recording_case import BEGAN_NS, a_clean_recording, a_recording, evenly, some_samples
 

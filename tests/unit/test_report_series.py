@@ -9,8 +9,8 @@ import pytest
 
 from prony.plan import App, Limits, Plan, Server, Traffic
 from prony.recording import SAMPLE, Recording
-from prony.recording.samples import OK, REFUSED, WRONG_STATUS
 from prony.report.series import series_of
+from prony.samples import OK, REFUSED, WRONG_STATUS
 
 S = 1_000_000_000
 BEGAN_NS = 5_000 * S

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from prony.errors import RecordingError
 from prony.recording import Event, Reading, Store, default_path
-from prony.recording.samples import ROW, SAMPLE, from_bytes
+from prony.samples import ROW, SAMPLE, from_bytes
 from tests.unit.recording_case import a_plan, evenly, some_samples
 
 SECRET = "hunter2-hunter2"  # noqa: S105 - the one in recording_case's plan

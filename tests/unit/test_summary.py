@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prony.recording import Event
-from prony.recording.samples import CHECK_FAILED, NOT_SENT, OK, RESET, TIMEOUT, UNANSWERED, WRONG_STATUS
+from prony.samples import CHECK_FAILED, NOT_SENT, OK, RESET, TIMEOUT, UNANSWERED, WRONG_STATUS
 from prony.summary import Summary, sending_window, summarise
 from tests.unit.recording_case import (
     BEGAN_NS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from prony.recording.samples import CHECK_FAILED, OK, PROTOCOL_ERROR, WRONG_STATUS
+from prony.samples import CHECK_FAILED, OK, PROTOCOL_ERROR, WRONG_STATUS
 
 if TYPE_CHECKING:
     import asyncio

@@ -30,7 +30,7 @@ from prony.load.schedule import Closed, Open
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts, Segment
 from prony.load.spec import LoadResult, LoadSpec, LoadTick, loopback_address
 from prony.load.timer import Timer
-from prony.recording.samples import NOT_SENT, REFUSED, RESET, TIMEOUT, UNANSWERED
+from prony.samples import NOT_SENT, REFUSED, RESET, TIMEOUT, UNANSWERED
 from prony.traffic.arrivals import ARRIVALS_MAX
 
 if TYPE_CHECKING:

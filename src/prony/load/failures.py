@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from prony.recording.samples import DESCRIPTORS_EXHAUSTED, PORTS_EXHAUSTED, REFUSED, RESET, TIMEOUT
+from prony.samples import DESCRIPTORS_EXHAUSTED, PORTS_EXHAUSTED, REFUSED, RESET, TIMEOUT
 
 _OUTCOMES: Final = {
     0: RESET,  # closed by the server, without an error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from prony.recording.samples import ROW
+from prony.samples import ROW
 
 _ROW_BYTES: Final = ROW.size
 _SPACE_BYTES: Final = 16_384 * _ROW_BYTES

@@ -87,7 +87,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         seed: Of the arrivals and of the choice of routes.
         body_bytes_max: Longest body taken, as transferred; a longer one is a protocol error.
         host_header: The Host field; host and port where empty.
-        segment: File that samples are appended to (see `prony.recording.samples`).
+        segment: File that samples are appended to (see `prony.samples`).
     """
 
     host: str

@@ -1,8 +1,8 @@
 """Samples, readings and events: what a trial writes as it happens, and what every later thought reads."""
 
 from prony.recording.model import Campaign, Event, Reading, Recording, TrialRow
-from prony.recording.samples import OUTCOMES, SAMPLE, Samples
 from prony.recording.store import Store, TrialWriter, default_path, now_text
+from prony.samples import OUTCOMES, SAMPLE, Samples
 
 __all__ = [
     "OUTCOMES",

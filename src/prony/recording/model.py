@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prony.plan import Plan
-from prony.recording.samples import Samples
+from prony.samples import Samples
 
 Series = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
 

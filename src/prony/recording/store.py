@@ -20,7 +20,7 @@ import prony
 from prony.errors import RecordingError
 from prony.plan import Plan
 from prony.recording.model import Campaign, Event, Reading, Recording, TrialRow
-from prony.recording.samples import Samples, from_bytes
+from prony.samples import Samples, from_bytes
 
 SCHEMA_VERSION = 1
 STORE_BYTES_MAX = 2 * 1024**3

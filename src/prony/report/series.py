@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from prony.document import Document
 from prony.recording import Recording, Store
-from prony.recording.samples import OK, UNANSWERED
+from prony.samples import OK, UNANSWERED
 from prony.stats import quantile
 from prony.summary import sending_window
 
