@@ -47,6 +47,13 @@ def living(processes: list[psutil.Process]) -> list[psutil.Process]:
     return left
 
 
+def command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a database connection's process ends with its request
+        return ""
+
+
 def run_folders(pid: int) -> list[Path]:
     return list(folders.own_folder().glob(f"run-{pid}-*"))
 
@@ -94,13 +101,13 @@ class Project:
     def loaded(self, *argv: str) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
         """A run in the middle of its load, and every process below it."""
         with self.start("run", *argv) as process:
-            until((self.folder / ".prony" / "prony.db").exists, "a store")
-            until(lambda: process.poll() is not None or self.answered(process.pid) > 50, "fifty answers in the store")
-            assert process.poll() is None, process.communicate()
-            started = psutil.Process(process.pid).children(recursive=True)
-            names = " ".join(" ".join(each.cmdline()) for each in started)
-            assert all(part in names for part in ("prony.stack.guard", "postgres", "gunicorn", "prony.load.worker"))
             try:
+                until((self.folder / ".prony" / "prony.db").exists, "a store")
+                until(lambda: process.poll() is not None or self.answered(process.pid) > 50, "fifty answers stored")
+                assert process.poll() is None, process.communicate()
+                started = psutil.Process(process.pid).children(recursive=True)
+                names = " ".join(map(command, started))
+                assert all(part in names for part in ("prony.stack.guard", "postgres", "gunicorn", "prony.load.worker"))
                 yield process, started
             finally:
                 process.kill()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TRIAL_S = 2.5
 WIDTH = 0.15
-START = 0.75  # of the rate served under the rush: the first rate to try
+START = 0.8  # of the rate served under the rush: the first rate to try
 CONFIRM_S = 6.0
 CONFIRM_STARTS = 2
 RESERVE_S = 1.5 * (CONFIRM_STARTS * (CONFIRM_S + 3))  # kept for re-measuring the chosen one
@@ -57,13 +57,17 @@ def _hunt(row: ScriptConfiguration, plan: Plan, rush: Measured, r_rps: float) ->
 
 
 def _take_turns(bench: Bench, hunts: dict[str, find.Hunt], deadline_s: float, seed: int) -> None:
-    """One decision each, in an order drawn anew every round: a drift of the machine meets them all alike."""
+    """Two decisions each, in an order drawn anew every round: a drift of the machine meets them all alike.
+
+    Two, because the first two mostly find a rate that holds and one that does not, and a turn costs a boot.
+    """
     order = random.Random(seed)  # noqa: S311 - an order, recorded with its seed
     while time.monotonic() < deadline_s and not all(hunt.done for hunt in hunts.values()):
         names = [name for name, hunt in hunts.items() if not hunt.done]
         order.shuffle(names)
         for name in names:
-            hunts[name].decide(bench, deadline_s)
+            for _ in range(2):
+                hunts[name].decide(bench, deadline_s)
 
 
 def _same_rush(one: Plan, other: Plan) -> bool:

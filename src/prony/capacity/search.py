@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-RISE = 1.4
+RISE = 1.5
 OUTWARDS = 1.15
 TRIALS_PER_DECISION = 2
 INVALID_MAX = 4
