@@ -64,10 +64,10 @@ class Replay:
         Raises:
             PlanError: --only names a test that the script does not have.
         """
-        known = [test.name for test in self.script.test]
-        unknown = [name for name in self.options.only if name not in known]
+        names = [test.name for test in self.script.test]
+        unknown = [name for name in self.options.only if name not in names]
         if unknown:
-            raise PlanError(f"--only: found {unknown[0]}; allowed: {', '.join(known)}.")
+            raise PlanError(f"--only: found {unknown[0]}; allowed: {', '.join(names)}.")
         teller = self.bench.teller
         base = self.plan({})
         teller.stage("How fast is it? (R: the rate at which the first configuration saturates)")
@@ -83,9 +83,16 @@ class Replay:
             self._run_test(test)
         recommended: Recommended | None = None
         if not self.options.only:
-            rows, recommended = table.measure(self.bench, self, self._left_s)
+            known = table.Known(
+                plans={row.name: self.configuration(row.name) for row in self.script.configuration},
+                rushed=tuple(self.rushed.values()),
+                r_rps=self.r_rps,
+                seed=self.options.shuffle or 0,
+                deadline_s=self.began_s + self.options.budget_s,
+            )
+            rows, recommended = table.measure(self.bench, self.script, known)
         self.tests = [self._compared(test) for test in self.tests]
-        self.tests.sort(key=lambda test: known.index(test.name))
+        self.tests.sort(key=lambda test: names.index(test.name))
         document = self._document(base, rows, recommended)
         self.bench.conclude(document)
         return document
@@ -111,9 +118,6 @@ class Replay:
             threads = max(1, min(16, usable // plan.server.processes))
             plan = changed(plan, {"server.threads": threads})
         return plan
-
-    def _left_s(self) -> float:
-        return self.options.budget_s - (time.monotonic() - self.began_s)
 
     def _run_test(self, test: ScriptTest) -> None:
         teller = self.bench.teller

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from prony.campaign import find
 from prony.campaign.bench import Bench, Measured
-from prony.campaign.script import ScriptConfiguration
+from prony.campaign.script import Script, ScriptConfiguration
 from prony.capacity import Search
 from prony.document import Configuration, Recommended
 from prony.figures import rate, share
 from prony.plan import Plan
 from prony.stack.services.appserver import procfile_line
-
-if TYPE_CHECKING:
-    from prony.campaign.replay import Replay
 
 TRIAL_S = 2.5
 WIDTH = 0.15
@@ -27,23 +23,39 @@ CONFIRM_STARTS = 2
 RESERVE_S = 1.5 * (CONFIRM_STARTS * (CONFIRM_S + 3))  # kept for re-measuring the chosen one
 
 
-def measure(
-    bench: Bench, replay: Replay, left_s: Callable[[], float]
-) -> tuple[list[Configuration], Recommended | None]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a replay knows before its table is begun.
+
+    Attributes:
+        plans: Each configuration's plan, by its name.
+        rushed: Trials under the rush that need not be repeated.
+        r_rps: The rate at which the base saturates.
+        seed: Of the order in which searches take turns.
+        deadline_s: When all is to be done, in monotonic seconds.
+    """
+
+    plans: dict[str, Plan]
+    rushed: tuple[Measured, ...]
+    r_rps: float
+    seed: int
+    deadline_s: float
+
+
+def measure(bench: Bench, script: Script, known: Known) -> tuple[list[Configuration], Recommended | None]:
     """Every configuration under the same rush, then its capacity; and the one to recommend, measured anew."""
-    script = replay.script
-    plans = {row.name: replay.configuration(row.name) for row in script.configuration}
+    plans = known.plans
     bench.teller.stage(f"Every configuration under a rush of {script.rush.clients} clients")
     rushes: dict[str, Measured] = {}
     for row in script.configuration:
         loaded = plans[row.name].loaded(users=script.rush.clients, duration_s=script.rush.duration_s, drain_s=3.0)
-        done = next((m for m in replay.rushed.values() if _same_rush(m.plan, loaded)), None)
+        done = next((m for m in known.rushed if _same_rush(m.plan, loaded)), None)
         rushes[row.name] = done or bench.measure(loaded, f"rush: {row.name}", "rush")
         errors = rushes[row.name].summary.errors.share
         bench.teller.say(f"  {row.title}: {share(errors)} failed, {rate(rushes[row.name].summary.achieved_rps)}")
-    hunts = {row.name: _hunt(row, plans[row.name], rushes[row.name], replay.r_rps) for row in script.configuration}
+    hunts = {row.name: _hunt(row, plans[row.name], rushes[row.name], known.r_rps) for row in script.configuration}
     bench.teller.stage("The capacity of each: the searches take turns, in random order")
-    _take_turns(bench, hunts, time.monotonic() + left_s() - RESERVE_S, replay.options.shuffle or 0)
+    _take_turns(bench, hunts, known.deadline_s - RESERVE_S, known.seed)
     rows = [_row(row, plans[row.name], rushes[row.name], hunts[row.name]) for row in script.configuration]
     for found in rows:
         bench.teller.say(f"  {found.title}: {found.capacity.text}")
