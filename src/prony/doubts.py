@@ -66,6 +66,12 @@ KINDS = {
             ("all",),
         ),
         Kind(
+            "generator_exhausted",
+            "The generator ran out of ports or descriptors: requests failed on our side.",
+            "Lower the rate or the number of users, or raise the limit on open files.",
+            ("all",),
+        ),
+        Kind(
             "few_samples",
             "Too few answers for a quantile: p99 wants 400, p99.9 wants 4 000.",
             "Run for longer, or read a lower quantile.",
@@ -93,6 +99,11 @@ KINDS = {
             "Over 2 % of the cores' time went to other guests of the host.",
             "Repeat at another time, or on another host.",
         ),
+        Kind(
+            "neighbours",
+            "Programs that are not the stack's used over a quarter of a core on the stack's cores.",
+            "Stop them, or repeat when the machine is calm.",
+        ),
         Kind("cut_off", "The trial was ended before its time.", "Run it again for the whole of it."),
         Kind(
             "shared_core",
@@ -105,6 +116,12 @@ KINDS = {
             "No network namespace could be made: only the audit hook contains the app's Python code.",
             "Allow user namespaces, or run as root.",
         ),
+        Kind(
+            "no_store",
+            "No [stores.database] is declared: what the app writes is not restored between starts.",
+            "Declare it, or make sure that the app's data may be written to.",
+        ),
+        Kind("probe_failed", "A source of readings failed: its figures are missing.", "Look at its message."),
         Kind(
             "gauge_silent",
             "The gauge gave no readings: busy workers cannot be told from other waits.",
@@ -152,6 +169,9 @@ def _about_the_generator(summary: Summary, raise_doubt: Raise) -> None:
     lag_s, median_s = summary.send_lag_s["p99"], summary.latency_s["p50"]
     if lag_s is not None and lag_s > max(0.001, 0.05 * (median_s or 0)):
         raise_doubt("late_sends", f"send lag p99 {lag_s * 1000:.1f} ms, median latency {(median_s or 0) * 1000:.1f} ms")
+    ours = sum(summary.errors.by_outcome.get(name, 0) for name in ("ports_exhausted", "descriptors_exhausted"))
+    if ours:
+        raise_doubt("generator_exhausted", f"{ours} of {summary.requests} requests")
     share = summary.generator["cpu_share"]
     if share is not None and share > 0.8:
         raise_doubt("generator_busy", f"generator CPU {share:.0%} of its core")
@@ -181,17 +201,21 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
     steal = summary.tiers["host"]["steal_share"]
     if steal is not None and steal > 0.02:
         raise_doubt("steal", f"{steal:.1%} of the time stolen")
+    tiers = summary.tiers
+    busy, cores, app = tiers["host"]["busy_share"], tiers["host"]["cores"], tiers["app"]["cpu_share"]
+    if busy is not None and cores is not None and app is not None:
+        others = busy * cores - app - (tiers["database"]["cpu_share"] or 0.0)
+        if others > 0.25:
+            raise_doubt("neighbours", f"others used {others:.2f} of the stack's {cores:.0f} core(s)")
     if summary.tiers["workers"]["slots"] is None and summary.requests:
         raise_doubt("gauge_silent", "no mapped file of a serving process was seen")
-    for name, event in (("one_core", "one_core"), ("shared_core", "shared_core"), ("hook_only", "hook_only")):
-        texts = [e.text for e in recording.events if e.kind == event]
+    for name in ("one_core", "shared_core", "hook_only", "no_store", "probe_failed", "mix_guessed"):
+        texts = [e.text for e in recording.events if e.kind == name]
         if texts:
             raise_doubt(name, texts[0])
     if summary.egress_refused:
         hosts = ", ".join(f"{host} ({n} ×)" for host, n in summary.egress_refused.items())
         raise_doubt("app_reached_out", hosts)
-    if any(e.kind == "mix_guessed" for e in recording.events):
-        raise_doubt("mix_guessed", "the mix is a guess")
 
 
 def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:
@@ -210,6 +234,11 @@ def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:
         latency_s=cleared("latency_s", summary.latency_s),
         service_time_s=cleared("service_time_s", summary.service_time_s),
     )
+
+
+def late(doubts: Iterable[Doubt]) -> bool:
+    """Whether the generator sent late, which only ever adds to latency."""
+    return any(doubt.name == "late_sends" for doubt in doubts)
 
 
 def voids_all(doubts: Iterable[Doubt]) -> bool:

@@ -13,6 +13,15 @@ from prony.samples import NOT_SENT, OK, UNANSWERED
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 BIN_S = 0.1
+TROUBLE = (
+    "died",
+    "worker_timeout",
+    "worker_killed",
+    "worker_failed",
+    "descriptors_exhausted",
+    "database_error",
+    "log_error",
+)
 
 
 class Errors(Struct, frozen=True, kw_only=True):
@@ -41,6 +50,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         answered: Answers that came at all, right or wrong.
         exceptions: Exceptions the gauge counted in the app, by type and SQLSTATE.
         egress_refused: What the app tried to reach outside, by host.
+        happened: Events that speak of trouble, by kind: how often.
         latency_s: From the instant a request was due to its last byte, over requests that were answered.
         service_time_s: From the instant it was sent.
         send_lag_s: sent - due: our own lateness.
@@ -67,6 +77,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     tiers: dict[str, dict[str, float | None]]
     exceptions: dict[str, int]
     egress_refused: dict[str, int]
+    happened: dict[str, int]
     cut_off: bool
 
 
@@ -112,10 +123,11 @@ def summarise(recording: Recording) -> Summary:
         send_lag_s={name: value for name, value in spread(lag_s).items() if name in {"p50", "p99", "max"}},
         errors=_errors(samples),
         backlog=_backlog(recording, window),
-        generator=_generator(recording),
-        tiers=_tiers(recording, window, len(answered)),
+        generator=_generator(recording, window),
+        tiers=_tiers(recording, window, int(np.count_nonzero(answered["done_ns"] <= window.end_ns))),
         exceptions=_events_by_text(recording, "exception"),
         egress_refused=_events_by_text(recording, "egress_refused"),
+        happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
@@ -138,6 +150,13 @@ def spread(values_s: Any) -> dict[str, float | None]:
     ordered = np.sort(values_s)
     quantiles = {name: stats.quantile(ordered, q) for name, q in QUANTILES.items()}
     return {"mean": float(ordered.mean()), **quantiles, "max": float(ordered[-1])}
+
+
+def latencies_s(recording: Recording) -> Any:
+    """Latency in seconds of each request that was answered."""
+    samples = recording.samples
+    answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
+    return (answered["done_ns"] - answered["due_ns"]) / 1e9
 
 
 def _errors(samples: Samples) -> Errors:
@@ -169,18 +188,20 @@ def _backlog(recording: Recording, window: Window) -> Backlog:
     return Backlog(mean=line.mean, slope_per_s=line.slope_per_s, rise=line.rise, growing=bool(growing))
 
 
-def _generator(recording: Recording) -> dict[str, float | None]:
+def _generator(recording: Recording, window: Window) -> dict[str, float | None]:
     load = recording.load
     if load is None:
         return {"cpu_s_per_request": None, "cpu_share": None}
     done = max(int(load["done"]), 1)
-    return {"cpu_s_per_request": load["cpu_s"] / done, "cpu_share": load["cpu_share"]}
+    sending = Windowed(recording, window).rate("generator", "cpu_s")  # without the drain, which costs little
+    share = max(load["cpu_share"], sending or 0.0)
+    return {"cpu_s_per_request": load["cpu_s"] / done, "cpu_share": share}
 
 
 def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dict[str, float | None]]:
     """What each tier did during the sending window."""
     seen = Windowed(recording, window)
-    slots = seen.last("workers", "slots")
+    slots = seen.median("workers", "slots")
     in_flight = seen.mean("workers", "in_flight")
     ended = seen.growth("workers", "ended")
     busy_s = seen.growth("workers", "busy_s")
@@ -192,6 +213,9 @@ def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dic
         },
         "workers": {
             "slots": slots,
+            "processes": seen.median("workers", "processes"),
+            "in_app_p50_s": seen.median("workers", "in_app_p50_s"),
+            "in_app_p99_s": seen.median("workers", "in_app_p99_s"),
             "in_flight_mean": in_flight,
             "in_flight_share": _ratio(in_flight, slots),
             "in_app_s_per_request": _ratio(busy_s, ended),
@@ -202,7 +226,7 @@ def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dic
         "app": {
             "cpu_share": seen.rate("app", "cpu_s"),
             "cpu_s_per_request": _ratio(seen.growth("app", "cpu_s"), answered),
-            "busiest_process_share": seen.median("app", "busiest_process_share"),
+            "busiest_process_share": seen.last("app", "busiest_process_share"),
             "memory_bytes": seen.most("app", "memory_bytes"),
         },
         "connections": {
@@ -256,9 +280,18 @@ class Windowed:
         if series is None:
             return None
         instants, values = series
-        slack_ns = 300_000_000  # readings come every 50 to 1 000 ms: those just outside count too
-        inside = (instants >= self._window.start_ns - slack_ns) & (instants <= self._window.end_ns + slack_ns)
-        return (instants[inside], values[inside]) if inside.any() else None
+        inside = (instants >= self._window.start_ns) & (instants <= self._window.end_ns)
+        return (instants[inside], values[inside]) if inside.any() else (instants[-1:], values[-1:])
+
+    def _edges(self, tier: str, name: str) -> tuple[float, float, float] | None:
+        """A counter at both ends of the window, in between readings by a straight line, and the seconds between."""
+        series = self._recording.readings.get((tier, name))
+        if series is None:
+            return None
+        instants, values = series
+        start, end = np.clip((self._window.start_ns, self._window.end_ns), instants[0], instants[-1])
+        first, last = np.interp((start, end), instants, values)
+        return float(first), float(last), float(end - start) / 1e9
 
     def mean(self, tier: str, name: str) -> float | None:
         """The mean of a level."""
@@ -282,15 +315,12 @@ class Windowed:
 
     def growth(self, tier: str, name: str) -> float | None:
         """How far a counter rose."""
-        series = self._series(tier, name)
-        return None if series is None else float(series[1][-1] - series[1][0])
+        edges = self._edges(tier, name)
+        return None if edges is None else edges[1] - edges[0]
 
     def rate(self, tier: str, name: str, per: float | None = 1.0) -> float | None:
         """How fast a counter rose: per second, divided by `per`."""
-        series = self._series(tier, name)
-        if series is None or len(series[0]) < 2 or not per:
+        edges = self._edges(tier, name)
+        if edges is None or edges[2] <= 0 or not per:
             return None
-        elapsed_s = float(series[0][-1] - series[0][0]) / 1e9
-        if elapsed_s <= 0:
-            return None
-        return float(series[1][-1] - series[1][0]) / elapsed_s / per
+        return (edges[1] - edges[0]) / edges[2] / per

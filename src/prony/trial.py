@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
+import shutil
 import signal
 import sys
 import time
@@ -31,6 +33,7 @@ from prony.stack.stack import Stack, Start
 
 WRITE_EVERY_S = 0.25
 LATE_S = 20.0
+PORTS = 28_000  # the kernel's own range of local ports, 32768 to 60999
 
 
 class Progress(NamedTuple):
@@ -50,7 +53,7 @@ def run(
         StackError: the load engine would not run.
         KeyboardInterrupt: passed on, with what was recorded kept.
     """
-    writer.write(_none(), [], _about(stack, plan))
+    writer.write(_none(), [], _about(stack, start, plan))
     writer.write(_none(), _canaries(stack))
     run_folder = stack.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
@@ -69,8 +72,10 @@ def run(
         stack.launcher.signal(engine, signal.SIGTERM)
         workers.close()
         listen.close()
-        writer.write(_none(), _canaries(stack))
+        if stack.idle():  # an app that still works off its queue would be in the canary's way
+            writer.write(_none(), _canaries(stack))
         result = follower.result
+        shutil.rmtree(run_folder, ignore_errors=True)
         writer.finish(status, None if result is None else msgspec.to_builtins(result))
     if follower.result is None:
         raise StackError(f"The load engine ended early (exit code {engine.code}).", log=engine.last_lines())
@@ -174,9 +179,16 @@ def _spec(plan: Plan, port: int, segment: Path) -> LoadSpec:
         think_s=traffic.think_s if traffic.users is not None else 0,
         timeout_s=traffic.timeout_s,
         drain_s=traffic.drain_s,
+        connections=most_connections(),
         seed=traffic.seed,
         segment=str(segment),
     )
+
+
+def most_connections() -> int:
+    """How many connections the engine may hold: what ports and descriptors leave it, so that it hardly waits."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return min(PORTS, hard - 256) if hard != resource.RLIM_INFINITY else PORTS
 
 
 def _launch(stack: Stack, folder: Path, spec: LoadSpec) -> Process:
@@ -223,15 +235,18 @@ def _probes(stack: Stack, start: Start, workers: Workers, listen: ListenQueue) -
     ]
 
 
-def _about(stack: Stack, plan: Plan) -> list[Event]:
+def _about(stack: Stack, start: Start, plan: Plan) -> list[Event]:
     """What is to be said of every trial on this machine and this plan."""
     now_ns = time.monotonic_ns()
-    found = []
+    versions = ", ".join(f"{name} {version}" for name, version in start.versions.get("versions", {}).items())
+    found = [Event(now_ns, "versions", "app", f"Python {start.versions.get('python')}, {versions}")]
     if stack.cores.shared:
         found.append(Event(now_ns, "one_core", "host", "the generator and the stack share a core"))
     elif plan.database is not None:
         names = ", ".join(str(core) for core in stack.cores.stack)
         found.append(Event(now_ns, "shared_core", "host", f"app and database share core {names}"))
+    if plan.database is None:
+        found.append(Event(now_ns, "no_store", "app", "no store of prony's own behind the app"))
     if not stack.launcher.namespace:
         found.append(Event(now_ns, "hook_only", "host", stack.launcher.why_no_namespace))
     if not plan.traffic.declared:

@@ -24,6 +24,10 @@ LOOKED_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr
 HERE = {"", "localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback", "0.0.0.0", "::", "::1"}  # noqa: S104
 
 
+OWN_FOLDERS = ("/tmp/", "/var/tmp/prony-", "/dev/shm/")  # noqa: S108 - names to compare with
+STORES = ("/tmp/.s.PGSQL.", "/tmp/mysql")  # noqa: S108 - the same: what a local database puts there
+
+
 def plain(host: Any) -> str:
     """A host as it is compared: lower case, no final dot, no scope."""
     if host is None:
@@ -48,14 +52,33 @@ def is_literal(host: str) -> bool:
     return ":" in host or not host.strip("0123456789.")
 
 
+def is_own_socket(address: Any) -> bool:
+    """Whether a unix socket is the app's own: relative, abstract, in its folder or among temporary files.
+
+    A socket in the file system crosses network namespaces: a local database, mail queue or Docker may listen there.
+    """
+    path = address.decode("utf-8", "replace") if isinstance(address, bytes) else address
+    if path.startswith(STORES):
+        return False
+    try:
+        here = os.getcwd()  # noqa: PTH109 - pathlib is not imported before the app does
+    except OSError:
+        here = OWN_FOLDERS[0]
+    return not path.startswith("/") or path.startswith((*OWN_FOLDERS, here + "/"))
+
+
 def containment(hosts: Iterable[str]) -> tuple[Callable[[str, Any], None], set[str]]:
     """An audit hook that lets through loopback and these hosts, and the set to which their addresses are added."""
     opened = {plain(host.strip()) for host in hosts if host.strip()}
     own = {plain(os.uname().nodename), plain(os.uname().nodename).partition(".")[0]}  # may be looked up, not reached
 
     def judge_address(address: Any) -> None:
+        if isinstance(address, (str, bytes)):
+            if not is_own_socket(address):
+                refuse("unix:" + plain(address), "")
+            return
         if not isinstance(address, tuple) or not address or isinstance(address[0], int):
-            return  # a unix socket, none given, netlink
+            return  # none given, netlink
         host = plain(address[0])
         if not is_loopback(host) and host not in opened:
             refuse(host, address[1] if len(address) > 1 else "")

@@ -189,7 +189,6 @@ def connections_of(process: Process) -> list[object]:
     return [c for c in psutil.Process(process.pid).net_connections("tcp") if c.status == psutil.CONN_ESTABLISHED]
 
 
-@pytest.mark.xfail(reason="delay.Client._close closes the server's side at once, and with it the answer on its way")
 def test_a_client_that_sends_no_more_still_gets_its_answer(line: Line) -> None:
     with line.connect() as connection:
         connection.sendall(b"C" + b"x" * 1000)

@@ -28,6 +28,16 @@ def shortened() -> script.Script:
     return structs.replace(full, test=tests, saturation=script.Saturation(duration_s=3.0))
 
 
+def disturbed(document: Document) -> bool:
+    """Whether in a test's trial others used over a quarter of the stack's cores, or kept the generator from sending."""
+    for trial in document.trials:
+        if trial.id in {test.trial for test in document.tests}:
+            host, shares = trial.tiers["host"], [trial.tiers[tier]["cpu_share"] or 0 for tier in ("app", "database")]
+            if (host["busy_share"] or 0) - sum(shares) / (host["cores"] or 1) > 0.25 or "late_sends" in trial.doubts:
+                return True
+    return False
+
+
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
     """Replays on one bench: prepared data are made once."""
@@ -35,7 +45,10 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
     store = Store(folder / "prony.db")
 
     def replay(*only: str, sets: dict[str, Any] | None = None, **options: Any) -> Document:
-        return Replay(bench, shortened(), Options(only=only, **options), sets or {}).run()
+        document = Replay(bench, shortened(), Options(only=only, **options), sets or {}).run()
+        if disturbed(document):  # once more, and what is found then counts
+            document = Replay(bench, shortened(), Options(only=only, **options), sets or {}).run()
+        return document
 
     with Bench(store, "replay", "mutations", folder) as bench:
         yield replay
@@ -65,7 +78,8 @@ def causes(document: Document) -> dict[str, tuple[str, str]]:
 def shown(document: Document) -> str:
     """What a failing test shows."""
     lines = [f"{test.name}: {test.verdict}\n  {test.text}" for test in document.tests]
-    lines += [f"{t.label}: offered {t.offered_rps:.0f}, {t.errors}, {t.tiers}, {t.doubts}" for t in document.trials]
+    told = {test.trial for test in document.tests}
+    lines += [f"{t.label}: {t.offered_rps:.0f} rps, {t.tiers}, {t.doubts}" for t in document.trials if t.id in told]
     return "\n".join(lines)
 
 

@@ -154,6 +154,7 @@ def test_an_ordinary_user_measures_too_and_leaves_nothing(installed: Installed, 
     for path in (page, *page.rglob("*")):
         os.chown(path, STRANGER, STRANGER)
     own = FOLDERS / f"prony-{STRANGER}"
+    (installed.state / "prony").chmod(0o755)  # so that the app's interpreter, made once, serves here too
     try:
         found = installed.document(
             *("run", "--project", str(page), "--users", "4", "--duration", "2s"),

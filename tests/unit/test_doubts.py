@@ -14,7 +14,7 @@ from prony.document import trial_of
 from prony.doubts import KINDS, LATENCY, Doubt, believed, doubts_of, voids_all
 from prony.plan import Limits
 from prony.recording import Event, Recording
-from prony.samples import NOT_SENT, OK, TIMEOUT, WRONG_STATUS
+from prony.samples import NOT_SENT, OK, PORTS_EXHAUSTED, TIMEOUT, WRONG_STATUS
 from prony.summary import summarise
 from tests.unit.recording_case import BEGAN_NS, a_clean_recording, a_recording, evenly, some_samples
 
@@ -44,6 +44,12 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
         samples=some_samples(DUE_S, lag_s=np.where(FIRST < 51, 0.0011, 0.0001), service_s=0.01)
     ),
     "generator_busy": lambda: a_clean_recording(load={"cpu_share": 0.81}),
+    "generator_exhausted": lambda: a_clean_recording(
+        samples=some_samples(DUE_S, outcome=np.where(FIRST < 5, PORTS_EXHAUSTED, OK))
+    ),
+    "neighbours": lambda: a_clean_recording(counters={"host.busy_s": 0.95}),
+    "no_store": lambda: a_clean_recording(events=[event("no_store")]),
+    "probe_failed": lambda: a_clean_recording(events=[event("probe_failed")]),
     "few_samples": lambda: a_clean_recording(rate_rps=79.98, duration_s=50),
     "backlog_growing": overloaded,
     "nothing_valid": lambda: a_clean_recording(

@@ -32,7 +32,8 @@ def hook(refused: list[str]) -> Callable[[str, Any], None]:
 
 @pytest.mark.parametrize(
     "address",
-    ["/run/pg.sock", b"\0abstract", ("127.0.0.1", 80), ("127.8.9.1", 80), ("::1", 80, 0, 0), ("::ffff:127.0.0.1", 80),
+    ["/dev/shm/own.sock", "own.sock", b"\0abstract",  # noqa: S108 - names to judge
+     ("127.0.0.1", 80), ("127.8.9.1", 80), ("::1", 80, 0, 0), ("::ffff:127.0.0.1", 80),
      ("::ffff:7f00:1", 80), ("localhost", 80), ("LOCALHOST.", 80), ("", 80), ("0.0.0.0", 80), (b"127.0.0.1", 80),  # noqa: S104
      ("::1%lo", 80), (0, 0), None, ("api.example.com", 443), ("10.1.2.3", 5432)],
 )  # fmt: skip
@@ -96,3 +97,14 @@ def test_addresses_that_opened_hosts_resolve_to_are_let_through(
     for host in ("203.0.113.7", "2001:db8::7", "203.0.113.8", "203.0.113.9"):
         judge("socket.connect", (None, (host, 443)))
     assert refused == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/run/postgresql/.s.PGSQL.5432", "/tmp/.s.PGSQL.5432", "/run/docker.sock", b"/dev/log"],  # noqa: S108 - names
+)
+def test_a_socket_of_somebody_elses_in_the_file_system_is_refused(
+    hook: Callable[[str, Any], None], path: object
+) -> None:
+    with pytest.raises(PermissionError, match="prony contains"):
+        hook("socket.connect", (None, path))

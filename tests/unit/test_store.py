@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prony.errors import RecordingError
-from prony.recording import Event, Reading, Store, default_path
+from prony.recording import Event, Reading, Store
 from prony.samples import ROW, SAMPLE, from_bytes
 from tests.unit.recording_case import a_plan, evenly, some_samples
 
@@ -260,15 +260,6 @@ def test_the_stores_folder_ignores_itself_and_keeps_what_a_person_wrote(store: S
     ignore.write_text("mine\n", encoding="utf-8")
     with closing(Store(store.path)):
         assert ignore.read_text(encoding="utf-8") == "mine\n"
-
-
-def test_the_store_is_beside_prony_toml_or_in_the_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_path(Path("/shop")) == Path("/shop/.prony/prony.db")
-    monkeypatch.setenv("XDG_STATE_HOME", "/state")
-    assert default_path(None) == Path("/state/prony/prony.db")
-    monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert default_path(None) == Path("/home/ada/.local/state/prony/prony.db")
 
 
 def test_old_campaigns_go_when_the_file_is_too_large(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,15 @@ try:
     if not callable(target):
         found["error"] = "%s is no callable but a %s" % (name, type(target).__name__)
 except BaseException as error:
+    import os
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename][1:]
+    own = [f for f in frames if f.filename.startswith(os.getcwd() + os.sep) and "site-packages" not in f.filename]
+    if isinstance(error, SyntaxError) and error.filename:
+        found["where"] = "%s, line %d" % (error.filename, error.lineno or 0)
+    elif own or frames:
+        last = (own or frames)[-1]
+        found["where"] = "%s, line %d" % (last.filename, last.lineno)
     found["error"] = "%s: %s" % (type(error).__name__, error)
-    found["where"] = "%s, line %d" % (frames[-1].filename, frames[-1].lineno) if frames else ""
 print("\\nprony-check " + json.dumps(found))
 """
 SHOWN = ("django", "flask", "fastapi", "psycopg", "psycopg2", "psycopg2-binary")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from prony.stack.stack import Stack
 from prony.summary import Summary, summarise
 
 QUIET_S = 5.0
+LOGS_KEPT = 20
 
 
 class Teller(Protocol):
@@ -117,11 +119,15 @@ class Bench:
             self._affinity = os.sched_getaffinity(0)
             os.sched_setaffinity(0, cores.side)
         self.campaign = self.store.begin_campaign(self.verb, self.title, self.machine)
+        _prune(self._folder / "logs")
         try:
             self.stack = Stack(self._folder / "logs" / str(self.campaign), cores, namespace=self._namespace)
         except BaseException:
             self._end("failed")
             raise
+        if not self.stack.launcher.namespace:
+            why = self.stack.launcher.why_no_namespace
+            self.teller.say(f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.")
         # What was started above and by the guard stays as it is; prony itself gives way to the generator on its core.
         self._nice = os.nice(0)
         os.nice(10)
@@ -190,6 +196,14 @@ class Bench:
             doubts=doubts,
             **found,
         )
+
+
+def _prune(logs: Path) -> None:
+    """Keeps the logs of the latest campaigns only."""
+    if logs.is_dir():
+        numbered = sorted((int(path.name), path) for path in logs.iterdir() if path.name.isdigit())
+        for _, path in numbered[:-LOGS_KEPT]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _same_stack(one: Plan, other: Plan) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from prony.campaign.bench import Bench, Measured
 from prony.doubts import voids_all
+from prony.errors import StackError
 from prony.plan import changed
 from prony.verdict import ConnectionsRelief, Verdict, conclude
 
@@ -35,7 +36,11 @@ def explain(bench: Bench, measured: Measured, *, relieve: bool = True) -> Explai
         plan = plan.loaded(
             rate_rps=plan.traffic.rate_rps, users=plan.traffic.users, duration_s=min(RELIEF_S, plan.traffic.duration_s)
         )
-        found.append(bench.measure(plan, f"relief: {step.label}", "placebo" if step.placebo else "relief"))
+        try:
+            found.append(bench.measure(plan, f"relief: {step.label}", "placebo" if step.placebo else "relief"))
+        except StackError as error:
+            bench.teller.say(f"  {step.label}: {error.message} The blame stays untested.")
+            return Explained(verdict, tuple(found))
         bench.teller.say(f"  {step.label}: {found[-1].summary.errors.share:.1%} of requests fail")
     if any(voids_all(m.doubts) for m in found):
         bench.teller.say("  A trial of the experiment is not to be believed: the blame stays untested.")

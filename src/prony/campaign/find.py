@@ -5,9 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
+from msgspec import structs
+
+from prony import stats, summary
 from prony.campaign.bench import Bench, Measured
 from prony.capacity import Capacity, Search
+from prony.doubts import late
 from prony.plan import Plan
+from prony.recording import Store
 
 DRAIN_S = 1.0
 
@@ -58,14 +64,19 @@ class Hunt:
 
     @property
     def capacity(self) -> Capacity:
-        """What is known by now."""
-        return self.search.result(self.plan.title, self.plan.limits.text, tuple(self.ids), starts=len(self.starts))
+        """What is known by now; no upper end where the generator shares the app's core."""
+        found = self.search.result(self.plan.title, self.plan.limits.text, tuple(self.ids), starts=len(self.starts))
+        if any(doubt.name == "one_core" for m in self.failed for doubt in m.doubts):
+            return structs.replace(found, high_rps=None, at_least="the generator shares the app's core")
+        return found
 
-    @property
-    def best(self) -> Measured | None:
-        """The trial at the highest rate that is sure to hold; None where none is."""
+    def p99_at_low_s(self, store: Store) -> float | None:
+        """p99 latency at the highest rate that holds, over its trials' samples together; None where they are few."""
         low = self.capacity.low_rps
-        return next((m for m in reversed(self.held) if m.plan.traffic.rate_rps == low), None)
+        trials = [m for m in self.held if m.plan.traffic.rate_rps == low and not late(m.doubts)]
+        latency_s = [summary.latencies_s(store.recording(m.id)) for m in trials]
+        together = np.sort(np.concatenate(latency_s)) if latency_s else np.empty(0)
+        return stats.quantile(together, 0.99) if len(together) >= stats.samples_wanted(0.99) else None
 
     @property
     def worst(self) -> Measured | None:

@@ -14,7 +14,7 @@ from prony.campaign import explain, find, story, table
 from prony.campaign.bench import Bench, Measured
 from prony.campaign.script import Script, ScriptTest
 from prony.document import Configuration, Document, Recommended, Test
-from prony.errors import PlanError
+from prony.errors import DoubtError
 from prony.plan import Plan, changed, read_file
 
 BUDGET_S = 340.0
@@ -62,16 +62,19 @@ class Replay:
         """Runs everything and stores what it came to.
 
         Raises:
-            PlanError: --only names a test that the script does not have.
+            DoubtError: the base fails already, so that no load can be derived.
         """
         names = [test.name for test in self.script.test]
-        unknown = [name for name in self.options.only if name not in names]
-        if unknown:
-            raise PlanError(f"--only: found {unknown[0]}; allowed: {', '.join(names)}.")
         teller = self.bench.teller
         base = self.plan({})
         teller.stage("How fast is it? (R: the rate at which the first configuration saturates)")
         saturated = find.saturate(self.bench, base, self.script.saturation.duration_s, "saturation")
+        if saturated.summary.errors.share > 0.5:
+            raise DoubtError(
+                f"{base.title} failed {saturated.summary.errors.share:.0%} of the requests that were to find R: "
+                "no load can be derived from that.",
+                hint="prony report, for what was answered",
+            )
         self.r_rps = max(saturated.summary.achieved_rps, 2.0)
         teller.say(f"  R = {self.r_rps:.0f} rps on this machine, today: {base.title}")
         wanted = [test for test in self.script.test if not self.options.only or test.name in self.options.only]
@@ -196,7 +199,7 @@ class Replay:
 
 
 def _shown(name: str, value: Any) -> str:
-    return "(redacted)" if name.startswith("app.env.") else str(value)
+    return "(redacted)" if name == "app" or name.startswith("app.env") else str(value)
 
 
 def _list(cores: tuple[int, ...]) -> str:

@@ -8,6 +8,7 @@ from prony.verdict import CAUSES, TIERS, Verdict
 
 # The accounts' tests ran for five minutes; ours are shorter, and say what theirs would have shown.
 ACCOUNT_S = 300.0
+WRONG = ("wrong_status", "check_failed", "reset", "protocol_error")
 
 
 def load_in_words(measured: Measured, share_of_r: float | None) -> str:
@@ -38,8 +39,9 @@ def tell(measured: Measured, verdict: Verdict) -> tuple[str, ...]:
     if summary.backlog.growing:
         said += _backlog(measured)
     elif believed.latency_s["mean"] is not None:
+        of = " of all answers, right and wrong" if summary.errors.share > measured.plan.limits.errors else ""
         said.append(
-            f"Latency: {duration(believed.latency_s['mean'])} on average, "
+            f"Latency{of}: {duration(believed.latency_s['mean'])} on average, "
             f"{duration(believed.latency_s['p50'])} median, {duration(believed.latency_s['max'])} at most."
         )
     if verdict.cause == "none":
@@ -89,13 +91,13 @@ def _observed(measured: Measured) -> list[str]:
 
 def compare(here: Measured, there: Measured, name: str) -> str:
     """Whether what failed in one test is cured in another under the same clients, in one sentence."""
-    refused_here = here.summary.tiers["connections"]["refused"] or 0
-    refused_there = there.summary.tiers["connections"]["refused"] or 0
-    wrong = here.summary.errors.by_outcome.get("wrong_status", 0)
-    cured = "Cured" if wrong <= 0.01 * here.summary.requests and refused_here <= 0.01 * refused_there else "Not cured"
-    waits = sum(here.summary.errors.by_outcome.get(name, 0) for name in ("unanswered", "timeout"))
-    cost = f" The price is waiting: {waits} requests got no answer in time." if waits else ""
-    return (
-        f"{cured}, beside {name}: {wrong} error answers and {refused_here:.0f} refused connections, against "
-        f"{there.summary.errors.by_outcome.get('wrong_status', 0)} and {refused_there:.0f} there.{cost}"
-    )
+    refused = [int(m.summary.tiers["connections"]["refused"] or 0) for m in (here, there)]
+    wrong = [sum(m.summary.errors.by_outcome.get(n, 0) for n in WRONG) for m in (here, there)]
+    if wrong[1] <= 0.01 * there.summary.requests:
+        said = f"Nothing to cure: {name} gave {wrong[1]} error answers; this one gave {wrong[0]}"
+    else:
+        cured = "Cured" if wrong[0] <= 0.01 * here.summary.requests else "Not cured"
+        said = f"{cured}, beside {name}: {wrong[0]} error answers and {refused[0]} refused connections, against "
+        said += f"{wrong[1]} and {refused[1]} there"
+    waits = sum(here.summary.errors.by_outcome.get(n, 0) for n in ("unanswered", "timeout"))
+    return f"{said}. The price is waiting: {waits} requests got no answer in time." if waits else f"{said}."

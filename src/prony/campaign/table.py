@@ -56,10 +56,10 @@ def measure(bench: Bench, script: Script, known: Known) -> tuple[list[Configurat
     hunts = {row.name: _hunt(row, plans[row.name], rushes[row.name], known.r_rps) for row in script.configuration}
     bench.teller.stage("The capacity of each: the searches take turns, in random order")
     _take_turns(bench, hunts, known.deadline_s - RESERVE_S, known.seed)
-    rows = [_row(row, plans[row.name], rushes[row.name], hunts[row.name]) for row in script.configuration]
+    rows = [_row(bench, row, plans[row.name], rushes[row.name], hunts[row.name]) for row in script.configuration]
     for found in rows:
         bench.teller.say(f"  {found.title}: {found.capacity.text}")
-    return rows, _recommend(bench, rows, plans)
+    return rows, _recommend(bench, rows, plans, known.deadline_s)
 
 
 def _hunt(row: ScriptConfiguration, plan: Plan, rush: Measured, r_rps: float) -> find.Hunt:
@@ -88,7 +88,7 @@ def _same_rush(one: Plan, other: Plan) -> bool:
     return same_stack and one.traffic.users == other.traffic.users
 
 
-def _row(row: ScriptConfiguration, plan: Plan, rush: Measured, hunt: find.Hunt) -> Configuration:
+def _row(bench: Bench, row: ScriptConfiguration, plan: Plan, rush: Measured, hunt: find.Hunt) -> Configuration:
     believed = rush.believed
     tiers = rush.summary.tiers
     return Configuration(
@@ -96,7 +96,7 @@ def _row(row: ScriptConfiguration, plan: Plan, rush: Measured, hunt: find.Hunt) 
         title=row.title,
         changes={**row.set, **({"server.threads": plan.server.knobs["threads"]} if row.threads_fit_database else {})},
         capacity=hunt.capacity,
-        p99_s=None if hunt.best is None else hunt.best.summary.latency_s["p99"],
+        p99_s=hunt.p99_at_low_s(bench.store),
         rush_rps=rush.entry.achieved_rps,
         rush_errors=rush.summary.errors.share,
         rush_p99_s=believed.latency_s["p99"],
@@ -107,17 +107,20 @@ def _row(row: ScriptConfiguration, plan: Plan, rush: Measured, hunt: find.Hunt) 
     )
 
 
-def _recommend(bench: Bench, rows: list[Configuration], plans: dict[str, Plan]) -> Recommended | None:
+def _recommend(
+    bench: Bench, rows: list[Configuration], plans: dict[str, Plan], deadline_s: float
+) -> Recommended | None:
     """The highest capacity among those that also stood the rush; where intervals overlap, what asks for least."""
-    stood = [row for row in rows if (row.rush_errors or 0) <= 0.01 and row.capacity.low_rps]
+    allowed = {name: plan.limits.errors for name, plan in plans.items()}
+    stood = [row for row in rows if (row.rush_errors or 0) <= allowed[row.name] and row.capacity.low_rps]
     if not stood:
         bench.teller.say("  No configuration both stood the rush and held the limits at a rate: none is recommended.")
         return None
     top = max(stood, key=lambda row: row.capacity.low_rps or 0)
     tied = [row for row in stood if _reaches(row, top.capacity.low_rps or 0)]
-    chosen = min(tied, key=lambda row: (row.connections or 0, row.memory_bytes or 0))
+    chosen = min(tied, key=lambda row: (_asked(row.connections), _asked(row.memory_bytes)))
     bench.teller.stage(f"Measuring the chosen one anew: {chosen.title}")
-    confirmed_rps, trials, text = _confirm(bench, plans[chosen.name], chosen)
+    confirmed_rps, trials, text = _confirm(bench, plans[chosen.name], chosen, deadline_s)
     bench.teller.say(f"  {text}")
     return Recommended(
         name=chosen.name,
@@ -138,16 +141,24 @@ def _recommend(bench: Bench, rows: list[Configuration], plans: dict[str, Plan]) 
 
 
 def _reaches(row: Configuration, rate_rps: float) -> bool:
-    """Whether a row's capacity may be this rate: its interval reaches there, or where that has no end, nearly."""
-    high = row.capacity.high_rps
-    return (high if high is not None else (row.capacity.low_rps or 0) * (1 + WIDTH)) >= rate_rps
+    """Whether a row's capacity is this rate as far as the searches can tell: to their own width."""
+    return (row.capacity.low_rps or 0) * (1 + WIDTH) >= rate_rps
 
 
-def _confirm(bench: Bench, plan: Plan, row: Configuration) -> tuple[float | None, tuple[str, ...], str]:
+def _asked(figure: float | None) -> float:
+    """What a configuration asks for; what was not measured is no small demand."""
+    return float("inf") if figure is None else figure
+
+
+def _confirm(
+    bench: Bench, plan: Plan, row: Configuration, deadline_s: float
+) -> tuple[float | None, tuple[str, ...], str]:
     """Fresh starts that had no part in the choice: at the rate found, or, where that does not hold, below it."""
     trials: list[str] = []
     missed: list[str] = []
     for part in (1.0, 0.85, 0.7):
+        if missed and time.monotonic() > deadline_s:
+            break
         rate_rps = part * (row.capacity.low_rps or 0)
         held = []
         for number in range(CONFIRM_STARTS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -39,6 +40,7 @@ for command in (replay.demo, replay.replay, run.run, run.explain, find.find, lis
 def main(argv: list[str] | None = None) -> None:
     """The program."""
     argv = sys.argv[1:] if argv is None else argv
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         code = cli.main(args=argv, prog_name="prony", standalone_mode=False)
     except click.exceptions.Abort:
@@ -56,7 +58,19 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; nothing is left to say
         code = 1
+    except (RuntimeError, ValueError, TypeError, LookupError, OSError) as error:
+        if "--debug" in argv:
+            raise
+        click.echo(
+            f"prony: a fault of prony's own: {type(error).__name__}: {error}\nTry: the same with --debug", err=True
+        )
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminated(*_: object) -> None:
+    """SIGTERM is Ctrl-C by another hand: what was started is stopped, what was recorded is closed."""
+    raise KeyboardInterrupt
 
 
 def _interrupted() -> int:

@@ -51,7 +51,10 @@ def find(
     plan = read_file(project, sets)
     store, place = options.open_store(options.project_folder(project))
     shown = output.Shown()
-    with shown.running(), Bench(store, "find", plan.title, place, shown, namespace=not no_namespace) as bench:
+    with (
+        shown.running(),
+        Bench(store, "find", plan.title, place, shown, namespace=not (no_namespace or plan.app.egress)) as bench,
+    ):
         if start is None:
             start = 0.7 * finding.saturate(bench, plan, min(trial, 5.0), "saturation").summary.achieved_rps
         found = finding.capacity(bench, plan, start, budget_s=budget, trial_s=trial)

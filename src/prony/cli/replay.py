@@ -11,6 +11,7 @@ from prony.campaign import replay as replaying
 from prony.campaign import script
 from prony.campaign.bench import Bench
 from prony.cli import options, output
+from prony.errors import PlanError
 from prony.plan.read import parse_sets
 from prony.report import terminal
 from prony.report.series import drawings
@@ -84,6 +85,10 @@ def _replay(
     debug: bool,  # noqa: ARG001 - main() looks for it
 ) -> None:
     play = script.load(name)
+    names = [test.name for test in play.test]
+    for test in only:
+        if test not in names:
+            raise PlanError(f"--only: found {test}; allowed: {', '.join(names)}.", hint=f"--only {names[0]}")
     shown = output.Shown()
     store, place = options.open_store(None)
     with shown.running():
@@ -98,4 +103,6 @@ def _replay(
     else:
         terminal.show(output.results(), document, series)
     output.write_html(report, document, series)
-    click.echo(f"\nThe report: {report.absolute()}   Again at any time: prony report {document.campaign}", err=True)
+    click.echo(
+        f"\nThe report: {report.absolute()}   Again at any time: prony report {document.campaign} --demo", err=True
+    )

@@ -10,6 +10,7 @@ from prony.campaign import explain as explaining
 from prony.campaign.bench import Bench
 from prony.cli import options, output
 from prony.plan import Plan, read_file
+from prony.plan.read import DUE_MAX
 from prony.report import terminal
 from prony.report.series import drawings
 
@@ -66,10 +67,13 @@ def _trial(
     no_namespace: bool,
     debug: bool,  # noqa: ARG001 - main() looks for it
 ) -> None:
-    plan = loaded(read_file(project, sets), rate, users, duration)
+    plan = under_load(read_file(project, sets), rate, users, duration)
     store, place = options.open_store(options.project_folder(project))
     shown = output.Shown()
-    with shown.running(), Bench(store, verb, plan.title, place, shown, namespace=not no_namespace) as bench:
+    with (
+        shown.running(),
+        Bench(store, verb, plan.title, place, shown, namespace=not (no_namespace or plan.app.egress)) as bench,
+    ):
         measured = bench.measure(plan, verb, "run")
         explained = explaining.explain(bench, measured, relieve=relieve)
         document = bench.document(verdicts=(explained.verdict,))
@@ -82,7 +86,7 @@ def _trial(
     click.get_current_context().exit(4 if held is None else 0 if held else 1)
 
 
-def loaded(plan: Plan, rate: float | None, users: int | None, duration: float | None) -> Plan:
+def under_load(plan: Plan, rate: float | None, users: int | None, duration: float | None) -> Plan:
     """The plan under the load asked for on the command line, in prony.toml, or, where neither says, 10 users.
 
     Raises:
@@ -95,4 +99,7 @@ def loaded(plan: Plan, rate: float | None, users: int | None, duration: float | 
         if rate is None and users is None:
             click.echo(f"No load was asked for (--rate or --users): {USERS} users without a pause.", err=True)
             users = USERS
-    return plan.loaded(rate_rps=rate, users=users, duration_s=duration)
+    loaded = plan.loaded(rate_rps=rate, users=users, duration_s=duration)
+    if (loaded.traffic.rate_rps or 0) * loaded.traffic.duration_s > DUE_MAX:
+        raise click.UsageError(f"found a rate and a duration that make over {DUE_MAX} requests; allowed: fewer.")
+    return loaded

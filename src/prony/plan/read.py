@@ -6,6 +6,7 @@ import copy
 import difflib
 import os
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -41,7 +42,8 @@ def read_file(path: Path, sets: Iterable[str] = ()) -> Plan:
         ) from error
     if not there:
         raise PlanError(
-            f"{path}: there is no such file.", hint="prony init, or name another folder with --project PATH"
+            f"{path}: there is no such file.",
+            hint="name its folder with --project PATH, or write one: docs/tutorial.md shows how",
         )
     if path.stat().st_size > FILE_BYTES_MAX:
         raise PlanError(f"{path} has {path.stat().st_size} bytes; a prony.toml may have {FILE_BYTES_MAX}.")
@@ -189,8 +191,10 @@ def _values(table: Mapping[str, Any], known: Iterable[Key | Knob], source: str, 
         try:
             found[name] = key.read(table[name])
         except NotAllowedError:
+            secret = path == "app" and name == "env"  # never echo what may be a key
+            found_text = f"a {type(table[name]).__name__}" if secret else _shown(table[name])
             raise PlanError(
-                f"{source}: [{path}] {name}: found {_shown(table[name])}; allowed: {key.allowed()}.",
+                f"{source}: [{path}] {name}: found {found_text}; allowed: {key.allowed()}.",
                 hint=f"edit {source}" if not isinstance(key, Knob) else f"--set {key.name}={_example(key)}",
             ) from None
     return found
@@ -227,6 +231,13 @@ def _app(document: Mapping[str, Any], source: str, folder: Path) -> App:
             f"{source}: [app] entry: found {_shown(values['entry'])}; allowed: "
             f'"module:callable" such as "config.wsgi:application", or a factory "module:create_app()".'
         )
+    for line in values["prepare"]:
+        try:
+            words = shlex.split(line)
+        except ValueError:
+            words = []
+        if not words:
+            raise PlanError(f"{source}: [app] prepare: found {_shown(line)}; allowed: commands a shell could split.")
     named = "python" in table
     # not resolved: a virtual environment's python is a link, and following it would leave the environment
     python = Path(os.path.expanduser(values["python"]))  # noqa: PTH111 - Path's own raises on an unknown user

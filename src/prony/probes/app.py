@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from prony.probes.gauge import GaugeReader, GaugeTotals
 from prony.recording import Event, Reading
 
@@ -17,6 +19,7 @@ class Workers:
         self._reader = GaugeReader(folder)
         self._told: dict[tuple[str, str], int] = {}
         first = self._reader.read()
+        self._reader.spans()  # those of earlier trials on this start
         for kind, counts in _kinds(first):
             self._told |= {(kind, name): n for name, n in counts.items()}
 
@@ -43,6 +46,11 @@ class Workers:
             "connect_failed": totals.connect_failed,
         }
         found: list[Reading | Event] = [Reading(now_ns, "workers", name, float(v)) for name, v in counters.items()]
+        spans = self._reader.spans()
+        if len(spans):
+            in_app_s = np.sort(spans[:, 1] - spans[:, 0]) / 1e9
+            for name, q in (("in_app_p50_s", 0.5), ("in_app_p99_s", 0.99)):
+                found.append(Reading(now_ns, "workers", name, float(np.quantile(in_app_s, q, method="inverted_cdf"))))
         return found + self._events(totals, now_ns)
 
     def _events(self, totals: GaugeTotals, now_ns: int) -> list[Event]:

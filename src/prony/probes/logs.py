@@ -9,6 +9,7 @@ from pathlib import Path
 from prony.recording import Event
 
 READ_BYTES_MAX = 8 * 1024 * 1024
+TEXTS_MAX = 20  # different texts told of in one look; the rest are counted together
 
 # kind of event, what a line of the log must match
 POSTGRES = (
@@ -54,6 +55,8 @@ class Log:
         except OSError:
             return []
         end = data.rfind(b"\n") + 1
+        if not end and len(data) == READ_BYTES_MAX:  # a line without end: past it
+            end = len(data)
         self._offset += end
         counts: dict[tuple[str, str], int] = {}
         for line in data[:end].splitlines():
@@ -61,6 +64,8 @@ class Log:
                 match = pattern.search(line)
                 if match:
                     text = match[1].decode("utf-8", "replace")[:200]
+                    if (kind, text) not in counts and len(counts) >= TEXTS_MAX:
+                        text = "others"
                     counts[kind, text] = counts.get((kind, text), 0) + 1
                     break
         now_ns = time.monotonic_ns()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prony.recording import Reading
 
+SHORTEST_NS = 1_000_000_000  # a burst shorter than that says nothing of a process
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -21,25 +22,22 @@ class Tree:
     def __init__(self, tier: str, pid: int) -> None:
         self.tier = tier
         self.pid = pid
-        self._last: dict[int, tuple[int, float]] = {}
+        self._first: dict[int, tuple[int, float]] = {}
 
     def cpu(self) -> list[Reading]:
-        """Cumulative CPU seconds of the tree, and the share of a core its busiest process used since the last call."""
+        """Cumulative CPU seconds of the tree, and the share of a core its busiest process used since first seen."""
         now_ns = time.monotonic_ns()
         total_s, busiest = 0.0, 0.0
-        seen: dict[int, tuple[int, float]] = {}
         for pid, fields in self._stats():
             own_s = (int(fields[11]) + int(fields[12])) * _TICK_S
             total_s += own_s + (int(fields[13]) + int(fields[14])) * _TICK_S
-            seen[pid] = (now_ns, own_s)
-            if pid in self._last:
-                then_ns, then_s = self._last[pid]
-                busiest = max(busiest, (own_s - then_s) / max((now_ns - then_ns) / 1e9, 1e-9))
-        found = [Reading(now_ns, self.tier, "cpu_s", total_s)]
-        if self._last:
-            found.append(Reading(now_ns, self.tier, "busiest_process_share", busiest))
-        self._last = seen
-        return found
+            then_ns, then_s = self._first.setdefault(pid, (now_ns, own_s))
+            if now_ns - then_ns >= SHORTEST_NS:
+                busiest = max(busiest, (own_s - then_s) / ((now_ns - then_ns) / 1e9))
+        return [
+            Reading(now_ns, self.tier, "cpu_s", total_s),
+            Reading(now_ns, self.tier, "busiest_process_share", busiest),
+        ]
 
     def memory(self) -> list[Reading]:
         """Memory of the tree in bytes: proportional set size, so that pages shared by workers count once."""

@@ -1,7 +1,7 @@
 """Samples, readings and events: what a trial writes as it happens, and what every later thought reads."""
 
 from prony.recording.model import Campaign, Event, Reading, Recording, TrialRow
-from prony.recording.store import Store, TrialWriter, default_path, now_text
+from prony.recording.store import Store, TrialWriter, now_text
 from prony.samples import OUTCOMES, SAMPLE, Samples
 
 __all__ = [
@@ -15,6 +15,5 @@ __all__ = [
     "Store",
     "TrialRow",
     "TrialWriter",
-    "default_path",
     "now_text",
 ]

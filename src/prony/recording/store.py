@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
+import re
 import sqlite3
 import time
 import zlib
@@ -24,6 +24,8 @@ from prony.samples import Samples, from_bytes
 
 SCHEMA_VERSION = 1
 STORE_BYTES_MAX = 2 * 1024**3
+
+_PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
 
 _SCHEMA = """
 CREATE TABLE campaign (
@@ -64,6 +66,7 @@ class Store:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.chmod(0o700)  # logs beside it hold the app's tracebacks
             ignore = path.parent / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
@@ -261,7 +264,7 @@ class TrialWriter:
         )
         self._db.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)",
-            ((self._key, e.t_ns, e.kind, e.tier, e.text[:4000], e.times) for e in events),
+            ((self._key, e.t_ns, e.kind, e.tier, redacted(e.text[:4000]), e.times) for e in events),
         )
         self._db.commit()
 
@@ -272,17 +275,14 @@ class TrialWriter:
         self._db.commit()
 
 
+def redacted(text: str) -> str:
+    """A text with the passwords of its URLs taken out."""
+    return _PASSWORD.sub(r"\1:(redacted)@", text)
+
+
 def now_text() -> str:
     """This instant in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def default_path(project: Path | None) -> Path:
-    """Where the store is: .prony/ beside prony.toml, else under the XDG state folder."""
-    if project is not None:
-        return project / ".prony" / "prony.db"
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "prony" / "prony.db"
 
 
 def _json(value: Any) -> str:

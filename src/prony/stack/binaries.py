@@ -36,6 +36,13 @@ def postgres() -> tuple[Path, str]:
 def unprivileged_uid() -> int | None:
     """The user that Postgres runs as: None for this one; nobody where this one is root, which Postgres refuses."""
     if os.getuid() != 0:
+        try:
+            pwd.getpwuid(os.getuid())
+        except KeyError:
+            raise MachineError(
+                f"Postgres needs a user that has a name; uid {os.getuid()} has none in /etc/passwd.",
+                hint="run as a named user, or give this uid a line in /etc/passwd",
+            ) from None
         return None
     try:
         return pwd.getpwnam("nobody").pw_uid

@@ -33,6 +33,11 @@ MESSAGE_BYTES_MAX = 256 * 1024
 GRACE_S = 1.0
 
 _CLONE_NEWNET = 0x40000000
+_CLONE_NEWNS = 0x00020000
+_MS_PRIVATE_REC = 0x44000
+_MS_NOSUID_NODEV = 0x6
+_MS_BIND = 0x1000
+_KEPT_IN_RUN = {"media", "mount", "user", "current-system", "booted-system", "opengl-driver", "wrappers"}
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -47,6 +52,7 @@ def enter_namespace() -> str:
     libc = ctypes.CDLL(None, use_errno=True)
     uid, gid = os.getuid(), os.getgid()
     if uid == 0 and libc.unshare(_CLONE_NEWNET) == 0:
+        _hide_run(libc)
         return _loopback_up()
     if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         return f"the kernel refuses a network namespace: {os.strerror(ctypes.get_errno())}"
@@ -57,7 +63,25 @@ def enter_namespace() -> str:
     except OSError as error:
         # Already inside, with an unmapped uid: such a process cannot serve, so the caller must start over without one.
         raise SystemExit(f"namespace: {error}") from error
+    _hide_run(libc)
     return _loopback_up()
+
+
+def _hide_run(libc: ctypes.CDLL) -> None:
+    """Puts what lies in /run out of sight, where the kernel allows it.
+
+    Sockets in files cross network namespaces, and most services' lie there. Folders that hold people's files or a
+    system's programs stay.
+    """
+    if libc.unshare(_CLONE_NEWNS) != 0 or libc.mount(b"none", b"/", None, _MS_PRIVATE_REC, None) != 0:
+        return
+    with contextlib.suppress(OSError):
+        for entry in os.scandir("/run"):
+            path = entry.path.encode()
+            if entry.is_dir(follow_symlinks=False) and entry.name not in _KEPT_IN_RUN:
+                libc.mount(b"tmpfs", path, b"tmpfs", _MS_NOSUID_NODEV, b"mode=755,size=1m")
+            elif not entry.is_dir() and not entry.is_file():
+                libc.mount(b"/dev/null", path, None, _MS_BIND, None)
 
 
 def _loopback_up() -> str:
@@ -88,7 +112,7 @@ class Guard:
         self.ended = True
 
     def run(self) -> None:
-        """Serves orders until the socket breaks; then ends everything."""
+        """Serves orders until the socket breaks."""
         while not self.ended:
             watched: list[Any] = [self.link, self.wake_read]
             ready, _, _ = select.select(watched, [], [], 1.0)
@@ -99,7 +123,6 @@ class Guard:
             self._bound_logs()
             if self.link in ready and not self._order():
                 break
-        self._end_all()
 
     def _order(self) -> bool:
         """Carries out one order; False when prony is gone."""
@@ -205,7 +228,7 @@ class Guard:
                 if os.path.getsize(log) > LOG_BYTES_MAX:  # noqa: PTH202 - called every second for every log
                     os.truncate(log, 0)
 
-    def _end_all(self) -> None:
+    def end_all(self) -> None:
         """Each child gets its stop signal, then whatever is left below this process is killed."""
         for pid in reversed(list(self.children)):
             with contextlib.suppress(OSError):
@@ -256,8 +279,11 @@ def main() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     why = enter_namespace() if wanted else "not asked for"
     guard = Guard(link, run_folder)
-    link.send(json.dumps({"ready": True, "namespace": not why, "why": why}).encode())
-    guard.run()
+    try:
+        link.send(json.dumps({"ready": True, "namespace": not why, "why": why}).encode())
+        guard.run()
+    finally:
+        guard.end_all()
 
 
 if __name__ == "__main__":

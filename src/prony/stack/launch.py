@@ -192,6 +192,8 @@ class Launcher:
     def socket(self, family: tuple[int, int, int] = (socket.AF_INET, socket.SOCK_STREAM, 0)) -> socket.socket:
         """A socket made inside the stack's network; (family, type, protocol)."""
         reply = self._ask({"do": "socket", "family": [int(part) for part in family]})
+        if "error" in reply:
+            raise StackError(f"A socket inside the stack's network cannot be made: {reply['error']}.")
         return socket.socket(*family, fileno=reply["descriptors"][0])
 
     def free_port(self) -> int:

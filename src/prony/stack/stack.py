@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import signal
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +25,7 @@ from prony.stack.services.postgres import APP_DATABASE, Postgres
 READY_S = 60.0
 PREPARE_S = 600.0
 STOP_S = 3.0
+FIRST_ANSWER_S = 30.0
 
 # The app gets these of prony's own environment and no more: whatever keys a developer's shell holds stay out of reach.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "TMPDIR")
@@ -40,7 +40,7 @@ class Start:
         port: Where the app listens on the stack's loopback.
         app: The server's first process; its workers are below it.
         gauges: Folder of the gauge's mapped files.
-        boot_s: From launch to the first answer.
+        versions: What is installed in the app's interpreter, as its check found.
     """
 
     number: int
@@ -48,7 +48,6 @@ class Start:
     port: int
     app: Process
     gauges: Path
-    boot_s: float = 0.0
     versions: dict[str, Any] = field(default_factory=dict)
 
 
@@ -106,7 +105,6 @@ class Stack:
         gauges = self.run_folder / f"gauges-{self._starts}"
         gauges.mkdir()
         port = self.launcher.free_port()
-        began_s = time.monotonic()
         process = self.launcher.spawn(
             plan.server.title,
             appserver.command(plan, port, str(self.run_folder / "empty.py")),
@@ -118,7 +116,6 @@ class Stack:
         )
         self.start = Start(self._starts, plan, port, process, gauges, versions=found)
         self._await_ready(self.start)
-        self.start.boot_s = time.monotonic() - began_s
         return self.start
 
     def stop_app(self, *, gently: bool = True) -> None:
@@ -225,14 +222,14 @@ class Stack:
     # ---- the app tier
 
     def _environment(self, plan: Plan, url: str | None = None) -> dict[str, str]:
-        env = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        env = {name: os.environ[name] for name in INHERITED if name in os.environ} | plan.app.env
         env["PYTHONPYCACHEPREFIX"] = str(folders.own_folder() / "pycache")  # no file of ours in the user's project
-        env["PYTHONPATH"] = str(self.run_folder / "gauge")
+        own_path = plan.app.env.get("PYTHONPATH", "")
+        env["PYTHONPATH"] = os.pathsep.join([str(self.run_folder / "gauge"), *filter(None, [own_path])])
         env["PYTHONUNBUFFERED"] = "1"
         env["PRONY_EGRESS"] = "on"
         env["PRONY_EGRESS_HOSTS"] = ",".join(plan.app.egress)
         env["PRONY_GAUGE_DIR"] = str(self._refusals_folder())
-        env |= plan.app.env
         if plan.database is not None:
             env[plan.database.env] = self.database_url() if url is None else url
         return env
@@ -301,11 +298,11 @@ class Stack:
         if not start.app.alive:
             raise StackError(f"{start.plan.server.title} ended before it had answered.", log=start.app.last_lines())
         request = start.plan.traffic.requests[0]
-        connection = http.client.HTTPConnection("127.0.0.1", start.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", start.port, timeout=FIRST_ANSWER_S)
         try:
-            connection.sock = self.launcher.connect(start.port, 10)
+            connection.sock = self.launcher.connect(start.port, FIRST_ANSWER_S)
             connection.request(request.method, request.path, headers={"Host": f"127.0.0.1:{start.port}"})
-            connection.getresponse().read(1 << 20)
+            connection.getresponse().read(1)
         except (OSError, http.client.HTTPException):
             return False
         finally:

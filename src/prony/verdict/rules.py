@@ -16,7 +16,9 @@ SATURATED = 0.9  # of a core's or a set of slots' time
 DOMINANT = 0.5  # of a request's time
 IDLE = 0.75  # below this the CPU had time left; between the two it was nearly used up as well
 TIED = 1.5  # two tiers' CPU within this ratio of each other are tied
-SLOW = ("timeout", "unanswered", "reset", "refused", "not_sent")
+SLOW = ("timeout", "unanswered")
+CUT = ("refused", "reset")  # the server closed or would not open: waits too, unless it died
+FATAL = ("died", "worker_killed", "worker_failed", "worker_timeout", "descriptors_exhausted")
 
 
 @dataclass(slots=True)
@@ -88,7 +90,9 @@ def _errors(case: _Case, judgement: Judgement) -> Verdict | None:
     summary = case.summary
     outcomes = summary.errors.by_outcome
     failed = sum(n for name, n in outcomes.items() if name != "ok")
-    slow = sum(outcomes.get(name, 0) for name in SLOW)
+    fatal = [name for name in FATAL if summary.happened.get(name)]
+    waits = SLOW if fatal else (*SLOW, *CUT)
+    slow = sum(outcomes.get(name, 0) for name in waits)
     statuses = ", ".join(f"{n} × {status}" for status, n in sorted(summary.errors.by_status.items()))
     case.figures["errors.share"] = summary.errors.share
     case.say(
@@ -96,6 +100,8 @@ def _errors(case: _Case, judgement: Judgement) -> Verdict | None:
     )
     for name, count in sorted(summary.exceptions.items(), key=lambda item: -item[1])[:3]:
         case.say(f"In the app: {count} × {name}.")
+    for name, count in sorted(summary.happened.items()):
+        case.say(f"Seen in logs and processes: {count} × {name}.")
     refused_by_log = case.figure("connections", "refused")
     refused_in_app = float(sum(n for name, n in summary.exceptions.items() if "[53300]" in name))
     refused = max(refused_by_log, refused_in_app)
@@ -114,9 +120,12 @@ def _errors(case: _Case, judgement: Judgement) -> Verdict | None:
         case.say("Not a valid test of anything: hardly an answer was right, from the first second on.")
         return case.verdict("app", "consistent", "wrong_answers", "consistent")
     if slow >= DOMINANT * failed:
-        named = ", ".join(f"{outcomes[name]} × {name}" for name in SLOW if outcomes.get(name))
+        named = ", ".join(f"{outcomes[name]} × {name}" for name in waits if outcomes.get(name))
         case.say(f"They are waits by another name: {named}.")
         return None
+    if fatal:
+        case.say("The server or its workers ended or were killed: why is in the app's log.")
+        return case.verdict("workers", "consistent", "unknown", "unknown")
     case.say("What failed them was not among the causes known so far.")
     if len(judgement.broken) > 1:
         return None  # there is slowness to explain as well
@@ -133,10 +142,10 @@ def _slowness(case: _Case) -> Verdict:
         case.say(f"In the database {locks:.1f} of {active:.1f} active backends waited for a lock.")
     if busy:
         tier, grade = _who_uses_the_cpu(case)
+        if opens:  # what keeps the CPU busy, on either side, is the opening
+            return case.verdict("connections", "consistent", "connection_per_request", _grade_of_opening(case))
         if tier == "unknown":
             return case.verdict("unknown", "unknown", "unknown", "unknown")
-        if opens:  # what keeps the CPU busy, on either side, is the opening
-            return case.verdict("connections", "consistent", "connection_per_request", "consistent")
         if tier == "app":
             return case.verdict("app", grade, "app_cpu", grade)
         case.say("Which of its statements is not known: statements are not watched yet.")
@@ -163,8 +172,22 @@ def _waiting(case: _Case, *, full: bool, opens: bool) -> Verdict:
             "long statements. Faster statements or more slots would both help; which statements is not watched yet."
         )
         return case.verdict("database", "tied", "unknown", "unknown")
-    case.say("Nothing watched downstream explains it: the database waits for no lock and has CPU left.")
+    if case.summary.tiers["database"].get("active_mean") is not None:
+        case.say("The database waits for no lock and has CPU left.")
+    case.say(
+        "Nothing that is watched downstream explains it. A slow outside service, a lock inside the app or many small "
+        "statements would look the same: they are not watched yet."
+    )
     return case.verdict("workers", grade, "worker_starvation", grade)
+
+
+def _grade_of_opening(case: _Case) -> str:
+    """Where one process serves several requests, the time to connect holds waiting for the GIL as well."""
+    slots, processes = case.figure("workers", "slots"), case.figure("workers", "processes")
+    if processes and slots > processes:
+        case.say("Several requests share a process here: some of that time waits for its CPU. Tied with the app's.")
+        return "tied"
+    return "consistent"
 
 
 def _seen_busy(case: _Case) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from prony.knobs import server as server_knobs
 from prony.plan import Plan
 
@@ -58,10 +60,18 @@ def procfile_line(plan: Plan) -> str:
     changed = [
         f"{knob.flag}={server.knobs[knob.key]}"
         for knob in server_knobs.KNOBS[server.kind, server.worker_class]
-        if server.knobs[knob.key] != knob.default
+        if server.knobs[knob.key] != knob.default or knob.key in {"workers", "threads"}
     ]
     if server.kind == "gunicorn":
-        parts = ["gunicorn", plan.app.entry, "--bind=0.0.0.0:$PORT", f"--worker-class={server.worker_class}", *changed]
+        parts = [
+            "gunicorn",
+            shlex.quote(plan.app.entry),
+            "--bind=0.0.0.0:$PORT",
+            f"--worker-class={server.worker_class}",
+            *changed,
+        ]
     else:
-        parts = ["waitress-serve", "--listen=*:$PORT", *changed, plan.app.entry]
+        factory = plan.app.entry.endswith("()")
+        entry = plan.app.entry.removesuffix("()")
+        parts = ["waitress-serve", "--listen=*:$PORT", *changed, *["--call"] * factory, shlex.quote(entry)]
     return "web: " + " ".join(parts)

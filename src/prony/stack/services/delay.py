@@ -111,8 +111,8 @@ class Client(asyncio.Protocol):
         self._later(lambda: self._write(data))
 
     def eof_received(self) -> bool:
-        self._later(self._close)
-        return True
+        self._later(self._end)
+        return True  # half closed: the answer may still be on its way
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._later(self._close)
@@ -131,6 +131,12 @@ class Client(asyncio.Protocol):
             self.early.append(lambda: self._write(data))
         else:
             self.upstream.transport.write(data)
+
+    def _end(self) -> None:
+        if self.upstream is None or self.upstream.transport is None:
+            self.early.append(self._end)
+        elif self.upstream.transport.can_write_eof() and not self.upstream.transport.is_closing():
+            self.upstream.transport.write_eof()
 
     def _close(self) -> None:
         if self.upstream is None or self.upstream.transport is None:
