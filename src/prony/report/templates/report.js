@@ -67,7 +67,8 @@
     }
     const level = (title, label, values, limit, name) => {
       if (!seen(values).length) return;
-      const lines = [line(label, values, "right", short, { width: 2.25 })];
+      // read every 250 ms, drawn in bins that may be shorter: a bin without a reading is no gap
+      const lines = [line(label, values, "right", short, { width: 2.25, spanGaps: true })];
       if (limit != null) lines.push(line(name, constant(values, limit), "failed", short, { dash: [6, 4], width: 1.25 }));
       found.push({ title, height: 130, text: short, lines });
     };
