@@ -16,6 +16,7 @@ from prony.campaign.script import Script, ScriptTest
 from prony.document import Configuration, Document, Recommended, Test
 from prony.errors import DoubtError
 from prony.plan import Plan, changed, read_file
+from prony.verdict import conclude
 
 BUDGET_S = 340.0
 PAST_R_AGAIN = 2  # more tries at a load that was to be past R, where R proved too low
@@ -137,10 +138,11 @@ class Replay:
             measured = self._past_r(test, measured)
         if test.clients is not None:
             self.rushed[test.name] = measured
+        for line in story.tell(measured, conclude(measured.summary, measured.judgement)):
+            teller.say(f"  {line}")
         explained = explain.explain(self.bench, measured)
         self.tests.append(_told(test, measured, explained))
-        for line in (*self.tests[-1].text, story.headline(explained.verdict)):
-            teller.say(f"  {line}")
+        teller.say(f"  {story.headline(explained.verdict)}")
 
     def _past_r(self, test: ScriptTest, measured: Measured) -> Measured:
         """A load past R that the app held shows that R was measured too low, on a noisy machine: R rises, once more."""
