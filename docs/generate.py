@@ -97,7 +97,7 @@ def closed_sets() -> list[str]:
 def command_line() -> list[str]:
     """The help of every verb."""
     lines = ["## The command line", ""]
-    root = click.Context(cli, info_name="prony", max_content_width=100, terminal_width=100)
+    root = cli.make_context("prony", [], resilient_parsing=True, max_content_width=100, terminal_width=100)
     for name in cli.list_commands(root):
         command = cli.get_command(root, name)
         if command is None:
