@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,7 +30,6 @@ class Process:
     pid: int
     log: Path
     code: int | None = None
-    started_ns: int = field(default_factory=time.monotonic_ns)
 
     @property
     def alive(self) -> bool:
