@@ -47,6 +47,7 @@ class Replay:
     Attributes:
         sets: `--set` changes, on top of the base of every test and configuration.
         r_rps: The rate at which the base saturates, once measured.
+        first_r_rps: The same as it was measured first: a load past R that was held shows that R is higher.
         rushed: The tests under a rush of clients: a configuration's row need not repeat them.
     """
 
@@ -55,6 +56,7 @@ class Replay:
     options: Options
     sets: Mapping[str, Any]
     r_rps: float = 0.0
+    first_r_rps: float = 0.0
     tests: list[Test] = field(default_factory=list)
     rushed: dict[str, Measured] = field(default_factory=dict)
     began_s: float = field(default_factory=time.monotonic)
@@ -76,7 +78,7 @@ class Replay:
                 "no load can be derived from that.",
                 hint="prony report, for what was answered",
             )
-        self.r_rps = max(saturated.summary.achieved_rps, 2.0)
+        self.r_rps = self.first_r_rps = max(saturated.summary.achieved_rps, 2.0)
         teller.say(f"  R = {self.r_rps:.0f} rps on this machine, today: {base.title}")
         wanted = [test for test in self.script.test if not self.options.only or test.name in self.options.only]
         order = list(wanted)
@@ -181,6 +183,8 @@ class Replay:
         """What a sceptic must know of the set-up."""
         cores = self.bench.stack.cores
         found = [f"R, the rate at which {base.title} saturates here, was {self.r_rps:.0f} rps; loads derive from it."]
+        if self.r_rps > self.first_r_rps:
+            found.append(f"R was measured as {self.first_r_rps:.0f} rps first, which earlier loads derive from.")
         if base.database is not None:
             found.append(
                 f"Postgres gives {base.database.max_connections} connections. A round trip of "

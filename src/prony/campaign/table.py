@@ -126,7 +126,7 @@ def _recommend(
         name=chosen.name,
         plan=chosen.title,
         changes=chosen.changes,
-        why=_why(chosen, tied, stood, rows),
+        why=_why(chosen, tied, [row for row in rows if (row.rush_errors or 0) > allowed[row.name]], rows),
         procfile=chosen.procfile,
         environment=tuple(
             f"{name.removeprefix('app.env.')}={value}"
@@ -182,9 +182,7 @@ def _confirm(
     return None, tuple(trials), f"Measured anew it did not hold {', '.join(missed)}: treat its capacity as unknown."
 
 
-def _why(
-    chosen: Configuration, tied: list[Configuration], stood: list[Configuration], rows: list[Configuration]
-) -> str:
+def _why(chosen: Configuration, tied: list[Configuration], fell: list[Configuration], rows: list[Configuration]) -> str:
     said = [f"It holds {chosen.capacity.text} and failed {share(chosen.rush_errors)} of the rush."]
     others = [row.title for row in tied if row is not chosen]
     if others:
@@ -197,7 +195,6 @@ def _why(
         ratio = chosen.capacity.low_rps / base.capacity.high_rps
         if ratio > 1:
             said.append(f"That is at least {ratio:.1f} times what {base.title} holds.")
-    fell = [row for row in rows if row not in stood and (row.rush_errors or 0) > 0.01]
     failed = [f"{row.title} ({share(row.rush_errors)})" for row in fell]
     if failed:
         said.append(f"Ruled out by errors under the rush: {', '.join(failed)}.")
