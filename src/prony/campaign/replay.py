@@ -194,7 +194,9 @@ class Replay:
             f"App and database ran on core(s) {_list(cores.stack)}, the load generator on {_list(cores.generator)}."
         )
         order = "the account's order" if self.options.shuffle is None else f"shuffled with seed {self.options.shuffle}"
-        found.append(f"Tests ran in {order}; each on a fresh start. Searches for capacity took turns, in random order.")
+        found.append(f"Tests ran in {order}; each on a fresh start.")
+        if not self.options.only:
+            found.append("Searches for capacity took turns, two decisions each, in random order.")
         if self.bench.stack.launcher.namespace:
             found.append("The stack ran in a network namespace of its own: nothing outside could be reached.")
         if self.sets:
