@@ -56,7 +56,7 @@ def keys_of_the_plan() -> list[str]:
     lines = ["## prony.toml", "", "Unknown keys are errors that name the nearest known one.", ""]
     plain: list[tuple[str, tuple[Key | Knob, ...]]] = [
         ("[app]", keys.APP),
-        ("[stores.database]", (*keys.DATABASE, *database.POSTGRES)),
+        ("[stores.database]", database.POSTGRES),
         ("[traffic]", keys.TRAFFIC),
         ("[[traffic.request]]", keys.REQUEST),
         ("[limits]", keys.LIMITS),

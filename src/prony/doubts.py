@@ -13,6 +13,18 @@ from prony.stats import samples_wanted
 from prony.summary import QUANTILES, Summary
 
 LATENCY = ("latency_s", "service_time_s")
+# Events that are doubts as they stand.
+NOTED = (
+    "one_core",
+    "shared_core",
+    "hook_only",
+    "no_store",
+    "own_store",
+    "box_not_held",
+    "egress_closed",
+    "probe_failed",
+    "mix_guessed",
+)
 
 
 class Doubt(Struct, frozen=True, kw_only=True):
@@ -118,8 +130,24 @@ KINDS = {
         ),
         Kind(
             "no_store",
-            "No [stores.database] is declared: what the app writes is not restored between starts.",
+            "No [stores.NAME] is declared: what the app writes is not restored between starts.",
             "Declare it, or make sure that the app's data may be written to.",
+        ),
+        Kind(
+            "own_store",
+            "A store is the user's own: it was not prepared, is not restored between starts, and may serve others.",
+            "Let prony start one (kind = postgres, ...) where starts are to be compared.",
+        ),
+        Kind(
+            "box_not_held",
+            "A box could not be made by the kernel's cgroups: its limits are only approached, by cores and rlimits.",
+            "Run as root, or where cgroups are delegated to you (systemd --user).",
+            ("achieved_rps", *LATENCY),
+        ),
+        Kind(
+            "egress_closed",
+            "Hosts opened under [app] egress could not be named in the stack's network: they stayed closed.",
+            "Run as root, or with --no-namespace.",
         ),
         Kind("probe_failed", "A source of readings failed: its figures are missing.", "Look at its message."),
         Kind(
@@ -201,15 +229,15 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
     steal = summary.tiers["host"]["steal_share"]
     if steal is not None and steal > 0.02:
         raise_doubt("steal", f"{steal:.1%} of the time stolen")
-    tiers = summary.tiers
-    busy, cores, app = tiers["host"]["busy_share"], tiers["host"]["cores"], tiers["app"]["cpu_share"]
-    if busy is not None and cores is not None and app is not None:
-        others = busy * cores - app - (tiers["database"]["cpu_share"] or 0.0)
+    host = summary.tiers["host"]
+    busy, cores, stack = host["busy_share"], host["cores"], host["stack_share"]
+    if busy is not None and cores is not None and stack is not None:
+        others = busy * cores - stack
         if others > 0.25:
             raise_doubt("neighbours", f"others used {others:.2f} of the stack's {cores:.0f} core(s)")
     if summary.tiers["workers"]["slots"] is None and summary.requests:
         raise_doubt("gauge_silent", "no mapped file of a serving process was seen")
-    for name in ("one_core", "shared_core", "hook_only", "no_store", "probe_failed", "mix_guessed"):
+    for name in NOTED:
         texts = [e.text for e in recording.events if e.kind == name]
         if texts:
             raise_doubt(name, texts[0])

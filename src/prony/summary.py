@@ -246,6 +246,7 @@ def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dic
             "cores": seen.last("host", "cores"),
             "busy_share": seen.rate("host", "busy_s", per=seen.last("host", "cores")),
             "steal_share": seen.rate("host", "steal_s", per=seen.last("host", "cores")),
+            "stack_share": _stack_share(recording, seen),
         },
     }
 
@@ -262,6 +263,13 @@ def _events_by_text(recording: Recording, kind: str) -> dict[str, int]:
 def _at_most(value: float | None, limit: float | None) -> float | None:
     """Backends that were just being refused are seen as well: they never were connections."""
     return value if value is None or limit is None else min(value, limit)
+
+
+def _stack_share(recording: Recording, seen: Windowed) -> float | None:
+    """Cores' worth of CPU that all tiers on the stack's cores used together; None where no app was watched."""
+    elsewhere = ("generator", "host", "box.", "outside.")
+    tiers = [tier for tier, name in recording.readings if name == "cpu_s" and not tier.startswith(elsewhere)]
+    return sum(seen.rate(tier, "cpu_s") or 0.0 for tier in tiers) if "app" in tiers else None
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

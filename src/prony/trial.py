@@ -20,6 +20,7 @@ from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, Request
 from prony.plan import Plan
 from prony.probes import logs
 from prony.probes.app import Workers
+from prony.probes.box import BoxProbe
 from prony.probes.canary import canary
 from prony.probes.database import Database
 from prony.probes.listen import FAMILY, ListenQueue
@@ -61,11 +62,11 @@ def run(
     engine = _launch(stack, run_folder, spec)
     follower = _Follower(plan, run_folder, writer)
     workers = Workers(start.gauges)
-    listen = ListenQueue(stack.launcher.socket(FAMILY), start.port, start.app.pid)
+    listen = ListenQueue(stack.launcher.socket(FAMILY), {each.port for each in start.instances}, start.app.pid)
     status = "interrupted"
     try:
         with Sampler(_probes(stack, start, workers, listen)) as sampler:
-            died = _follow(stack, start, engine, follower=follower, sampler=sampler, progress=progress)
+            died = _follow(stack, engine, follower=follower, sampler=sampler, progress=progress)
         follower.collect(sampler, died)
         status = "done" if follower.result is not None else "failed"
     finally:
@@ -83,7 +84,6 @@ def run(
 
 def _follow(
     stack: Stack,
-    start: Start,
     engine: Process,
     *,
     follower: _Follower,
@@ -95,14 +95,17 @@ def _follow(
     began_s = time.monotonic()
     deadline_s = began_s + traffic.duration_s + traffic.drain_s + LATE_S
     died: list[Event] = []
+    told: set[int] = set()
     while engine.alive:
         if time.monotonic() > deadline_s:
             stack.launcher.signal(engine, signal.SIGTERM)
             deadline_s += LATE_S
         stack.launcher.wait(engine, WRITE_EVERY_S)
-        if not start.app.alive and not died:
-            lines = " | ".join(start.app.last_lines(3))
-            died = [Event(time.monotonic_ns(), "died", "app", f"exit code {start.app.code}: {lines}")]
+        for tier, process, how in stack.dead():
+            if process.pid not in told:
+                told.add(process.pid)
+                lines = " | ".join(process.last_lines(3))
+                died.append(Event(time.monotonic_ns(), "died", tier, f"{process.name}: {how}: {lines}"[:1000]))
         follower.collect(sampler, [])
         progress(Progress(time.monotonic() - began_s, traffic.duration_s, follower.tick))
     return died
@@ -209,7 +212,6 @@ def _launch(stack: Stack, folder: Path, spec: LoadSpec) -> Process:
 
 def _probes(stack: Stack, start: Start, workers: Workers, listen: ListenQueue) -> list[Probe]:
     """Everything that is watched: the gauge and the queue at 50 ms, the CPU at 200 ms, the rest each second."""
-    app = Tree("app", start.app.pid)
     host = Host(stack.cores.stack)
     found = [
         Probe("gauge", 0.05, workers.levels),
@@ -217,18 +219,22 @@ def _probes(stack: Stack, start: Start, workers: Workers, listen: ListenQueue) -
         Probe("listen queue", 0.05, listen.length),
         Probe("listen overflows", 1.0, listen.overflows),
         Probe("host", 0.2, host.read),
-        Probe("app CPU", 0.2, app.cpu),
-        Probe("app memory", 1.0, app.memory),
-        Probe("app log", 0.5, logs.Log("app", start.app.log, logs.APP).read),
     ]
+    for tier, processes in stack.watched():
+        tree = Tree(tier, *(process.pid for process in processes))
+        found += [Probe(f"{tier} CPU", 0.2, tree.cpu), Probe(f"{tier} memory", 1.0, tree.memory)]
+        if tier != "database" or stack.postgres is None:
+            paths = dict.fromkeys(process.log for process in processes)
+            found += [Probe(f"{tier} log", 0.5, logs.Log(tier, path, logs.APP).read) for path in paths]
+    for name, box in stack.ground.boxes.items():
+        if box["paths"]:
+            found.append(Probe(f"box {name}", 1.0, BoxProbe(f"box.{name}", box["paths"]).read))
     postgres, settings = stack.postgres, start.plan.database
     if postgres is None or postgres.process is None or settings is None:
         return found
-    backend = Tree("database", postgres.process.pid)
     database = Database(postgres.ask, settings.max_connections, settings.max_connections - RESERVED)
     return [
         *found,
-        Probe("database CPU", 0.2, backend.cpu),
         Probe("database activity", 0.25, database.activity),
         Probe("database sessions", 1.0, database.sessions),
         Probe("database log", 0.5, logs.Log("database", postgres.log, logs.POSTGRES).read),
@@ -238,19 +244,28 @@ def _probes(stack: Stack, start: Start, workers: Workers, listen: ListenQueue) -
 def _about(stack: Stack, start: Start, plan: Plan) -> list[Event]:
     """What is to be said of every trial on this machine and this plan."""
     now_ns = time.monotonic_ns()
-    versions = ", ".join(f"{name} {version}" for name, version in start.versions.get("versions", {}).items())
-    found = [Event(now_ns, "versions", "app", f"Python {start.versions.get('python')}, {versions}")]
+    found = [Event(now_ns, "versions", name, text) for name, text in _versions(start).items()]
     if stack.cores.shared:
         found.append(Event(now_ns, "one_core", "host", "the generator and the stack share a core"))
-    elif plan.database is not None:
+    elif plan.stores:
         names = ", ".join(str(core) for core in stack.cores.stack)
-        found.append(Event(now_ns, "shared_core", "host", f"app and database share core {names}"))
-    if plan.database is None:
+        found.append(Event(now_ns, "shared_core", "host", f"app and {', '.join(plan.stores)} share core {names}"))
+    if not plan.stores:
         found.append(Event(now_ns, "no_store", "app", "no store of prony's own behind the app"))
     if not stack.launcher.namespace:
         found.append(Event(now_ns, "hook_only", "host", stack.launcher.why_no_namespace))
     if not plan.traffic.declared:
         found.append(Event(now_ns, "mix_guessed", "traffic", "only / was asked for"))
+    found += [Event(now_ns, remark.kind, remark.tier, remark.text) for remark in stack.remarks]
+    return found
+
+
+def _versions(start: Start) -> dict[str, str]:
+    """What runs, by tier: programs and the distributions in the app's interpreter, and where its server comes from."""
+    found = dict(start.versions)
+    for name, checked in start.checked.items():
+        texts = [f"Python {checked.python}", *(f"{each} {version}" for each, version in checked.versions.items())]
+        found[name] = ", ".join(texts) + (", its server from an overlay" if checked.overlay else "")
     return found
 
 

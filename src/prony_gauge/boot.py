@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def start() -> None:
     """Install what the environment asks for. Imports no threading, socket or driver: gevent patches those later."""
-    after = {}
+    after: dict[str, Any] = {}
+    overlay = os.environ.get("PRONY_OVERLAY")
+    if overlay and overlay not in sys.path:
+        sys.path.append(overlay)  # last: what the user has installed goes before it
     if os.environ.get("PRONY_EGRESS") == "on":
-        from prony_gauge import egress
+        from prony_gauge import egress, ways_out
 
         hook, opened = egress.containment(os.environ.get("PRONY_EGRESS_HOSTS", "").split(","))
+        after.update(ways_out.WaysOut(hook, opened).after_import)
         if opened:
             after["socket"] = egress.learn(opened)
         sys.addaudithook(hook)
@@ -23,6 +31,10 @@ def start() -> None:
         from prony_gauge.mapped import follow_forks
 
         after.update(AFTER_IMPORT)
+        if os.environ.get("PRONY_GAUGE_RUNSERVER") == "1":
+            from prony_gauge import runserver
+
+            after.update(runserver.AFTER_IMPORT)
         follow_forks()
     if after:
         from prony_gauge.imports import watch

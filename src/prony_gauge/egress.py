@@ -1,7 +1,8 @@
-"""Turns connections and look-ups that would leave this machine into a PermissionError, and counts them by host.
+"""Turns connections and look-ups that would leave this machine into a PermissionError, counted by host and line.
 
 An audit hook sees what Python code does, not what a C library does by itself (libpq, libuv): the network namespace
 around the app sees all. This one says which host it was, and in whose traceback. It cannot be removed, so it is small.
+What Python can still be taught about libuv and c-ares is in `ways_out`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 
 from prony_gauge.layout import REFUSED
 from prony_gauge.mapped import GAUGE
+from prony_gauge.place import place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 EACCES = 13
+HOST_CHARS = 110  # of a host's name, so that its line finds room beside it
 # event -> where its address or its host stands among the arguments
 ADDRESSED = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1, "socket.getnameinfo": 0}
 LOOKED_UP = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
@@ -104,8 +107,10 @@ def containment(hosts: Iterable[str]) -> tuple[Callable[[str, Any], None], set[s
 
 
 def refuse(host: str, port: Any) -> None:
-    """Count and raise."""
-    GAUGE.count(REFUSED, f"{host}:{port}" if port not in ("", None) else host)
+    """Count, under "host:port at shop/mail.py:12", and raise."""
+    where = f"{host[:HOST_CHARS]}:{port}" if port not in ("", None) else host[:HOST_CHARS]
+    line = place()
+    GAUGE.count(REFUSED, f"{where} at {line}" if line else where)
     raise PermissionError(
         EACCES, f'prony contains the app under test: {host} is not reachable; name it under [app].egress, as "{host}"'
     )
@@ -119,7 +124,7 @@ def learn(opened: set[str]) -> Callable[[Any], None]:
         def asked(host: Any, *args: Any, **kwargs: Any) -> Any:
             found = ask(host, *args, **kwargs)
             if isinstance(host, (str, bytes)) and plain(host) in names:
-                opened.update(_addresses(found))
+                opened.update(addresses(found))
             return found
 
         return asked
@@ -135,9 +140,10 @@ def learn(opened: set[str]) -> Callable[[Any], None]:
     return after
 
 
-def _addresses(found: Any) -> set[str]:
+def addresses(found: Any) -> set[str]:
+    """The addresses in what a look-up returned."""
     if isinstance(found, str):  # gethostbyname
         return {found}
     if isinstance(found, tuple):  # gethostbyname_ex
         return set(found[2])
-    return {plain(entry[4][0]) for entry in found}
+    return {plain(entry["host"] if isinstance(entry, dict) else entry[4][0]) for entry in found}  # dicts: aiohttp's

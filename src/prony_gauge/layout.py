@@ -3,7 +3,7 @@
 A file is made of aligned 8-byte words in the machine's byte order. Offsets are in words unless a name says bytes.
 
     header   64 words
-    names    64 entries of (count, kind and length, 120 bytes of UTF-8)
+    names    128 entries of (count, kind and length, 248 bytes of UTF-8)
     rows     128 rows, one an OS thread, of 16 words and a ring of the last 256 (entry_ns, exit_ns)
 
 Every clock value is CLOCK_MONOTONIC in nanoseconds. A file appears under its final name (`<pid>.gauge`) complete, and
@@ -11,7 +11,7 @@ is locked (a POSIX record lock) while its process lives: death, and exec, let go
 """
 
 MAGIC = 0x45475541_47595250  # "PRYGAUGE", read as a little-endian word
-VERSION = 1
+VERSION = 2
 SUFFIX = ".gauge"
 
 # The header.
@@ -24,8 +24,8 @@ LOADED = 1  # imported the entry itself: a worker, or a master that preloads
 FORKED = 2  # forked from one that had: a worker under preload, or a helper of the app's own
 
 # The names: an entry's count is written last, so one that counts something is complete.
-NAMES = 64
-NAME_BYTES = 120
+NAMES = 128
+NAME_BYTES = 248
 NAME_WORDS = 2 + NAME_BYTES // 8
 NAMES_AT = HEADER_WORDS
 COUNT, KIND_LENGTH, TEXT = 0, 1, 2  # kind in the upper half of its word, length in bytes in the lower

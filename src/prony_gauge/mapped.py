@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from _thread import RLock, get_ident  # the originals, taken before gevent puts its own in their place
 from time import monotonic_ns
 
@@ -140,15 +141,23 @@ class Gauge:
         return at
 
     def _row(self) -> int:
-        """This thread's row, made when it has none; beyond the last, threads share it."""
+        """This thread's row, made when it has none; beyond the last, one of a thread that has gone, or shared."""
         ident = get_ident()
         with self.lock:
             self._open()
             used = self.words[layout.USED_AT]
-            at = layout.ROWS_AT + min(used, layout.ROWS - 1) * layout.ROW_WORDS
+            at = layout.ROWS_AT + used * layout.ROW_WORDS if used < layout.ROWS else self._left()
             self.rows[ident] = at
             self.words[layout.USED_AT] = min(used + 1, layout.ROWS)
             return at
+
+    def _left(self) -> int:
+        running = sys._current_frames()  # noqa: SLF001 - threads that are in Python: others look for their row anew
+        for ident, at in self.rows.items():
+            if ident not in running:
+                del self.rows[ident]
+                return at
+        return layout.ROWS_AT + (layout.ROWS - 1) * layout.ROW_WORDS
 
     def _open(self) -> None:
         with self.lock:

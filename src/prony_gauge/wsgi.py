@@ -98,8 +98,10 @@ def measured(app: Callable[..., Any]) -> Callable[..., Any]:
             raised(error)
             raise
         wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and isinstance(answer, wrapper):
-            end(entry)  # the server knows its own file wrapper by type, and sends it in its own way
+        if wrapper and (isinstance(answer, wrapper) if isinstance(wrapper, type) else hasattr(answer, "fileno")):
+            end(
+                entry
+            )  # the server knows its own file wrapper by type (uWSGI the file itself), and sends it its own way
             return answer
         return SizedAnswer(answer, entry) if hasattr(answer, "__len__") else Answer(answer, entry)
 

@@ -179,7 +179,8 @@ def test_what_would_leave_the_machine_is_refused_and_counted(serve: Callable[[st
     assert "192.0.2.1 is not reachable; name it under [app].egress" in served.get("/connect")[1]
     for _ in range(2):
         assert "shop.invalid is not reachable" in served.get("/name")[1]
-    assert served.read().refused == {"192.0.2.1:80": 1, "shop.invalid:443": 2}
+    app = APPS / "reaches_out.py"
+    assert served.read().refused == {f"192.0.2.1:80 at {app}:10": 1, f"shop.invalid:443 at {app}:12": 2}
 
 
 def test_a_killed_worker_leaves_its_counts_and_is_no_longer_serving(serve: Callable[[str, str], Served]) -> None:
@@ -202,7 +203,7 @@ def test_a_command_that_never_loads_the_entry_counts_what_it_was_refused(tmp_pat
     done = run("import socket; socket.create_connection(('mail.invalid', 25))", environment(tmp_path))
     assert "PermissionError: [Errno 13] prony contains the app under test: mail.invalid" in done.stderr
     totals = GaugeReader(tmp_path / "gauges").read()
-    assert (totals.processes, totals.refused) == (0, {"mail.invalid:25": 1})
+    assert (totals.processes, totals.refused) == (0, {"mail.invalid:25 at <string>:1": 1})
 
 
 def test_an_opened_host_is_asked_for(tmp_path: Path) -> None:
@@ -290,4 +291,7 @@ def test_the_gauge_works_on_python_3_9(tmp_path: Path) -> None:
     done = run(code, environment(tmp_path, PRONY_GAUGE_ENTRY="reaches_out"), str(OLD_PYTHON))
     assert "shop.invalid is not reachable" in done.stdout, done.stderr
     totals = GaugeReader(tmp_path / "gauges").read()
-    assert (totals.begun, totals.ended, totals.refused) == (1, 1, {"shop.invalid:443": 1})
+    assert (totals.begun, totals.ended, list(totals.refused.values())) == (1, 1, [1])
+    [refused] = totals.refused
+    assert refused.startswith("shop.invalid:443 at ")
+    assert refused.endswith("apps/reaches_out.py:12")

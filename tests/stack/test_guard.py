@@ -167,7 +167,7 @@ def test_the_exit_code_of_a_process_is_told(run: Run, code: str, expected: int) 
 
 def test_a_process_gets_its_environment_and_folder_and_nothing_else(run: Run) -> None:
     text = run.printed("import json, os; print(json.dumps([dict(os.environ), os.getcwd()]))")
-    assert json.loads(text) == [ENV, str(run.folder)]
+    assert json.loads(text) == [ENV | {"PRONY_RUN": run.launcher.run_folder.name}, str(run.folder)]
 
 
 def test_output_is_kept_in_the_log_and_its_last_lines_are_at_hand(run: Run) -> None:

@@ -20,7 +20,8 @@ from prony.errors import MachineError, PlanError, StackError
 from prony.plan import Plan, read_file
 from prony.probes.gauge import GaugeReader
 from prony.recording import Store
-from prony.stack.stack import INHERITED, Stack, Start
+from prony.stack.environment import INHERITED
+from prony.stack.stack import Stack, Start
 
 PAGE = Path(prony.__file__).parent / "workloads" / "page"
 APPS = Path(__file__).parent.parent / "apps"
@@ -140,7 +141,7 @@ class Shared:
         """What a script prints that runs where the app runs, with its database."""
         log = self.folder / "client"
         log.unlink(missing_ok=True)
-        env = {"PATH": os.environ["PATH"], "DATABASE_URL": self.stack.database_url()}
+        env = {"PATH": os.environ["PATH"], **self.stack.stores.environment(read_file(self.page))}
         argv = [sys.executable, "-c", code]
         process = self.stack.launcher.spawn("client", argv, env=env, cwd=self.folder, log=log)
         assert self.stack.launcher.wait(process, 30)
@@ -230,7 +231,7 @@ def test_a_server_boots_answers_and_has_the_processes_planned(shared: Shared, se
         assert f"--threads={slots}" in master.cmdline()
     if server == "gevent":
         assert f"--worker-connections={slots}" in master.cmdline()
-    assert start.versions["versions"]["django"].startswith("5.2")
+    assert start.checked["app"].versions["django"].startswith("5.2")
     shared.stack.stop_app()
     until(lambda: gone([master, *workers]), "the end of the app tier")
 

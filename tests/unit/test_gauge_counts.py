@@ -88,28 +88,44 @@ def test_a_process_that_never_loaded_the_entry_does_not_serve(gauge: Gauge, read
 
 
 def test_a_name_too_many_is_counted_among_the_others(gauge: Gauge, reader: GaugeReader) -> None:
-    for number in range(100):
+    for number in range(200):
         gauge.count(layout.REFUSED, f"host{number}:80")
     gauge.count(layout.EXCEPTION, "KeyError")
     totals = reader.read()
-    assert sum(totals.refused.values()) == 100
-    assert totals.refused[layout.OTHERS] == 100 - (layout.NAMES - layout.KINDS)
+    assert sum(totals.refused.values()) == 200
+    assert totals.refused[layout.OTHERS] == 200 - (layout.NAMES - layout.KINDS)
     assert totals.exceptions == {layout.OTHERS: 1}
 
 
-def test_a_long_name_is_cut_at_120_bytes(gauge: Gauge, reader: GaugeReader) -> None:
-    gauge.count(layout.EXCEPTION, "é" * 100)
-    assert reader.read().exceptions == {"é" * 60: 1}
+def test_a_long_name_is_cut_at_248_bytes_and_those_cut_alike_count_as_one(gauge: Gauge, reader: GaugeReader) -> None:
+    gauge.count(layout.EXCEPTION, "é" * 200)
+    gauge.count(layout.EXCEPTION, "é" * 300)
+    assert reader.read().exceptions == {"é" * 124: 2}
 
 
 def test_threads_beyond_the_last_row_share_it(
     gauge: Gauge, reader: GaugeReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gauge.serving()
+    monkeypatch.setattr("sys._current_frames", lambda: range(1, 201))
     for ident in range(1, 201):
         monkeypatch.setattr("prony_gauge.mapped.get_ident", lambda ident=ident: ident)
         gauge.end(gauge.begin())
-    assert (len(gauge.rows), reader.read().ended, len(reader.spans())) == (200, 200, 200)
+    assert (len(gauge.rows), len(set(gauge.rows.values()))) == (200, layout.ROWS)
+    assert (reader.read().ended, len(reader.spans())) == (200, 200)
+
+
+def test_a_thread_that_has_gone_leaves_its_row_to_the_next(
+    gauge: Gauge, reader: GaugeReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gauge.serving()
+    monkeypatch.setattr("sys._current_frames", lambda: range(150, 160))
+    for ident in range(1, 301):  # a thread a connection, as Django's runserver makes them
+        monkeypatch.setattr("prony_gauge.mapped.get_ident", lambda ident=ident: ident)
+        gauge.end(gauge.begin())
+    assert len(set(gauge.rows.values())) == len(gauge.rows) == layout.ROWS
+    assert set(gauge.rows) >= set(range(150, 160))
+    assert (reader.read().ended, reader.read().in_flight) == (300, 0)
 
 
 def test_a_request_that_entered_before_a_fork_does_not_end_in_the_child(gauge: Gauge, reader: GaugeReader) -> None:

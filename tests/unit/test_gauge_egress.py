@@ -21,6 +21,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             names.append(text)
 
     monkeypatch.setattr(egress, "GAUGE", Recorder())
+    monkeypatch.setattr(egress, "place", lambda: "")
     return names
 
 
@@ -64,6 +65,16 @@ def test_look_ups_of_outside_names_are_refused(hook: Callable[[str, Any], None],
     with pytest.raises(PermissionError):
         hook("socket.getnameinfo", (("93.184.216.34", 80),))
     assert refused == ["mail.example:25", "mail.example", "93.184.216.34", "93.184.216.34:80"]
+
+
+def test_a_refusal_is_counted_with_the_line_that_asked(
+    hook: Callable[[str, Any], None], refused: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(egress, "place", lambda: "shop/mail.py:12")
+    for host in ("mail.example", "h" * 253):
+        with pytest.raises(PermissionError):
+            hook("socket.getaddrinfo", (host, 25, 0, 0, 0))
+    assert refused == ["mail.example:25 at shop/mail.py:12", "h" * egress.HOST_CHARS + ":25 at shop/mail.py:12"]
 
 
 def test_look_ups_that_ask_nobody_are_let_through(hook: Callable[[str, Any], None]) -> None:

@@ -13,6 +13,7 @@ from prony.knobs.values import NotAllowedError, allowed, read
 SERVERS = list(server.KNOBS)
 ALL = [*(knob for knobs in server.KNOBS.values() for knob in knobs), *database.POSTGRES]
 EACH = pytest.mark.parametrize("knob", ALL, ids=lambda knob: f"{knob.name}-{knob.flag}")
+OF_EACH_SERVER = pytest.mark.parametrize("of", SERVERS, ids=lambda of: " ".join(of).strip())
 
 
 def written(knob: Knob, value: Any) -> Any:
@@ -28,6 +29,11 @@ def test_a_knob_takes_its_own_default(knob: Knob) -> None:
 @EACH
 def test_a_knob_takes_its_bounds_and_nothing_beyond_them(knob: Knob) -> None:
     if knob.kind == "flag":
+        return
+    if knob.kind == "choice":
+        assert all(knob.read(value) == value for value in knob.choices)
+        with pytest.raises(NotAllowedError):
+            knob.read("no such choice")
         return
     assert knob.low is not None
     assert knob.high is not None
@@ -55,18 +61,18 @@ def test_a_placebo_is_another_value_that_the_knob_takes(knob: Knob) -> None:
         assert "placebo" in knob.why
 
 
-@pytest.mark.parametrize("of", SERVERS)
+@OF_EACH_SERVER
 def test_names_and_flags_are_unique_for_each_server(of: tuple[str, str]) -> None:
     for field in ("name", "key", "flag"):
         assert max(Counter(getattr(knob, field) for knob in server.KNOBS[of]).values()) == 1
 
 
-@pytest.mark.parametrize("of", SERVERS)
+@OF_EACH_SERVER
 def test_every_knob_of_a_server_becomes_an_option_of_its_command_line(of: tuple[str, str]) -> None:
     assert all(knob.flag.startswith("--") and knob.name.startswith("server.") for knob in server.KNOBS[of])
 
 
-@pytest.mark.parametrize("of", SERVERS)
+@OF_EACH_SERVER
 def test_every_server_has_a_placebo(of: tuple[str, str]) -> None:
     assert [knob for knob in server.KNOBS[of] if knob.inert is not None]
 
@@ -77,18 +83,78 @@ def test_database_knobs_are_unique_and_live_below_their_table() -> None:
     assert all(name.startswith("stores.database.") for name in names)
 
 
-@pytest.mark.parametrize("of", SERVERS)
+@OF_EACH_SERVER
+def test_every_server_says_which_interfaces_it_serves(of: tuple[str, str]) -> None:
+    assert server.INTERFACES[of]
+    assert set(server.INTERFACES[of]) <= {"wsgi", "asgi", "aiohttp"}
+    assert server.INTERFACES.keys() == server.KNOBS.keys()
+
+
+# By default, then with some knobs set; 0 where nothing bounds them. Each was seen on the real server.
+SLOTS: dict[tuple[str, str], tuple[int, dict[str, Any], int]] = {
+    ("gunicorn", "sync"): (1, {"workers": 3}, 3),
+    ("gunicorn", "gthread"): (1, {"workers": 2, "threads": 4}, 8),
+    ("gunicorn", "gevent"): (1000, {"workers": 2, "worker_connections": 7}, 14),
+    ("gunicorn", "asgi"): (0, {"workers": 2}, 0),
+    ("gunicorn", "uvicorn"): (0, {"workers": 2}, 0),
+    ("gunicorn", "aiohttp"): (0, {"workers": 2}, 0),
+    ("uvicorn", ""): (0, {"workers": 2, "limit_concurrency": 3}, 4),
+    ("granian", "wsgi"): (512, {"workers": 2, "backpressure": 8, "blocking_threads": 3}, 6),
+    ("granian", "asgi"): (1024, {"workers": 2, "backpressure": 8}, 16),
+    ("uwsgi", "threads"): (1, {"workers": 2, "threads": 3}, 6),
+    ("uwsgi", "gevent"): (100, {"workers": 2, "worker_connections": 5}, 10),
+    ("waitress", ""): (4, {"threads": 5}, 5),
+    ("hypercorn", ""): (0, {"workers": 2}, 0),
+    ("daphne", ""): (0, {"http_timeout": 3}, 0),
+    ("runserver", ""): (0, {"nothreading": True}, 1),
+}
+
+
+@OF_EACH_SERVER
 def test_slots_follow_from_a_servers_knobs(of: tuple[str, str]) -> None:
-    values = {knob.key: knob.default for knob in server.KNOBS[of]}
-    slots = server.processes(of[0], values) * server.slots_per_process(*of, values)
-    expected = {("gunicorn", "sync"): 1, ("gunicorn", "gthread"): 1, ("gunicorn", "gevent"): 1000, ("waitress", ""): 4}
-    assert slots == expected[of]
+    def slots(values: dict[str, Any]) -> int:
+        return server.processes(of[0], values) * server.slots_per_process(*of, values)
+
+    by_default, given, expected = SLOTS[of]
+    defaults = {knob.key: knob.default for knob in server.KNOBS[of]}
+    assert given.keys() <= defaults.keys()
+    assert slots(defaults) == by_default
+    assert slots(defaults | given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"backpressure": 4}, 2),  # half of it in threads
+        ({"backpressure": 2, "blocking_threads": 4}, 2),
+        ({"workers": 4, "backlog": 128}, 16),
+        ({"backpressure": 1}, 1),
+    ],
+)
+def test_granian_derives_what_it_is_not_told(given: dict[str, Any], expected: int) -> None:
+    values = {knob.key: knob.default for knob in server.KNOBS["granian", "wsgi"]} | given
+    assert server.slots_per_process("granian", "wsgi", values) == expected
 
 
 def test_worker_classes_are_those_of_the_kind() -> None:
-    assert server.KINDS == ("gunicorn", "waitress")
-    assert server.worker_classes("gunicorn") == ("sync", "gthread", "gevent")
-    assert server.worker_classes("waitress") == ()
+    kinds = ("gunicorn", "uvicorn", "granian", "uwsgi", "waitress", "hypercorn", "daphne", "runserver")
+    assert kinds == server.KINDS
+    assert server.worker_classes("gunicorn") == ("sync", "gthread", "gevent", "asgi", "uvicorn", "aiohttp")
+    assert server.worker_classes("granian") == ("wsgi", "asgi")
+    assert server.worker_classes("uwsgi") == ("threads", "gevent")
+    assert not any(server.worker_classes(kind) for kind in ("uvicorn", "waitress", "hypercorn", "daphne", "runserver"))
+
+
+def test_what_is_the_same_for_several_servers_has_one_name() -> None:
+    shared = {"workers", "threads", "backlog", "timeout", "graceful_timeout", "keepalive", "max_requests"}
+    shared |= {"max_requests_jitter", "preload", "worker_connections", "loop", "backpressure", "runtime_threads"}
+    times = Counter(key for knobs in server.KNOBS.values() for key in {knob.key for knob in knobs})
+    kinds = {knob.key: set() for knobs in server.KNOBS.values() for knob in knobs}  # type: dict[str, set[str]]
+    for knobs in server.KNOBS.values():
+        for knob in knobs:
+            kinds[knob.key].add(knob.kind)
+    assert all(times[key] > 1 for key in shared)
+    assert all(len(found) == 1 for found in kinds.values()), "a name means one kind of value wherever it stands"
 
 
 @pytest.mark.parametrize(

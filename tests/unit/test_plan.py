@@ -134,14 +134,17 @@ def test_another_server_drops_the_knobs_it_does_not_have(before: tuple[str, str]
         kind, worker_class = of
         return {"server.kind": kind} | ({"server.worker_class": worker_class} if worker_class else {})
 
-    knobs = {knob.name: knob.low for knob in server.KNOBS[before] if knob.kind == "integer"}
+    lows = {knob.key: knob.low or 0 for knob in server.KNOBS[after]}  # a value that both take
+    knobs = {
+        knob.name: max(knob.low or 0, lows.get(knob.key, 0)) for knob in server.KNOBS[before] if knob.kind == "integer"
+    }
     plan = plan_of(SMALL, named(before) | knobs)
     new = changed(plan, named(after)).server
     assert (new.kind, new.worker_class) == after
     shared = {knob.key for knob in server.KNOBS[before]} & {knob.key for knob in server.KNOBS[after]}
     for knob in server.KNOBS[after]:
         expected = plan.server.knobs[knob.key] if knob.key in shared and before[0] == after[0] else None
-        assert new.knobs[knob.key] in ({expected} if expected is not None else {knob.default, knob.low})
+        assert new.knobs[knob.key] in ({expected} if expected is not None else {knob.default, knobs.get(knob.name)})
 
 
 def test_another_worker_class_drops_the_knobs_it_does_not_have() -> None:
@@ -201,7 +204,7 @@ def test_limits_are_shown_in_percent(share: float, text: str) -> None:
 
 NAMES = sorted(
     {"app", "stores", "database", "server", "traffic", "request", "limits", "expect", "status", "contains", "x", ""}
-    | {key.name for table in (keys.APP, keys.DATABASE, keys.TRAFFIC, keys.REQUEST, keys.LIMITS) for key in table}
+    | {key.name for table in (keys.APP, keys.TRAFFIC, keys.REQUEST, keys.LIMITS) for key in table}
     | {"worker_class", *(knob.key for knobs in server.KNOBS.values() for knob in knobs)}
 )
 SCALARS = (

@@ -35,10 +35,14 @@ def refused(path: Path, *sets: str) -> str:
 REQUEST = "[[traffic.request]]\n"
 MISTAKES = [
     # text, then what the paragraph must hold besides the file's name
-    ("sever = 1\n" + ENTRY, "sever: found an unknown key; allowed: app, stores, server, traffic, limits", "server?"),
+    (
+        "sever = 1\n" + ENTRY,
+        "sever: found an unknown key; allowed: app, stores, pooler, server, servers, proxy,",
+        "server?",
+    ),
     (ENTRY + "[servr]\n", "servr: found an unknown key", "Did you mean server?"),
     (ENTRY + "[server]\nworker = 3", "[server] worker: found an unknown key", "Did you mean workers?"),
-    (ENTRY + "[stores.databse]\n", "[stores] databse: found an unknown key", "Did you mean database?"),
+    (ENTRY + "[stores.databse]\n", "[stores.databse] kind is missing", "Did you mean database?"),
     (ENTRY + "[stores.database]\nmax_conections = 3", "[stores.database] max_conections", "mean max_connections?"),
     (ENTRY + "[traffic]\nrps = 3", "[traffic] rps: found an unknown key", "allowed: arrivals, rate, users"),
     (ENTRY + REQUEST + 'path = "/"\nwieght = 3', "[traffic.request] wieght", "Did you mean weight?"),
@@ -66,7 +70,11 @@ MISTAKES = [
     (ENTRY + "[server]\nworkers = true", "[server] workers: found true", "a whole number from 1 to 64"),
     (ENTRY + "[server]\nworkers = 1.5", "[server] workers: found 1.5", "a whole number from 1 to 64"),
     (ENTRY + "[server]\npreload = 1", "[server] preload: found 1", "true or false"),
-    (ENTRY + "[server]\nkind = 'apache'", '[server] kind: found "apache"', "one of gunicorn, waitress"),
+    (
+        ENTRY + "[server]\nkind = 'apache'",
+        '[server] kind: found "apache"',
+        "one of gunicorn, uvicorn, granian, uwsgi, waitress",
+    ),
     (ENTRY + "[server]\nworker_class = 'tornado'", '[server] worker_class: found "tornado"', "sync, gthread, gevent"),
     (ENTRY + "[traffic]\nduration = 10", "[traffic] duration: found 10", 'a duration such as "250ms", "1s" or "5m"'),
     (ENTRY + "[traffic]\nduration = 1979-05-27", "[traffic] duration: found 1979-05-27", "a duration such as"),
@@ -134,7 +142,7 @@ def test_a_mistake_is_named_with_what_is_allowed(tmp_path: Path, text: str, foun
         (["server.workers="], '[server] workers: found ""; allowed: a whole number from 1 to 64'),
         (["server.wrkers=3"], "Did you mean workers?"),
         (["server.threads=3"], "[server] threads: gunicorn sync has no such knob"),
-        (["server.kind=apache"], "one of gunicorn, waitress"),
+        (["server.kind=apache"], "one of gunicorn, uvicorn, granian, uwsgi, waitress"),
         (["nonsense=1"], "nonsense: found an unknown key"),
         (["..=1"], "found an unknown key"),
         (["traffic.rate=5", "traffic.users=5"], "found both rate and users"),

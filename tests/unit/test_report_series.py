@@ -18,7 +18,6 @@ BEGAN_NS = 5_000 * S
 PLAN = Plan(
     app=App(entry="app:app", folder="/app", python="/usr/bin/python3"),
     server=Server(kind="gunicorn", worker_class="sync", knobs={"workers": 3}),
-    database=None,
     traffic=Traffic(),
     limits=Limits(),
     source="prony.toml",

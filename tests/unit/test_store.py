@@ -162,10 +162,20 @@ def test_a_recording_counts_its_events_and_the_growth_of_its_counters(store: Sto
 
 def test_a_newer_schema_is_refused(store: Store, path: Path) -> None:
     a_trial(store)
-    altered(path, "PRAGMA user_version = 2")
-    with pytest.raises(RecordingError, match="has schema 2") as caught:
+    altered(path, "PRAGMA user_version = 3")
+    with pytest.raises(RecordingError, match="has schema 3") as caught:
         Store(path)
     assert "upgrade" in caught.value.hint
+
+
+def test_a_plan_of_schema_1_with_its_one_database_is_read_as_a_plan_with_stores(store: Store, path: Path) -> None:
+    name = a_trial(store)
+    old = '{"kind": "postgres", "env": "DB", "max_connections": 20, "round_trip_s": 0.002, "shared_buffers_mb": 64}'
+    altered(path, "UPDATE trial SET plan = json_set(json_remove(plan, '$.stores'), '$.database', json('" + old + "'))")  # noqa: S608 - a constant
+    altered(path, "PRAGMA user_version = 1")
+    plan = Store(path).recording(name).plan
+    assert plan.database is not None
+    assert (plan.database.env, plan.database.max_connections, plan.database.round_trip_s) == ("DB", 20, 0.002)
 
 
 @pytest.mark.parametrize("raw", [b"this is no database" * 500, b"\0" * 5000, b"SQLite format 3\0" + b"\xff" * 5000])

@@ -226,7 +226,12 @@ def test_levels_are_averaged_and_counters_become_rates() -> None:
     assert found["database"]["cpu_s_per_request"] == near(0.004)
     assert found["database"]["lock_waits_mean"] == near(2.0)
     assert found["database"]["sessions_per_request"] == near(0.5)
-    assert found["host"] == {"cores": 2.0, "busy_share": near(0.75), "steal_share": near(0.01)}
+    assert found["host"] == {
+        "cores": 2.0,
+        "busy_share": near(0.75),
+        "steal_share": near(0.01),
+        "stack_share": near(1.2),
+    }
 
 
 def test_a_tier_that_was_never_read_has_no_figures() -> None:

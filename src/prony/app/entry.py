@@ -5,27 +5,30 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from prony.errors import MachineError, PlanError
+from prony.errors import PlanError
 from prony.plan import Plan
 
 # Runs in the app's interpreter (3.9+), in its folder, contained like the app itself. Prints one JSON line.
 CHECK = """
-import importlib, importlib.metadata, json, sys, traceback
-entry, names = sys.argv[1], sys.argv[2:]
+import importlib, importlib.metadata, json, re, sys, traceback
+entry = sys.argv[1]
 sys.path.insert(0, "")
 found = {"python": "%d.%d.%d" % sys.version_info[:3], "versions": {}}
-for name in names:
-    try:
-        found["versions"][name] = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        found["versions"][name] = None
+for each in importlib.metadata.distributions():
+    name = each.metadata["Name"]
+    if name:
+        found["versions"].setdefault(re.sub("[-_.]+", "-", name).lower(), each.version)
 module, _, attribute = entry.partition(":")
 name = attribute.partition("(")[0].strip() or "application"
 try:
     target = importlib.import_module(module)
     for part in name.split("."):
         target = getattr(target, part)
-    if not callable(target):
+    from prony_gauge.target import interface_of, resolve
+    if "(" in attribute:
+        target = resolve(entry)
+    found["interface"] = interface_of(target)
+    if not callable(target) and found["interface"] != "aiohttp":
         found["error"] = "%s is no callable but a %s" % (name, type(target).__name__)
 except BaseException as error:
     import os
@@ -39,40 +42,31 @@ except BaseException as error:
     found["error"] = "%s: %s" % (type(error).__name__, error)
 print("\\nprony-check " + json.dumps(found))
 """
-SHOWN = ("django", "flask", "fastapi", "psycopg", "psycopg2", "psycopg2-binary")
 
 
-def check_command(plan: Plan, needs: tuple[str, ...]) -> list[str]:
-    """The command that tries the app's entry in its own interpreter."""
-    return [plan.app.python, "-c", CHECK, plan.app.entry, *dict.fromkeys([*needs, *SHOWN])]
+def check_command(python: str, entry: str) -> list[str]:
+    """The command that tries an entry in the app's own interpreter, and tells what is installed there."""
+    return [python, "-c", CHECK, entry]
 
 
-def verdict(plan: Plan, printed: str, needs: tuple[str, ...]) -> dict[str, Any]:
-    """What the check found: {"python": version, "versions": {distribution: version}}.
+def found(plan: Plan, entry: str, printed: str) -> dict[str, Any]:
+    """What the check found: {"python": version, "versions": {normalised name: version}, "interface": "wsgi" or so}.
 
     Raises:
         PlanError: the app does not import.
-        MachineError: its server is not installed in its interpreter.
     """
     line = next((line for line in reversed(printed.splitlines()) if line.startswith("prony-check ")), None)
     if line is None:
         raise PlanError(
-            f"{plan.source}: [app] python: {plan.app.python} ended before it had imported {plan.app.entry}.",
+            f"{plan.source}: [app] python: {plan.app.python} ended before it had imported {entry}.",
             log=tuple(printed.splitlines()[-8:]),
         )
-    found: dict[str, Any] = json.loads(line.partition(" ")[2])
-    missing = [name for name in needs if found["versions"].get(name) is None]
-    if missing:
-        raise MachineError(
-            f"{plan.server.title} needs {', '.join(missing)}, missing in the app's interpreter {plan.app.python}.",
-            hint=f"{plan.app.python} -m pip install {' '.join(missing)}",
-        )
-    if "error" in found:
-        where = f" ({found['where']})" if found.get("where") else ""
+    told: dict[str, Any] = json.loads(line.partition(" ")[2])
+    if "error" in told:
+        where = f" ({told['where']})" if told.get("where") else ""
         raise PlanError(
-            f'{plan.source}: [app] entry: found "{plan.app.entry}", which does not import in {plan.app.folder}: '
-            f'{found["error"]}{where}. Allowed: "module:callable" that imports there under {plan.app.python}.',
-            hint=f"cd {plan.app.folder} && {plan.app.python} -c 'import {plan.app.entry.partition(':')[0]}'",
+            f'{plan.source}: [app] entry: found "{entry}", which does not import in {plan.app.folder}: '
+            f'{told["error"]}{where}. Allowed: "module:callable" that imports there under {plan.app.python}.',
+            hint=f"cd {plan.app.folder} && {plan.app.python} -c 'import {entry.partition(':')[0]}'",
         )
-    found["versions"] = {name: version for name, version in found["versions"].items() if version}
-    return found
+    return told

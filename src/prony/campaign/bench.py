@@ -121,7 +121,13 @@ class Bench:
         self.campaign = self.store.begin_campaign(self.verb, self.title, self.machine)
         _prune(self._folder / "logs")
         try:
-            self.stack = Stack(self._folder / "logs" / str(self.campaign), cores, namespace=self._namespace)
+            self.stack = Stack(
+                self._folder / "logs" / str(self.campaign),
+                cores,
+                namespace=self._namespace,
+                own_folder=self._folder,
+                say=self.teller.say,
+            )
         except BaseException:
             self._end("failed")
             raise
@@ -207,7 +213,7 @@ def _prune(logs: Path) -> None:
 
 
 def _same_stack(one: Plan, other: Plan) -> bool:
-    return (one.app, one.server, one.database) == (other.app, other.server, other.database)
+    return one.stack == other.stack
 
 
 def _in_words(state: trial.Progress) -> str:

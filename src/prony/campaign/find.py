@@ -87,7 +87,7 @@ class Hunt:
 
 def saturate(bench: Bench, plan: Plan, duration_s: float, label: str) -> Measured:
     """A closed loop with four users for each slot (8 to 200): what it achieves is about what the plan can do."""
-    users = min(200, max(8, 4 * plan.server.slots))
+    users = min(200, max(8, 4 * plan.server.slots)) if plan.server.slots else 64
     return bench.measure(plan.loaded(users=users, duration_s=duration_s), label, "saturation")
 
 

@@ -13,7 +13,7 @@ from prony.capacity import Search
 from prony.document import Configuration, Recommended
 from prony.figures import rate, share
 from prony.plan import Plan
-from prony.stack.services.appserver import procfile_line
+from prony.stack.servers import procfile_line
 
 TRIAL_S = 2.5
 WIDTH = 0.15
@@ -84,8 +84,7 @@ def _take_turns(bench: Bench, hunts: dict[str, find.Hunt], deadline_s: float, se
 
 def _same_rush(one: Plan, other: Plan) -> bool:
     """Whether two plans differ in nothing but how long the rush lasts."""
-    same_stack = (one.app, one.server, one.database) == (other.app, other.server, other.database)
-    return same_stack and one.traffic.users == other.traffic.users
+    return one.stack == other.stack and one.traffic.users == other.traffic.users
 
 
 def _row(bench: Bench, row: ScriptConfiguration, plan: Plan, rush: Measured, hunt: find.Hunt) -> Configuration:
@@ -103,7 +102,7 @@ def _row(bench: Bench, row: ScriptConfiguration, plan: Plan, rush: Measured, hun
         memory_bytes=tiers["app"]["memory_bytes"],
         connections=tiers["connections"]["most"],
         rush_trial=rush.id,
-        procfile=procfile_line(plan),
+        procfile=procfile_line(plan.server, plan.app.entry, plan.app.interface),
     )
 
 

@@ -8,14 +8,16 @@ import sys
 import click
 
 import prony
-from prony.cli import find, lists, replay, run
+from prony.cli import doctor, find, lists, replay, run, up
 from prony.errors import PronyError
 
 
 class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [
-            name for name in ("demo", "replay", "run", "explain", "find", "list", "report") if name in self.commands
+            name
+            for name in ("demo", "doctor", "up", "change", "run", "explain", "find", "replay", "list", "report")
+            if name in self.commands
         ]
 
 
@@ -33,7 +35,18 @@ def cli() -> None:
     """
 
 
-for command in (replay.demo, replay.replay, run.run, run.explain, find.find, lists.list_, lists.report):
+for command in (
+    replay.demo,
+    doctor.doctor,
+    up.up,
+    up.change,
+    run.run,
+    run.explain,
+    find.find,
+    replay.replay,
+    lists.list_,
+    lists.report,
+):
     cli.add_command(command)
 
 

@@ -10,7 +10,6 @@ from prony.campaign import find as finding
 from prony.campaign.bench import Bench
 from prony.campaign.explain import explain
 from prony.cli import options, output
-from prony.plan import read_file
 from prony.report import terminal
 
 
@@ -48,12 +47,12 @@ def find(
     Example:  prony find --budget 3m
               prony find --set server.workers=5 --json
     """
-    plan = read_file(project, sets)
-    store, place = options.open_store(options.project_folder(project))
     shown = output.Shown()
+    plan = options.plan_of(project, sets, shown.say)
+    store, place = options.open_store(options.project_folder(project))
     with (
         shown.running(),
-        Bench(store, "find", plan.title, place, shown, namespace=not (no_namespace or plan.app.egress)) as bench,
+        Bench(store, "find", plan.title, place, shown, namespace=not no_namespace) as bench,
     ):
         if start is None:
             start = 0.7 * finding.saturate(bench, plan, min(trial, 5.0), "saturation").summary.achieved_rps

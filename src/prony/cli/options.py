@@ -8,8 +8,12 @@ from typing import Any
 
 import click
 
-from prony.app.environment import state_folder
+import prony
+from prony.app import interpreter
+from prony.app.environment import interpreter_for, state_folder
+from prony.errors import MachineError
 from prony.knobs.values import NotAllowedError, read
+from prony.plan import Plan, changed, read_file
 from prony.recording import Store
 
 
@@ -63,5 +67,43 @@ def project_folder(folder: Path) -> Path | None:
 
 def open_store(folder: Path | None) -> tuple[Store, Path]:
     """The store of a project, or the one under the XDG state folder; and the folder it lies in."""
-    place = state_folder() if folder is None else folder / ".prony"
+    place = own_place(folder)
     return Store(place / "prony.db"), place
+
+
+def _is_shipped(folder: Path) -> bool:
+    return folder.resolve().is_relative_to(Path(prony.__file__).resolve().parent / "workloads")
+
+
+def own_place(folder: Path | None) -> Path:
+    """Where prony keeps what belongs to a project: its .prony; for none, or a shipped one, the XDG state folder."""
+    # absolute: programs of the stack have folders of their own to start relative paths from
+    if folder is None:
+        place = state_folder()
+    elif _is_shipped(folder):  # an installation is nobody's project, and perhaps not to be written to
+        place = state_folder() / "workloads" / folder.absolute().name
+    else:
+        place = folder.absolute() / ".prony"
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder is not None and not (place / ".gitignore").exists():
+            (place / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise MachineError(
+            f"{place} cannot be written to: {error.strerror}.",
+            hint=f"make {place.parent} writable, or copy the project",
+        ) from error
+    return place
+
+
+def plan_of(project: Path, sets: tuple[str, ...], say: Callable[[str], None]) -> Plan:
+    """A project's plan, under the interpreter that its own environment is found to have.
+
+    A shipped workload has none: its requirements are installed once, in an environment of prony's own.
+    """
+    plan = read_file(project, sets)
+    if "python" in plan.document["app"]:
+        return plan
+    folder = Path(plan.app.folder)
+    python = interpreter_for(folder, say) if _is_shipped(folder) else interpreter.find(folder).python
+    return changed(plan, {"app.python": python})

@@ -9,7 +9,7 @@ import click
 from prony.campaign import explain as explaining
 from prony.campaign.bench import Bench
 from prony.cli import options, output
-from prony.plan import Plan, read_file
+from prony.plan import Plan
 from prony.plan.read import DUE_MAX
 from prony.report import terminal
 from prony.report.series import drawings
@@ -67,12 +67,12 @@ def _trial(
     no_namespace: bool,
     debug: bool,  # noqa: ARG001 - main() looks for it
 ) -> None:
-    plan = under_load(read_file(project, sets), rate, users, duration)
-    store, place = options.open_store(options.project_folder(project))
     shown = output.Shown()
+    plan = under_load(options.plan_of(project, sets, shown.say), rate, users, duration)
+    store, place = options.open_store(options.project_folder(project))
     with (
         shown.running(),
-        Bench(store, verb, plan.title, place, shown, namespace=not (no_namespace or plan.app.egress)) as bench,
+        Bench(store, verb, plan.title, place, shown, namespace=not no_namespace) as bench,
     ):
         measured = bench.measure(plan, verb, "run")
         explained = explaining.explain(bench, measured, relieve=relieve)

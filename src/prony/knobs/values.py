@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-Kind = Literal["integer", "number", "duration", "share", "flag", "text", "choice", "texts", "table"]
+Kind = Literal["integer", "number", "duration", "share", "flag", "text", "choice", "texts", "table", "bytes"]
 
 _DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)$")
 WHOLE_MAX = 10**15
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_BYTES = re.compile(r"^([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([KMGT]?)i?B?$")
+_UNIT_BYTES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _NUMBER = re.compile(r"^[0-9]+(?:\.[0-9]+)?$")
 
 
@@ -36,6 +38,7 @@ def read(kind: Kind, value: Any, low: float | None, high: float | None, choices:
         "text": _text,
         "texts": _texts,
         "table": _table,
+        "bytes": _bytes,
     }
     found: Any = readers[kind](value)
     if (low is not None and found < low) or (high is not None and found > high):
@@ -56,10 +59,11 @@ def allowed(kind: Kind, low: float | None = None, high: float | None = None, cho
         "text": "a text",
         "texts": "a list of texts",
         "table": "a table of texts",
+        "bytes": 'an amount of bytes such as "512M" or "2G"',
     }[kind]
     if low is None and high is None:
         return words
-    show = _shown_duration if kind == "duration" else _shown_number
+    show = {"duration": _shown_duration, "bytes": _shown_bytes}.get(kind, _shown_number)
     if high is None:
         return f"{words}, at least {show(low or 0)}"
     return f"{words} from {show(low or 0)} to {show(high)}"
@@ -71,6 +75,21 @@ def _shown_number(value: float) -> str:
 
 def _shown_duration(value_s: float) -> str:
     return f"{value_s * 1000:g}ms" if value_s < 1 else f"{value_s:g}s"
+
+
+def _shown_bytes(value: float) -> str:
+    for unit, size in reversed(_UNIT_BYTES.items()):
+        if value >= size and value % size == 0:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, str) and (match := _BYTES.match(value.strip())):
+        return round(float(match[1]) * _UNIT_BYTES[match[2] or ""])
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= WHOLE_MAX:
+        return value
+    raise NotAllowedError(allowed("bytes"))
 
 
 def _integer(value: Any) -> int:

@@ -1,17 +1,40 @@
 """prony.toml and --set in, one frozen and validated Plan out."""
 
-from prony.plan.model import App, Database, Expect, Limits, Plan, Request, Server, Traffic
+from prony.plan.model import (
+    App,
+    Box,
+    Expect,
+    Limits,
+    Link,
+    Outside,
+    Plan,
+    Pooler,
+    Proxy,
+    Request,
+    Route,
+    Server,
+    Store,
+    Traffic,
+    Worker,
+)
 from prony.plan.read import changed, read_document, read_file
 
 __all__ = [
     "App",
-    "Database",
+    "Box",
     "Expect",
     "Limits",
+    "Link",
+    "Outside",
     "Plan",
+    "Pooler",
+    "Proxy",
     "Request",
+    "Route",
     "Server",
+    "Store",
     "Traffic",
+    "Worker",
     "changed",
     "read_document",
     "read_file",

@@ -35,11 +35,61 @@ APP = (
     Key("python", "text", ".venv/bin/python", "Its interpreter; without this key .venv/bin/python, else prony's own."),
     Key("prepare", "texts", (), "Commands run once per fresh store, such as migrations and seed data."),
     Key("env", "table", {}, "Environment variables for the app. Their values are never stored."),
-    Key("egress", "texts", (), "Hosts the app may reach besides its own stack; default none."),
+    Key("egress", "texts", (), "Hosts the app may reach besides its own stack, as host or host:port; default none."),
+    Key(
+        "interface",
+        "choice",
+        "auto",
+        "How servers call the app. Found out in its interpreter unless said here.",
+        choices=("auto", "wsgi", "asgi", "aiohttp"),
+    ),
 )
-DATABASE = (
-    Key("kind", "choice", "postgres", "Which database to start.", choices=("postgres",)),
-    Key("env", "text", "DATABASE_URL", "The environment variable that hands the database's URL to the app."),
+INSTANCES = Key("instances", "integer", 1, "How many run side by side; more than one need [proxy] in front.", 1, 32)
+SERVER_ENTRY = Key("entry", "text", "", "What this server serves, where that is not [app].entry.")
+WORKER = (
+    Key("command", "text", "", "The command, such as celery -A shop worker."),
+    Key("process", "text", "", "Or the name of a line in the project's Procfile."),
+    Key("instances", "integer", 1, "How many of it.", 1, 32),
+)
+STORE_ENV = Key("env", "text", None, "The environment variable that hands the store's URL to the app.")
+STORE_URL = Key("url", "text", None, "Where a store of your own is (kind = url): never stopped, never wiped.")
+STORE_VARIABLES = {
+    "postgres": "DATABASE_URL",
+    "mariadb": "DATABASE_URL",
+    "sqlite": "DATABASE_URL",
+    "valkey": "REDIS_URL",
+    "redis": "REDIS_URL",
+    "memcached": "MEMCACHED_URL",
+}
+SQL_KINDS = ("postgres", "mariadb", "sqlite", "url")
+OTHER_KINDS = ("valkey", "redis", "memcached", "url")
+PROXY = (
+    Key("kind", "choice", "nginx", "Which program stands in front.", choices=("nginx",)),
+    Key("preset", "choice", "", "A named set of values, which keys given here override.", choices=("platform-router",)),
+    Key(
+        "balancing",
+        "choice",
+        "round_robin",
+        "How an upstream's instances are chosen between. Platforms' routers choose at random.",
+        choices=("round_robin", "least_conn", "random", "ip_hash"),
+    ),
+    Key("tls", "flag", False, "Listen for https as well, with a self-signed certificate."),
+    Key("static", "table", {}, 'Folders of files that it serves itself: "/static/" = "static".'),
+)
+ROUTE = (
+    Key("path", "text", None, "What the paths begin with.", required=True),
+    Key("to", "text", "app", "Which app servers: app, or NAME of [servers.NAME]."),
+    Key("cache", "duration", 0.0, "How long right answers are kept and given again; 0s: not at all.", 0, 86_400),
+    Key("buffering", "flag", True, "Whether answers are collected before they are sent on. Off for streamed ones."),
+)
+OUTSIDE_ENV = Key("env", "text", None, "The environment variable that hands its URL to the app.", required=True)
+POOLER_KIND = Key("kind", "choice", "pgbouncer", "Which program pools connections.", choices=("pgbouncer",))
+BOX = (
+    Key("services", "texts", (), "The tiers that share this box; default: the one it is named after."),
+    Key("size", "text", "", "A named size; docs/reference.md lists them."),
+    Key("cpus", "number", None, "Cores' worth of CPU time.", 0.01, 256),
+    Key("memory", "bytes", None, "Memory that its processes may have.", 16 * 1024**2, 2**50),
+    Key("period", "duration", 0.1, "How often CPU time is handed out: platforms use 100ms.", 0.001, 1.0),
 )
 TRAFFIC = (
     Key("arrivals", "choice", "poisson", "When requests are due.", choices=("poisson", "constant", "closed")),
@@ -69,4 +119,17 @@ LIMITS = (
     Key("errors", "share", 0.01, "Most share of requests that may fail.", low=0, high=1),
 )
 SERVER_KINDS_WHY = "The app server. Each kind has its own knobs."
-TABLES = ("app", "stores", "server", "traffic", "limits")
+TABLES = (
+    "app",
+    "stores",
+    "pooler",
+    "server",
+    "servers",
+    "proxy",
+    "workers",
+    "services",
+    "link",
+    "box",
+    "traffic",
+    "limits",
+)

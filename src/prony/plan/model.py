@@ -19,6 +19,7 @@ class App(Struct, frozen=True, kw_only=True):
         prepare: Commands run once per fresh store.
         env: Environment variables, by name.
         egress: Hosts it may reach besides its own stack.
+        interface: How servers call it: "wsgi", "asgi", "aiohttp", or "auto", which is found out in its interpreter.
     """
 
     entry: str
@@ -27,38 +28,46 @@ class App(Struct, frozen=True, kw_only=True):
     prepare: tuple[str, ...] = ()
     env: dict[str, str] = {}
     egress: tuple[str, ...] = ()
-
-
-class Database(Struct, frozen=True, kw_only=True):
-    """The database behind the app; `env` names the variable that carries its URL."""
-
-    kind: str = "postgres"
-    env: str = "DATABASE_URL"
-    max_connections: int = 100
-    round_trip_s: float = 0.0
-    shared_buffers_mb: int = 128
+    interface: str = "auto"
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """The app server and every one of its knobs' values, by key."""
+    """An app server and every one of its knobs' values, by key.
+
+    Attributes:
+        kind: The program.
+        worker_class: How it serves requests; empty where the program has one way only.
+        knobs: Every knob's value.
+        name: The upstream's name: "app" for [server], NAME for [servers.NAME].
+        entry: What it serves; empty for the app's own entry.
+        instances: How many of it run side by side, behind the proxy.
+    """
 
     kind: str
     worker_class: str
-    knobs: dict[str, int | bool]
+    knobs: dict[str, Any]
+    name: str = "app"
+    entry: str = ""
+    instances: int = 1
 
     @property
     def processes(self) -> int:
-        """How many processes serve requests."""
+        """How many processes serve requests, over all instances."""
+        return self.instances * self.processes_each
+
+    @property
+    def processes_each(self) -> int:
+        """How many processes of one instance serve requests."""
         return server_knobs.processes(self.kind, self.knobs)
 
     @property
     def slots_per_process(self) -> int:
-        """How many requests one process can be serving at once."""
+        """How many requests one process can be serving at once; 0 where nothing bounds them."""
         return server_knobs.slots_per_process(self.kind, self.worker_class, self.knobs)
 
     @property
     def slots(self) -> int:
-        """How many requests the server can be serving at once."""
+        """How many requests the server can be serving at once; 0 where nothing bounds them."""
         return self.processes * self.slots_per_process
 
     @property
@@ -66,13 +75,116 @@ class Server(Struct, frozen=True, kw_only=True):
         """The server in a few words: "gunicorn sync, 3 workers"."""
         name = f"{self.kind} {self.worker_class}".strip()
         size = []
+        if self.instances > 1:
+            size.append(_count(self.instances, "instance"))
         if "workers" in self.knobs:
             size.append(_count(self.knobs["workers"], "worker"))
-        if "threads" in self.knobs:
+        if self.knobs.get("threads"):
             size.append(_count(self.knobs["threads"], "thread"))
-        if "worker_connections" in self.knobs:
+        if self.knobs.get("worker_connections"):
             size.append(f"{self.knobs['worker_connections']} connections each")
-        return f"{name}, {' × '.join(size)}"
+        return f"{name}, {' × '.join(size)}" if size else name
+
+
+class Store(Struct, frozen=True, kw_only=True):
+    """One store behind the app.
+
+    Attributes:
+        name: The table's name: "database" for the SQL one.
+        kind: Which program; "url" is the user's own, never stopped and never wiped.
+        env: The variable that carries its URL to the app.
+        url: Where the user's own is; empty for those of ours.
+        knobs: Every knob's value.
+    """
+
+    name: str = "database"
+    kind: str = "postgres"
+    env: str = "DATABASE_URL"
+    url: str = ""
+    knobs: dict[str, Any] = {}
+
+    @property
+    def round_trip_s(self) -> float:
+        """The round trip put before it."""
+        return float(self.knobs.get("round_trip", 0.0))
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections it takes; 0 where that is not known."""
+        return int(self.knobs.get("max_connections", 0))
+
+
+class Pooler(Struct, frozen=True, kw_only=True):
+    """What pools connections between the app and its database."""
+
+    kind: str = "pgbouncer"
+    knobs: dict[str, Any] = {}
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """Paths that begin alike, and where the proxy sends them; `cache_s` of 0 caches nothing."""
+
+    path: str
+    to: str = "app"
+    cache_s: float = 0.0
+    buffering: bool = True
+
+
+class Proxy(Struct, frozen=True, kw_only=True):
+    """What stands before the app servers.
+
+    Attributes:
+        preset: A named set of values that explicit keys override.
+        balancing: How an upstream's instances are chosen between.
+        routes: Longest prefix first served; what no route names goes to "app".
+        static: Folders of files it serves itself, by path prefix.
+        tls: Whether it listens for https as well, with a certificate of its own making.
+    """
+
+    kind: str = "nginx"
+    preset: str = ""
+    balancing: str = "round_robin"
+    routes: tuple[Route, ...] = ()
+    static: dict[str, str] = {}
+    tls: bool = False
+    knobs: dict[str, Any] = {}
+
+
+class Worker(Struct, frozen=True, kw_only=True):
+    """A command that runs beside the web, `instances` times."""
+
+    name: str
+    command: str
+    instances: int = 1
+
+
+class Outside(Struct, frozen=True, kw_only=True):
+    """A slow outside service of ours that stands in for somebody's; `env` carries its URL to the app."""
+
+    name: str
+    env: str
+    knobs: dict[str, Any] = {}
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """What the way to one tier is like: round trip in seconds, bandwidth in bytes a second, share of dropped opens."""
+
+    name: str
+    round_trip_s: float = 0.0
+    bandwidth_bps: int = 0
+    drop: float = 0.0
+    frozen: bool = False
+
+
+class Box(Struct, frozen=True, kw_only=True):
+    """The CPU (cores) and memory (bytes) that the tiers named in `services` share; None: no limit."""
+
+    name: str
+    services: tuple[str, ...]
+    size: str = ""
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    period_s: float = 0.1
 
 
 class Expect(Struct, frozen=True, kw_only=True):
@@ -121,15 +233,44 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What one trial runs; `document` is the TOML it was read from, with every --set applied."""
+    """What one trial runs; `document` is the TOML it was read from, with every --set applied.
+
+    Attributes:
+        server: The main app server.
+        others: Further app servers beside it, reached through the proxy.
+        stores: What the app keeps its data in, by name.
+    """
 
     app: App
     server: Server
-    database: Database | None
     traffic: Traffic
     limits: Limits
     source: str
+    others: tuple[Server, ...] = ()
+    stores: dict[str, Store] = {}
+    pooler: Pooler | None = None
+    proxy: Proxy | None = None
+    workers: tuple[Worker, ...] = ()
+    services: tuple[Outside, ...] = ()
+    links: tuple[Link, ...] = ()
+    boxes: tuple[Box, ...] = ()
     document: dict[str, Any] = {}
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Every app server, the main one first."""
+        return (self.server, *self.others)
+
+    @property
+    def database(self) -> Store | None:
+        """The SQL store behind the app, where it has one."""
+        return self.stores.get("database")
+
+    @property
+    def stack(self) -> tuple[Any, ...]:
+        """All that makes a running stack: two plans that are alike in it differ in their load only."""
+        fixed = (self.app, self.server, self.others, self.stores, self.pooler, self.proxy)
+        return (*fixed, self.workers, self.services, self.links, self.boxes)
 
     @property
     def title(self) -> str:
@@ -162,7 +303,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     def redacted(self) -> Plan:
         """The plan as it is stored: values of environment variables taken out."""
         app = structs.replace(self.app, env=dict.fromkeys(self.app.env, "(redacted)"))
-        return structs.replace(self, app=app, document={})
+        stores = {name: structs.replace(store, url=store.url and "(redacted)") for name, store in self.stores.items()}
+        return structs.replace(self, app=app, stores=stores, document={})
 
 
 def _count(number: int, noun: str) -> str:

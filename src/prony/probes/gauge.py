@@ -38,7 +38,8 @@ class GaugeTotals:
         connect_failed: How many of them failed.
         exceptions: Requests that ended in an exception, by its name.
         connect_errors: Failed connections, by their exception's name.
-        refused: Connections and look-ups that would have left the machine, by host and port.
+        refused: Connections and look-ups that would have left the machine, by host, port and code line:
+            "mail.example:25 at shop/mail.py:12".
     """
 
     processes: int
@@ -149,7 +150,9 @@ class GaugeReader:
         for key, file in list(self._files.items()):
             alive = file.alive()  # asked first: what a dead process's file holds is final
             counters = file.counters()
-            found = Counter({(kind, text): count for kind, text, count in file.named()})
+            found: Counter[tuple[int, str]] = Counter()
+            for kind, text, count in file.named():
+                found[kind, text] += count  # names that were cut can read alike
             totals += counters
             names.update(found)
             if alive:

@@ -23,14 +23,14 @@ class ListenQueue:
 
     Args:
         netlink: A socket of `FAMILY` made inside the stack's network.
-        port: The port that the app server listens on.
+        ports: The ports that the app servers listen on.
         pid: A process inside the stack's network, for its overflow counters.
     """
 
-    def __init__(self, netlink: socket.socket, port: int, pid: int) -> None:
+    def __init__(self, netlink: socket.socket, ports: set[int], pid: int) -> None:
         self._netlink = netlink
         self._netlink.settimeout(0.5)
-        self._port = port
+        self._ports = ports
         self._netstat = Path("/proc", str(pid), "net", "netstat")
 
     def length(self) -> list[Reading]:
@@ -47,7 +47,7 @@ class ListenQueue:
                     more = False
                     break
                 port = struct.unpack_from("!H", data, 20)[0]
-                if port == self._port:
+                if port in self._ports:
                     total += struct.unpack_from("=I", data, 16 + 56)[0]
                     found = True
                 data = data[(size + 3) // 4 * 4 :]

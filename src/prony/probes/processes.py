@@ -13,15 +13,15 @@ _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class Tree:
-    """One tier's process and all below it.
+    """One tier's processes and all below them.
 
     CPU is the sum over the living of their own and their reaped children's time, so that short-lived processes
     (Postgres starts one for each connection) count once their parent has reaped them.
     """
 
-    def __init__(self, tier: str, pid: int) -> None:
+    def __init__(self, tier: str, *pids: int) -> None:
         self.tier = tier
-        self.pid = pid
+        self.roots = pids
         self._first: dict[int, tuple[int, float]] = {}
 
     def cpu(self) -> list[Reading]:
@@ -58,7 +58,7 @@ class Tree:
         return [pid for pid, _ in self._stats()]
 
     def _stats(self) -> list[tuple[int, list[bytes]]]:
-        found, queue = [], [self.pid]
+        found, queue = [], list(self.roots)
         while queue:
             pid = queue.pop()
             try:

@@ -22,7 +22,7 @@ from prony.plan import Plan
 from prony.recording.model import Campaign, Event, Reading, Recording, TrialRow
 from prony.samples import Samples, from_bytes
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STORE_BYTES_MAX = 2 * 1024**3
 
 _PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
@@ -95,8 +95,22 @@ class Store:
             for statement in _SCHEMA.split(";"):
                 if statement.strip():
                     self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version == 1:
+            self._one_database_to_many_stores()
+        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._db.commit()
+
+    def _one_database_to_many_stores(self) -> None:
+        """Schema 1 held plans with one `database`; since 2 they hold `stores`, by name."""
+        for number, text in self._db.execute("SELECT id, plan FROM trial").fetchall():
+            plan = msgspec.json.decode(text)
+            old = plan.pop("database", None)
+            if old is not None:
+                knobs = {name: old[name] for name in ("max_connections", "shared_buffers_mb") if name in old}
+                knobs["round_trip"] = old.get("round_trip_s", 0.0)
+                kept = {"name": "database", "kind": old.get("kind", "postgres"), "knobs": knobs}
+                plan["stores"] = {"database": kept | {"env": old.get("env", "DATABASE_URL")}}
+            self._db.execute("UPDATE trial SET plan = ? WHERE id = ?", (_json(plan), number))
 
     def close(self) -> None:
         """Ends the connection; what was committed stays."""

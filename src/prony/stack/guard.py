@@ -5,7 +5,8 @@ prony, it ends them all, removes the run's folder, and goes. As a child subreape
 leave behind, so nothing escapes by forking twice. Where the kernel allows, it first moves into a network namespace
 that has a loopback and nothing else: what it starts can reach its own stack, and nothing outside.
 
-Messages are JSON, one a packet: {"id", "do": "spawn" | "signal" | "socket", ...} in; {"id", ...} or {"exit", ...} out.
+Messages are JSON, one a packet: {"id", "do": "spawn" | "signal" | "socket" | "box" | "hosts", ...} in; {"id", ...} or
+{"exit", ...} out. A spawn order may bring a descriptor, which the process gets as its descriptor 200.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from prony.stack.boxes import Boxes
+
 LOG_BYTES_MAX = 64 * 1024 * 1024
 MESSAGE_BYTES_MAX = 256 * 1024
 GRACE_S = 1.0
+HANDED = 200  # the descriptor at which a process finds what it was handed: too high to be in use here
 
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWNS = 0x00020000
@@ -84,6 +88,15 @@ def _hide_run(libc: ctypes.CDLL) -> None:
                 libc.mount(b"/dev/null", path, None, _MS_BIND, None)
 
 
+def name_hosts(file: str) -> None:
+    """Puts a file in /etc/hosts's place, for this process and what it starts; raises OSError where that cannot be."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.stat("/proc/self/ns/mnt").st_ino == os.stat("/proc/1/ns/mnt").st_ino:  # noqa: PTH116 - two numbers
+        raise OSError(errno.EPERM, "the stack has no mount namespace of its own")
+    if libc.mount(file.encode(), b"/etc/hosts", None, _MS_BIND, None) != 0:
+        raise OSError(ctypes.get_errno(), f"/etc/hosts: {os.strerror(ctypes.get_errno())}")
+
+
 def _loopback_up() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING))
@@ -99,6 +112,7 @@ class Guard:
         self.children: dict[int, subprocess.Popen[bytes]] = {}
         self.stop_signals: dict[int, int] = {}
         self.logs: set[str] = set()
+        self.boxes = Boxes(Path(run_folder).name)
         self.wake_read, wake_write = os.pipe()
         os.set_blocking(self.wake_read, False)
         os.set_blocking(wake_write, False)
@@ -127,7 +141,7 @@ class Guard:
     def _order(self) -> bool:
         """Carries out one order; False when prony is gone."""
         try:
-            packet = self.link.recv(MESSAGE_BYTES_MAX)
+            packet, handed, _, _ = socket.recv_fds(self.link, MESSAGE_BYTES_MAX, 1)
         except OSError:
             return False
         if not packet:
@@ -137,17 +151,21 @@ class Guard:
         descriptors: list[int] = []
         try:
             if order["do"] == "spawn":
-                reply["pid"] = self._spawn(order)
+                reply["pid"] = self._spawn(order, handed)
             elif order["do"] == "signal":
                 reply["sent"] = self._signal(order["pid"], order["signal"], group=order["group"])
             elif order["do"] == "socket":
                 descriptors.append(socket.socket(*order["family"]).detach())
+            elif order["do"] == "box":
+                reply["box"] = self.boxes.make(order["name"], order["cpus"], order["memory_bytes"], order["period_s"])
+            elif order["do"] == "hosts":
+                name_hosts(order["file"])
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             number = error.errno if isinstance(error, OSError) else None
             reply["error"] = str(error)
             reply["missing"] = number in {errno.ENOENT, errno.EACCES}
         sent = self._say(reply, descriptors)
-        for descriptor in descriptors:
+        for descriptor in [*descriptors, *handed]:
             os.close(descriptor)
         return sent
 
@@ -159,43 +177,52 @@ class Guard:
             return False
         return True
 
-    def _spawn(self, order: dict[str, Any]) -> int:
-        cores = order.get("cores")
+    def _spawn(self, order: dict[str, Any], handed: list[int]) -> int:
         parent = os.getpid()
-
-        def before_exec() -> None:
-            # Runs after a change of uid, which would have cleared the signal.
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-            if order.get("urgent"):
-                with contextlib.suppress(OSError):  # root's privilege: others go without
-                    os.setpriority(os.PRIO_PROCESS, 0, -10)
-            if cores and hasattr(os, "sched_setaffinity"):
-                os.sched_setaffinity(0, cores)
-            if order.get("descriptors"):
-                hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-        unprivileged = (
-            {} if order.get("uid") is None else {"user": order["uid"], "group": order["uid"], "extra_groups": []}
-        )
-        with open(order["stdout"], "ab") as out, open(order["stderr"], "ab") as err:  # noqa: PTH123 - paths from prony, plain files
-            child = subprocess.Popen(
-                order["argv"],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                cwd=order["cwd"],
-                env=order["env"],
-                start_new_session=True,
-                preexec_fn=before_exec,  # noqa: PLW1509 - this process has one thread
-                **unprivileged,
-            )
+        # Python hands descriptors on at their own numbers only, so a copy is put where the process looks for it.
+        if handed:
+            os.dup2(handed[0], HANDED)
+        try:
+            with open(order["stdout"], "ab") as out, open(order["stderr"], "ab") as err:  # noqa: PTH123 - prony's paths
+                child = subprocess.Popen(
+                    order["argv"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    cwd=order["cwd"],
+                    env=order["env"],
+                    start_new_session=True,
+                    preexec_fn=lambda: self._before_exec(order, parent),  # noqa: PLW1509 - this process has one thread
+                    pass_fds=(HANDED,) if handed else (),
+                )
+        finally:
+            if handed:
+                os.close(HANDED)
         self.logs |= {order["stdout"], order["stderr"]}
         self.children[child.pid] = child
         self.stop_signals[child.pid] = order["stop_signal"]
         return child.pid
+
+    def _before_exec(self, order: dict[str, Any], parent: int) -> None:
+        """Runs in the child: its box, cores, priority and limits, then who it is; what follows is the program."""
+        if order.get("urgent"):
+            with contextlib.suppress(OSError):  # root's privilege: others go without
+                os.setpriority(os.PRIO_PROCESS, 0, -10)
+        if order.get("cores") and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, order["cores"])
+        if order.get("box"):
+            self.boxes.enter(order["box"], tuple(order.get("cores") or ()))
+        if order.get("descriptors"):
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        if order.get("uid") is not None:
+            os.setgroups([])
+            os.setgid(order["uid"])
+            os.setuid(order["uid"])
+        # Last: a change of uid would have cleared the signal.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
     def _signal(self, pid: int, number: int, *, group: bool) -> bool:
         """Signals a child, or all that is left of its group (each child leads one) even when it has gone itself."""
@@ -247,6 +274,8 @@ class Guard:
                     os.kill(pid, signal.SIGKILL)
             self._reap()
             select.select([], [], [], 0.01)
+        self.boxes.kill_all()
+        self.boxes.remove()
         shutil.rmtree(self.run_folder, ignore_errors=True)
 
 

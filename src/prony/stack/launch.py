@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import itertools
 import json
 import os
 import select
@@ -58,7 +60,8 @@ class Launcher:
     def __init__(self, run_folder: Path, *, namespace: bool = True) -> None:
         self.run_folder = run_folder
         self.processes: dict[int, Process] = {}
-        self._orders = 0
+        self._orders = itertools.count(1)
+        self._box = ""
         self._start(namespace=namespace)
 
     def _start(self, *, namespace: bool) -> None:
@@ -105,6 +108,16 @@ class Launcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def boxed(self, box: str) -> Launcher:
+        """The same launcher, whose processes go into a box; the empty name: into none."""
+        other = copy.copy(self)
+        other.into_box(box)
+        return other
+
+    def into_box(self, box: str) -> None:
+        """What this launcher starts from now on goes into that box."""
+        self._box = box
+
     def close(self) -> None:
         """Ends the guard and with it everything it started; returns when it is gone."""
         self._link.close()
@@ -128,6 +141,7 @@ class Launcher:
         stop_signal: int = signal.SIGKILL,
         descriptors: bool = False,
         urgent: bool = False,
+        handed: socket.socket | None = None,
     ) -> Process:
         """Starts one process; what it prints goes to `log` (its stdout to `stdout`, where named).
 
@@ -143,11 +157,12 @@ class Launcher:
             stop_signal: What ends it well when prony dies.
             descriptors: Raise its limit on open files as far as is allowed.
             urgent: Let it run before others on its cores, where this user may ask for that.
+            handed: A socket that the process gets as its descriptor 200.
         """
         order = {
             "do": "spawn",
             "argv": argv,
-            "env": env,
+            "env": env | {"PRONY_RUN": self.run_folder.name},
             "cwd": str(cwd),
             "stdout": str(stdout or log),
             "stderr": str(log),
@@ -156,8 +171,9 @@ class Launcher:
             "stop_signal": int(stop_signal),
             "descriptors": descriptors,
             "urgent": urgent,
+            "box": self._box,
         }
-        reply = self._ask(order)
+        reply = self._ask(order, [] if handed is None else [handed.fileno()])
         if "error" in reply:
             if reply.get("missing"):
                 raise MachineError(
@@ -195,6 +211,19 @@ class Launcher:
             raise StackError(f"A socket inside the stack's network cannot be made: {reply['error']}.")
         return socket.socket(*family, fileno=reply["descriptors"][0])
 
+    def box(self, name: str, cpus: float | None, memory_bytes: int | None, period_s: float) -> dict[str, Any]:
+        """Makes a box, or gives one other limits; how it is enforced, why not better, and where it is accounted for."""
+        order = {"do": "box", "name": name, "cpus": cpus, "memory_bytes": memory_bytes, "period_s": period_s}
+        reply = self._ask(order)
+        if "error" in reply:
+            raise StackError(f"[box.{name}] cannot be made: {reply['error']}.")
+        found: dict[str, Any] = reply["box"]
+        return found
+
+    def name_hosts(self, file: Path) -> str:
+        """Lets a file stand for /etc/hosts in the stack; the empty text, or why that cannot be."""
+        return str(self._ask({"do": "hosts", "file": str(file)}).get("error", ""))
+
     def free_port(self) -> int:
         """A port that was free a moment ago."""
         with self.socket() as probe:
@@ -219,18 +248,17 @@ class Launcher:
             self._receive(every_s)
         return True
 
-    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._orders += 1
-        order["id"] = self._orders
+    def _ask(self, order: dict[str, Any], handed: list[int] | None = None) -> dict[str, Any]:
+        number = order["id"] = next(self._orders)
         try:
-            self._link.send(json.dumps(order).encode())
+            socket.send_fds(self._link, [json.dumps(order).encode()], handed or [])
         except OSError as error:
             raise StackError(f"The guard process is gone: {error.strerror}.") from error
         while True:
             message = self._receive(GUARD_READY_S)
             if message is None:
                 raise StackError("The guard process does not answer.")
-            if message.get("id") == self._orders:
+            if message.get("id") == number:
                 return message
 
     def _receive(self, timeout_s: float) -> dict[str, Any] | None:

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import http.client
-import os
-import shlex
 import shutil
-import signal
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import prony_gauge.install
-from prony.app import entry
-from prony.errors import StackError
+from prony.errors import PlanError, StackError
 from prony.plan import Plan
 from prony.probes.gauge import GaugeReader
 from prony.stack import cores as core_division
 from prony.stack import folders
+from prony.stack.apptier import READY_S, AppTier, Checked, Instance, answers, ended
+from prony.stack.egress import Egress
+from prony.stack.environment import refusals_folder
 from prony.stack.launch import Launcher, Process
-from prony.stack.services import appserver, delay
-from prony.stack.services.postgres import APP_DATABASE, Postgres
-
-READY_S = 60.0
-PREPARE_S = 600.0
-STOP_S = 3.0
-FIRST_ANSWER_S = 30.0
-
-# The app gets these of prony's own environment and no more: whatever keys a developer's shell holds stay out of reach.
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "TMPDIR")
+from prony.stack.services.link import Link
+from prony.stack.services.nginx import Nginx
+from prony.stack.services.outside import OutsideService
+from prony.stack.services.postgres import Postgres
+from prony.stack.stores import Stores
+from prony.stack.tiers import Ground, Remark, Watched
 
 
 @dataclass(slots=True)
@@ -37,42 +32,66 @@ class Start:
 
     Attributes:
         number: Counts the starts of a campaign, from 1.
-        port: Where the app listens on the stack's loopback.
-        app: The server's first process; its workers are below it.
+        port: Where the load goes, on the stack's loopback: the proxy, or the one app server.
+        instances: The app servers; workers are below their processes.
         gauges: Folder of the gauge's mapped files.
-        versions: What is installed in the app's interpreter, as its check found.
+        checked: What was found in the app's interpreter, by server.
+        versions: Program and version of each store and proxy.
     """
 
     number: int
     plan: Plan
     port: int
-    app: Process
+    instances: list[Instance]
     gauges: Path
-    versions: dict[str, Any] = field(default_factory=dict)
+    checked: dict[str, Checked] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def app(self) -> Process:
+        """The main server's first process."""
+        return self.instances[0].process
 
 
 class Stack:
-    """The processes of one campaign. Use as a context manager: leaving stops every one of them."""
+    """The processes of one campaign. Use as a context manager: leaving stops every one of them.
 
-    def __init__(self, logs: Path, cores: core_division.Cores | None = None, *, namespace: bool = True) -> None:
+    Args:
+        logs: Folder of the log files.
+        cores: Who runs where.
+        namespace: Whether to try for a network of the stack's own.
+        own_folder: The project's .prony, where servers are kept that its interpreter lacks.
+        say: Hears of long work.
+    """
+
+    def __init__(
+        self,
+        logs: Path,
+        cores: core_division.Cores | None = None,
+        *,
+        namespace: bool = True,
+        own_folder: Path | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.cores = cores or core_division.divide()
         self.logs = logs
         logs.mkdir(parents=True, exist_ok=True)
         self.run_folder = folders.run_folder()
         try:
             prony_gauge.install.lay_out(str(self.run_folder / "gauge"))
-            (self.run_folder / "empty.py").touch()
             self.launcher = Launcher(self.run_folder, namespace=namespace)
         except BaseException:
             shutil.rmtree(self.run_folder, ignore_errors=True)
             raise
-        self.postgres: Postgres | None = None
-        self.proxy: Process | None = None
+        self.ground = Ground(self.launcher, self.run_folder, logs, self.cores)
+        self.stores = Stores(self.ground)
+        self.app = AppTier(self.ground, own_folder or folders.own_folder(), say)
         self.start: Start | None = None
+        self.proxy: Nginx | None = None
+        self.services: dict[str, OutsideService] = {}
+        self._egress = Egress(self.ground)
+        self._links: dict[str, Link] = {}
         self._starts = 0
-        self._proxy_of: tuple[int, float] | None = None
-        self._database_port = 0
-        self._checked: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -80,13 +99,27 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def postgres(self) -> Postgres | None:
+        """The database, where it is a Postgres of ours."""
+        return self.stores.postgres
+
+    @property
+    def remarks(self) -> list[Remark]:
+        """What is to be said of every trial on this stack."""
+        return self.ground.remarks
+
     def close(self) -> None:
         """Stops everything, in reverse order, and removes the run's folder."""
         try:
             self.stop_app()
-            if self.postgres is not None:
-                self.postgres.stop()
+            if self.proxy is not None:
+                self.proxy.stop()
+            for service in self.services.values():
+                service.stop()
+            self.stores.stop()
         finally:
+            self._egress.close()
             self.launcher.close()
             shutil.rmtree(self.run_folder, ignore_errors=True)
 
@@ -95,46 +128,35 @@ class Stack:
 
         Raises:
             StackError: something would not come up; its last log lines are in the error.
-            PlanError: the app does not import.
-            MachineError: the app's interpreter lacks the server.
+            PlanError: the app does not import, or its server cannot serve it.
+            MachineError: a program is missing, or a server that no overlay could bring.
         """
         self.stop_app(gently=False)
-        self._stores(plan)
-        found = self._check(plan)
+        moved = self.ground.make_boxes(plan)
+        self._egress.open(plan.app.egress)
+        handed = self._services(plan)
+        self.stores.start(plan, moved, lambda urls: self.app.prepare(plan, {**handed, **urls}))
+        handed |= self.stores.environment(plan)
         self._starts += 1
         gauges = self.run_folder / f"gauges-{self._starts}"
         gauges.mkdir()
-        port = self.launcher.free_port()
-        process = self.launcher.spawn(
-            plan.server.title,
-            appserver.command(plan, port, str(self.run_folder / "empty.py")),
-            env=self._environment(plan) | self._gauge(plan, gauges),
-            cwd=Path(plan.app.folder),
-            log=self.logs / f"app-{self._starts}.log",
-            cores=self.cores.stack,
-            stop_signal=signal.SIGKILL,
-        )
-        self.start = Start(self._starts, plan, port, process, gauges, versions=found)
-        self._await_ready(self.start)
+        try:
+            checked = self.app.start(plan, self._starts, gauges, handed)
+            self._front(plan, moved)
+        except BaseException:
+            self.app.stop(gently=False)
+            raise
+        port = self._entrance(plan)
+        self.start = Start(self._starts, plan, port, list(self.app.instances), gauges, checked, self._versions())
+        self._await_entrance(plan, port)
         return self.start
 
     def stop_app(self, *, gently: bool = True) -> None:
-        """Ends the app tier, and its workers with it.
-
-        Between starts it is killed: its stores are restored in any case, and a server's own way out takes most of a
-        second, which a campaign of sixty starts would pay sixty times.
-        """
-        if self.start is None:
-            return
-        start = self.start
-        if gently:
-            number = signal.SIGTERM if start.plan.server.kind == "waitress" else signal.SIGQUIT
-            self.launcher.signal(start.app, number)
-            self.launcher.wait(start.app, STOP_S)
-        self.launcher.kill_group(start.app)
-        self.launcher.wait(start.app, STOP_S)
-        self.start = None
-        shutil.rmtree(start.gauges, ignore_errors=True)
+        """Ends the app tier, and its workers with it."""
+        if self.start is not None:
+            self.app.stop(gently=gently)
+            shutil.rmtree(self.start.gauges, ignore_errors=True)
+            self.start = None
 
     def idle(self) -> bool:
         """Whether no request is inside the app that runs, and none has been there for a moment."""
@@ -149,165 +171,144 @@ class Stack:
             reader.close()
         return first.in_flight == last.in_flight == 0 and first.begun == last.begun
 
-    def database_url(self) -> str:
-        """The app's database as it sees it; the empty text where it has none."""
-        return "" if self.postgres is None else self.postgres.url(self._database_port)
+    def refused(self) -> dict[str, int]:
+        """How often the app, its commands and workers tried to leave, by host and code line, since the last start."""
+        folders_of = [refusals_folder(self.ground)] + ([] if self.start is None else [self.start.gauges])
+        found: dict[str, int] = {}
+        for folder in folders_of:
+            reader = GaugeReader(folder)
+            try:
+                for text, count in reader.read().refused.items():
+                    found[text] = found.get(text, 0) + count
+            finally:
+                reader.close()
+        return found
 
-    # ---- stores
+    # ---- while it runs
 
-    def _stores(self, plan: Plan) -> None:
-        if plan.database is None:
-            self._prepare_without_store(plan)
+    def watched(self) -> list[Watched]:
+        """Every tier's processes: "app" for all app servers, the others by their names."""
+        found = [Watched("app", tuple(each.process for each in self.app.instances))] if self.app.instances else []
+        found += self.stores.watched()
+        if self.proxy is not None and self.proxy.process is not None:
+            found.append(Watched("proxy", (self.proxy.process,)))
+        found += [Watched(name, tuple(group)) for name, group in self.app.workers.items()]
+        found += [
+            Watched(f"outside.{name}", (each.process,))
+            for name, each in self.services.items()
+            if each.process is not None
+        ]
+        return found
+
+    def alive(self) -> bool:
+        """Whether any app server still runs."""
+        self.launcher.poll()
+        return any(each.process.alive for each in self.app.instances)
+
+    def dead(self) -> Iterator[tuple[str, Process, str]]:
+        """(tier, process, how it ended) of whatever should be running and is not."""
+        self.launcher.poll()
+        for tier, processes in self.watched():
+            for process in processes:
+                if not process.alive:
+                    yield tier, process, ended(process)
+
+    def change(self, name: str, values: Mapping[str, Any]) -> None:
+        """Changes a link or a slow service while it runs: `change("link.database", {"round_trip_s": 0.05})`.
+
+        Raises:
+            PlanError: there is none of that name.
+        """
+        group, _, tier = name.partition(".")
+        if group == "services" and tier in self.services:
+            self.services[tier].change(**values)
             return
-        if self.postgres is None:
-            self.postgres = Postgres(self.launcher, self.run_folder, self.logs, self.cores.stack)
-            self.postgres.create()
-        self.postgres.start(plan.database)
-        key = (plan.app.prepare, plan.app.folder)
-        if self.postgres.prepared(key) is None:
-            name = self.postgres.new_database()
-            self._database_port = self.postgres.port
-            self._prepare(plan, self.postgres.url(self.postgres.port, name))
-            self.postgres.keep(key, name)
-        self.postgres.restore(key)
-        self._put_proxy(plan)
+        links = [*self.app.links(tier), *filter(None, [self.stores.link(tier), self._links.get(tier)])]
+        if group != "link" or not links:
+            raise PlanError(
+                f"{name}: found no such thing in this stack; allowed: "
+                f"{', '.join(sorted(self.changeable())) or 'nothing: it has neither [link.NAME] nor [services.NAME]'}."
+            )
+        for link in links:
+            link.change(**values)
 
-    def _prepare_without_store(self, plan: Plan) -> None:
-        key = ("prepare", *plan.app.prepare)
-        if key not in self._checked:
-            self._prepare(plan, "")
-            self._checked[key] = {}
+    def changeable(self) -> set[str]:
+        """The names that `change` takes."""
+        plan = self.start.plan if self.start is not None else None
+        links = {f"link.{link.name}" for link in plan.links} if plan is not None else set()
+        return links | {f"services.{name}" for name in self.services}
 
-    def _put_proxy(self, plan: Plan) -> None:
-        """The round trip before the database, where one is asked for."""
-        if self.postgres is None or plan.database is None:
+    # ---- around the app
+
+    def _services(self, plan: Plan) -> dict[str, str]:
+        """Brings the slow outside services up; the variables that hand them to the app."""
+        ground = self.ground
+        wanted = {service.name: service for service in plan.services}
+        for name in [name for name in self.services if name not in wanted]:
+            self.services.pop(name).stop()
+        links = {link.name: link for link in plan.links}
+        handed = {}
+        for name, settings in wanted.items():
+            service = self.services.get(name)
+            if service is None:
+                launcher = ground.launcher_of(name)
+                service = OutsideService(launcher, ground.logs, ground.run_folder, ground.cores.side, name)
+                self.services[name] = service
+            service.start(settings)
+            port = self._link(name, service.port, links)
+            handed[settings.env] = service.url().replace(f":{service.port}", f":{port}")
+        return handed
+
+    def _front(self, plan: Plan, moved: set[str]) -> None:
+        """The proxy before the app servers, where the plan has one."""
+        if plan.proxy is None:
+            if self.proxy is not None:
+                self.proxy.stop()
+                self.proxy = None
             return
-        wanted = (self.postgres.port, plan.database.round_trip_s)
-        if wanted[1] == 0:
-            self._database_port = self.postgres.port
+        if self.proxy is None:
+            ground = self.ground
+            self.proxy = Nginx(ground.launcher_of("proxy"), ground.run_folder, ground.logs, ground.cores.stack)
+        elif "proxy" in moved:
+            self.proxy.stop()
+        upstreams: dict[str, list[int]] = {}
+        for each in self.app.instances:
+            upstreams.setdefault(each.server.name, []).append(each.reached)
+        self.proxy.start(plan.proxy, upstreams, Path(plan.app.folder))
+
+    def _entrance(self, plan: Plan) -> int:
+        if self.proxy is None:
+            return self.app.instances[0].reached
+        return self._link("proxy", self.proxy.port, {link.name: link for link in plan.links})
+
+    def _link(self, name: str, port: int, links: Mapping[str, Any]) -> int:
+        running = self._links.get(name)
+        if name not in links:
+            if running is not None:
+                self._links.pop(name).stop()
+            return port
+        if running is None:
+            ground = self.ground
+            running = Link(ground.launcher, ground.logs, ground.run_folder, ground.cores.side, name)
+            self._links[name] = running
+        running.start(port, links[name])
+        return running.port
+
+    def _await_entrance(self, plan: Plan, port: int) -> None:
+        """A real request by the way that the load will take; a frozen or dropping link is left to show itself."""
+        if any(link.frozen or link.drop for link in plan.links):
             return
-        if wanted != self._proxy_of or self.proxy is None or not self.proxy.alive:
-            if self.proxy is not None and self.proxy.alive:
-                self.launcher.signal(self.proxy, signal.SIGKILL)
-            self.proxy, self._database_port = delay.start(self.launcher, self.logs, self.cores.side, *wanted)
-            self._proxy_of = wanted
+        first = plan.traffic.requests[0]
+        if not self.launcher.wait_until(lambda: answers(self.launcher, port, first.method, first.path), READY_S):
+            log = self.proxy.log if self.proxy is not None else self.start.app.log if self.start else None
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:] if log and log.exists() else []
+            raise StackError(f"The stack's entrance gave no answer to {first.path}.", log=tuple(lines))
 
-    def _prepare(self, plan: Plan, url: str) -> None:
-        """Runs the app's prepare commands, contained like the app."""
-        for number, line in enumerate(plan.app.prepare):
-            argv = shlex.split(line)
-            if argv[0] in {"python", "python3"}:
-                argv[0] = plan.app.python
-            process = self.launcher.spawn(
-                f"prepare: {line}",
-                argv,
-                env=self._environment(plan, url)
-                | {"PATH": f"{Path(plan.app.python).parent}:{os.environ.get('PATH', '')}"},
-                cwd=Path(plan.app.folder),
-                log=self.logs / f"prepare-{number}.log",
-                cores=self.cores.stack,
-            )
-            if not self.launcher.wait(process, PREPARE_S):
-                self.launcher.signal(process, signal.SIGKILL)
-                raise StackError(
-                    f"[app] prepare: `{line}` was not done after {PREPARE_S:.0f} s.", log=process.last_lines()
-                )
-            if process.code != 0:
-                raise StackError(
-                    f"[app] prepare: `{line}` ended with exit code {process.code}.",
-                    hint=f"cd {plan.app.folder} && {line}",
-                    log=process.last_lines(),
-                )
-
-    # ---- the app tier
-
-    def _environment(self, plan: Plan, url: str | None = None) -> dict[str, str]:
-        env = {name: os.environ[name] for name in INHERITED if name in os.environ} | plan.app.env
-        env["PYTHONPYCACHEPREFIX"] = str(folders.own_folder() / "pycache")  # no file of ours in the user's project
-        own_path = plan.app.env.get("PYTHONPATH", "")
-        env["PYTHONPATH"] = os.pathsep.join([str(self.run_folder / "gauge"), *filter(None, [own_path])])
-        env["PYTHONUNBUFFERED"] = "1"
-        env["PRONY_EGRESS"] = "on"
-        env["PRONY_EGRESS_HOSTS"] = ",".join(plan.app.egress)
-        env["PRONY_GAUGE_DIR"] = str(self._refusals_folder())
-        if plan.database is not None:
-            env[plan.database.env] = self.database_url() if url is None else url
-        return env
-
-    def _refusals_folder(self) -> Path:
-        folder = self.run_folder / "refusals"
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    def _gauge(self, plan: Plan, gauges: Path) -> dict[str, str]:
-        return {
-            "PRONY_GAUGE_DIR": str(gauges),
-            "PRONY_GAUGE_ENTRY": plan.app.entry,
-            "PRONY_GAUGE_SLOTS": str(plan.server.slots_per_process),
-        }
-
-    def _check(self, plan: Plan) -> dict[str, Any]:
-        """Once a campaign and server: the app imports in its interpreter, and its server is installed there."""
-        needs = appserver.needs(plan)
-        key = (plan.app.entry, plan.app.python, *needs)
-        if key not in self._checked:
-            printed = self.logs / "check.log"
-            printed.write_text("", encoding="utf-8")
-            process = self.launcher.spawn(
-                "the app's interpreter",
-                entry.check_command(plan, needs),
-                env=self._environment(plan),
-                cwd=Path(plan.app.folder),
-                log=printed,
-                cores=self.cores.stack,
-            )
-            if not self.launcher.wait(process, READY_S):
-                self.launcher.signal(process, signal.SIGKILL)
-                raise StackError(f"{plan.app.entry} was not imported after {READY_S:.0f} s.", log=process.last_lines())
-            self._checked[key] = entry.verdict(plan, printed.read_text(encoding="utf-8", errors="replace"), needs)
-        return self._checked[key]
-
-    def _await_ready(self, start: Start) -> None:
-        """Waits until every worker has booted and a real request is answered, whatever the status."""
-        plan = start.plan
-        reader = GaugeReader(start.gauges)
-
-        def booted() -> bool:
-            if not start.app.alive:
-                raise StackError(
-                    f"{plan.server.title} ended while starting (exit code {start.app.code}).",
-                    log=start.app.last_lines(),
-                )
-            return bool(plan.server.knobs.get("preload")) or reader.read().processes >= plan.server.processes
-
-        try:
-            if not self.launcher.wait_until(booted, READY_S):
-                raise StackError(
-                    f"{plan.server.title}: not every worker had booted after {READY_S:.0f} s.",
-                    log=start.app.last_lines(),
-                )
-        finally:
-            reader.close()
-        if not self.launcher.wait_until(lambda: self._answers(start), READY_S):
-            raise StackError(
-                f"{plan.server.title} gave no answer to {plan.traffic.requests[0].path} in {READY_S:.0f} s.",
-                log=start.app.last_lines(),
-            )
-
-    def _answers(self, start: Start) -> bool:
-        if not start.app.alive:
-            raise StackError(f"{start.plan.server.title} ended before it had answered.", log=start.app.last_lines())
-        request = start.plan.traffic.requests[0]
-        connection = http.client.HTTPConnection("127.0.0.1", start.port, timeout=FIRST_ANSWER_S)
-        try:
-            connection.sock = self.launcher.connect(start.port, FIRST_ANSWER_S)
-            connection.request(request.method, request.path, headers={"Host": f"127.0.0.1:{start.port}"})
-            connection.getresponse().read(1)
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-        return True
+    def _versions(self) -> dict[str, str]:
+        found = self.stores.versions()
+        if self.proxy is not None:
+            found["proxy"] = f"nginx {self.proxy.version}"
+        return found
 
 
-__all__ = ["APP_DATABASE", "Stack", "Start"]
+__all__ = ["Stack", "Start"]

@@ -56,7 +56,9 @@ class ConnectionsRelief:
 
     def _placebo(self) -> Step:
         server = self.plan.server
-        knob = next(k for k in KNOBS[server.kind, server.worker_class] if k.inert is not None)
+        knob = next((k for k in KNOBS[server.kind, server.worker_class] if k.inert is not None), None)
+        if knob is None:
+            raise ValueError(f"{server.title} has no knob that plays no part: there is no placebo")
         now = server.knobs[knob.key]
         other = knob.inert if now != knob.inert else knob.default
         return Step(f"placebo: {knob.key} {now} → {other}", {knob.name: other}, placebo=True)
@@ -64,7 +66,8 @@ class ConnectionsRelief:
     def _demand(self) -> int:
         """The most connections that could be wanted at once: one for each request in flight, at most one a slot."""
         in_flight = self.plan.traffic.users or math.ceil(3 * self.before.backlog.mean)
-        return min(in_flight, self.plan.server.slots)
+        slots = self.plan.server.slots
+        return min(in_flight, slots) if slots else in_flight
 
     def conclude(self, verdict: Verdict, summaries: list[Summary]) -> Verdict:
         """The verdict, graded by what the trials showed; one summary a step, in the order of `steps`."""

@@ -1,189 +1,215 @@
-"""Postgres from the embedded wheel: a fresh cluster a campaign, a prepared database copied for every start."""
+"""Postgres: a plan's [stores.database] in, a cluster with its prepared database copied for every start out."""
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from prony import plan
 from prony.errors import StackError
-from prony.plan import Database
 from prony.stack import binaries
 from prony.stack.launch import Launcher, Process
+from prony.stack.services.store import END_S, Home, Key, own_knobs
 
-READY_S = 20.0
 # With prony's own superuser connection these make the 3 that a stock Postgres keeps back, so that an app under
 # max_connections = N is refused at the same N - 3.
 RESERVED = 3
 APP_USER = "app"
 APP_DATABASE = "app"
+_INITDB_S = 60.0
+
+
+@dataclass(slots=True)
+class _Cluster:
+    """One Postgres's files and what is prepared in them: databases by key."""
+
+    program: binaries.Program
+    data: Path
+    prepared: dict[Key, str] = field(default_factory=dict)
 
 
 class Postgres:
-    """One cluster of a campaign. Postgres's own settings otherwise: fsync on, SCRAM passwords over TCP.
+    """One cluster of a campaign for each source. Postgres's own settings otherwise: fsync on, SCRAM over TCP.
 
     Attributes:
         port: Where it listens on the stack's loopback.
         admin: A superuser connection held from before the load, or the probe would be refused along with the app.
+        user: Who the app connects as.
+        password: The app's.
+        database: The app's.
     """
 
-    def __init__(self, launcher: Launcher, run_folder: Path, logs: Path, cores: tuple[int, ...]) -> None:
-        self._launcher = launcher
-        self._bin, self.version = binaries.postgres()
-        self._uid = binaries.unprivileged_uid()
-        self._cores = cores
-        self._folder = run_folder / "postgres"
-        self._log = logs / "postgres.log"
-        self._password = secrets.token_urlsafe(18)
-        self._settings: Database | None = None
-        self._prepared: dict[tuple[object, ...], str] = {}
+    def __init__(self, launcher: Launcher, run_folder: Path, logs: Path, cores: tuple[int, ...], name: str) -> None:
+        self.kind = "postgres"
+        self.name = name
+        self.version = ""
         self.port = 0
         self.process: Process | None = None
+        self.log = logs / f"{name}.log"
         self.admin: psycopg.Connection[tuple[Any, ...]] | None = None
+        self.user = APP_USER
+        self.password = secrets.token_urlsafe(18)
+        self.database = APP_DATABASE
+        self._launcher = launcher
+        self._home = Home(launcher, run_folder / f"{name}-postgres", self.log, cores, f"[stores.{name}] Postgres")
+        self._clusters: dict[str, _Cluster] = {}
+        self._cluster: _Cluster | None = None
+        self._knobs: dict[str, Any] = {}
 
-    @property
-    def log(self) -> Path:
-        """Its log file, each line with its SQLSTATE."""
-        return self._log
-
-    def create(self) -> None:
-        """Makes the cluster's files."""
-        self._folder.mkdir(mode=0o700)
-        if self._uid is not None:
-            os.chown(self._folder, self._uid, self._uid)
-        command = [str(self._bin / "initdb"), "-D", str(self._folder / "data"), "-U", "postgres", "-E", "UTF8"]
-        command += [
-            "--locale=C.UTF-8",
-            "--auth-local=trust",
-            "--auth-host=scram-sha-256",
-            "--no-sync",
-            "--no-instructions",
-        ]
-        process = self._spawn("initdb", command)
-        if not self._launcher.wait(process, 60) or process.code != 0:
-            raise StackError("Postgres: initdb could not make a cluster.", log=process.last_lines())
-
-    def start(self, settings: Database) -> None:
-        """Starts it with these settings, or restarts it where they differ from the running one's."""
-        if self.process is not None and self.process.alive and settings == self._settings:
+    def start(self, settings: plan.Store) -> None:
+        wanted = own_knobs(settings)
+        if self.process is not None and self.process.alive and wanted == self._knobs:
             return
         self.stop()
-        self.port = self._launcher.free_port()
-        given = {
+        source = wanted["source"]
+        fresh = source not in self._clusters
+        if fresh:
+            self._clusters[source] = self._made(source)
+        self._cluster = self._clusters[source]
+        self.version = self._cluster.program.version
+        self._boot(self._cluster, wanted)
+        self._knobs = wanted
+        if fresh:
+            self._run(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(self.user), self.password))
+            self.empty()
+
+    def _made(self, source: str) -> _Cluster:
+        """A new cluster's files."""
+        binaries.named_user()
+        cluster = _Cluster(binaries.postgres(source), self._home.folder / f"data-{source}")
+        command = [str(cluster.program.path / "initdb"), "-D", str(cluster.data), "-U", "postgres", "-E", "UTF8"]
+        command += ["--locale=C.UTF-8", "--auth-local=trust", "--auth-host=scram-sha-256"]
+        command += ["--no-sync", "--no-instructions"]
+        process = self._home.spawn(command)
+        if not self._launcher.wait(process, _INITDB_S) or process.code != 0:
+            self._home.end(process)
+            raise StackError(f"{self._home.title}: initdb could not make a cluster.", log=process.last_lines())
+        return cluster
+
+    def _boot(self, cluster: _Cluster, knobs: dict[str, Any]) -> None:
+        self.port = self._home.port(self.port)
+        command = [str(cluster.program.path / "postgres"), "-D", str(cluster.data)]
+        for name, value in self._settings(knobs).items():
+            command += ["-c", f"{name}={value}"]
+        # Its stop signal is an immediate shutdown's: data are scratch, and no shared memory stays behind.
+        self.process = self._home.spawn(command, stop_signal=signal.SIGQUIT)
+        self._home.await_up(self.process, self._connects)
+
+    def _settings(self, knobs: dict[str, Any]) -> dict[str, object]:
+        return {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
-            "unix_socket_directories": self._folder,
+            "unix_socket_directories": self._home.folder,
             "unix_socket_permissions": "0700",
-            "max_connections": settings.max_connections,
+            "max_connections": knobs["max_connections"],
             "superuser_reserved_connections": RESERVED - 1,
-            "shared_buffers": f"{settings.shared_buffers_mb}MB",
+            "shared_buffers": f"{knobs['shared_buffers_mb']}MB",
+            "work_mem": f"{knobs['work_mem_mb']}MB",
+            "effective_cache_size": f"{knobs['effective_cache_size_mb']}MB",
+            "random_page_cost": knobs["random_page_cost"],
+            "synchronous_commit": knobs["synchronous_commit"],
+            "max_wal_size": f"{knobs['max_wal_size_mb']}MB",
+            "checkpoint_timeout": f"{knobs['checkpoint_timeout']:.0f}s",
+            "statement_timeout": f"{knobs['statement_timeout'] * 1000:.0f}ms",
+            "jit": knobs["jit"],
+            "autovacuum": knobs["autovacuum"],
             "dynamic_shared_memory_type": "mmap",  # leaves nothing in /dev/shm, however it ends
             "log_line_prefix": "%m [%p] %e ",
             "lc_messages": "C",
             "log_timezone": "UTC",
         }
-        command = [str(self._bin / "postgres"), "-D", str(self._folder / "data")]
-        for name, value in given.items():
-            command += ["-c", f"{name}={value}"]
-        self.process = self._spawn("postgres", command)
-        if not self._launcher.wait_until(self._connects, READY_S):
-            raise StackError("Postgres did not come up.", log=self.process.last_lines())
-        self._settings = settings
-
-    def _spawn(self, name: str, command: list[str]) -> Process:
-        return self._launcher.spawn(
-            name,
-            command,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-            cwd=self._folder,
-            log=self._log,
-            cores=self._cores,
-            uid=self._uid,
-            stop_signal=signal.SIGQUIT,  # immediate shutdown: data are scratch; no shared memory stays behind
-        )
 
     def _connects(self) -> bool:
-        if self.process is None or not self.process.alive:
-            raise StackError("Postgres ended while starting.", log=self.process.last_lines() if self.process else ())
         try:
             self.admin = self._connect("postgres")
         except psycopg.OperationalError:
             return False
+        self.admin.execute("SET statement_timeout = 0")  # the app's bound is none of prony's
         return True
 
     def _connect(self, database: str) -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(
-            host=str(self._folder), port=self.port, user="postgres", dbname=database, autocommit=True, connect_timeout=5
+            host=str(self._home.folder),
+            port=self.port,
+            user="postgres",
+            dbname=database,
+            autocommit=True,
+            connect_timeout=5,
         )
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query on the superuser connection."""
+        return self._admin().execute(query.encode()).fetchall()
+
+    def _admin(self) -> psycopg.Connection[tuple[Any, ...]]:
         if self.admin is None:
-            raise StackError("Postgres is not running.")
-        return self.admin.execute(query.encode()).fetchall()
+            raise StackError(f"{self._home.title} is not running.")
+        return self.admin
 
-    def url(self, port: int, database: str = APP_DATABASE) -> str:
-        """The app's URL of a database, reached at `port`."""
-        return f"postgres://{APP_USER}:{self._password}@127.0.0.1:{port}/{database}"
+    def url(self, port: int) -> str:
+        return f"postgres://{self.user}:{self.password}@127.0.0.1:{port}/{self.database}"
 
-    def prepared(self, key: tuple[object, ...]) -> str | None:
-        """The database in which the state named `key` was prepared, if it was."""
-        return self._prepared.get(key)
-
-    def new_database(self) -> str:
-        """An empty database to prepare; call `keep` when that went well."""
-        self._make_role()
-        name = f"prepared_{len(self._prepared)}"
-        self._drop(name)
-        self._run(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(APP_USER)))
-        return name
-
-    def keep(self, key: tuple[object, ...], name: str) -> None:
-        """Notes that a database now holds the prepared state `key`."""
-        self._prepared[key] = name
-
-    def restore(self, key: tuple[object, ...]) -> None:
-        """Makes the app's database anew, as a copy of a prepared one."""
-        self._drop(APP_DATABASE)
+    def empty(self) -> None:
+        self._drop(self.database)
         self._run(
-            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY FILE_COPY").format(
-                sql.Identifier(APP_DATABASE), sql.Identifier(APP_USER), sql.Identifier(self._prepared[key])
-            )
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(self.database), sql.Identifier(self.user))
         )
+
+    def keep(self, key: Key) -> None:
+        """Puts the app's database aside as the prepared state; `restore` brings a copy of it back."""
+        prepared = self._running().prepared
+        name, database = f"prepared_{len(prepared)}", sql.Identifier(self.database)
+        self._drop(name)
+        # From now on nobody gets in, background workers included: what is being copied must have no visitors.
+        self._run(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(database))
+        if not self._launcher.wait_until(self._left, END_S):
+            raise StackError(f"{self._home.title}: connections to the database {self.database} do not end.")
+        self._run(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(database, sql.Identifier(name)))
+        prepared[key] = name
+
+    def _left(self) -> bool:
+        """Ends whoever is in the app's database; whether nobody is."""
+        return not self.ask(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.database}'"  # noqa: S608 - a constant
+        )
+
+    def prepared(self, key: Key) -> bool:
+        return self._cluster is not None and key in self._cluster.prepared
+
+    def restore(self, key: Key) -> None:
+        """Makes the app's database anew, as a copy of a prepared one; its cold cache is the warm-up's business."""
+        source = self._running().prepared[key]
+        self._drop(self.database)
+        names = (sql.Identifier(self.database), sql.Identifier(self.user), sql.Identifier(source))
+        # Before Postgres 15 copying files was the only way, and had no name.
+        how = sql.SQL(" STRATEGY FILE_COPY" if self._admin().info.server_version >= 150_000 else "")
+        self._run(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(*names) + how)
+
+    def _running(self) -> _Cluster:
+        if self._cluster is None:
+            raise StackError(f"{self._home.title} is not running.")
+        return self._cluster
 
     def _drop(self, name: str) -> None:
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    def _make_role(self) -> None:
-        if not self._prepared:
-            self._run(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(APP_USER)))
-            self._run(
-                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
-                    sql.Identifier(APP_USER), sql.Literal(self._password)
-                )
-            )
-
     def _run(self, statement: sql.Composed) -> None:
-        if self.admin is None:
-            raise StackError("Postgres is not running.")
         try:
-            self.admin.execute(statement)
+            self._admin().execute(statement)
         except psycopg.Error as error:
-            raise StackError(f"Postgres: {error}", log=self.process.last_lines() if self.process else ()) from error
+            lines = self.process.last_lines() if self.process else ()
+            raise StackError(f"{self._home.title}: {error}", log=lines) from error
 
     def stop(self) -> None:
         """Shuts it down, losing nothing that was committed."""
         if self.admin is not None:
             self.admin.close()
             self.admin = None
-        if self.process is None or not self.process.alive:
-            return
-        self._launcher.signal(self.process, signal.SIGINT)
-        if not self._launcher.wait(self.process, 10):
-            self._launcher.signal(self.process, signal.SIGQUIT)
-            self._launcher.wait(self.process, 5)
+        self._home.end(self.process, signal.SIGINT)
+        self.process = None

@@ -1,0 +1,56 @@
+"""`prony doctor`: whether this machine is fit to measure on, what it lacks and how to get it, what was left behind."""
+
+from __future__ import annotations
+
+import click
+from rich.text import Text
+
+from prony.campaign.bench import machine
+from prony.cli import options, output
+from prony.stack import fitness, strays
+
+MARKS = {"ok": ("✓", "green"), "without": ("–", "yellow"), "lacking": ("✗", "bold red")}
+
+
+@click.command()
+@click.option("--clean", is_flag=True, help="Remove what crashed runs left: processes, folders, cgroups.")
+@options.as_json
+@options.debug
+def doctor(*, clean: bool, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
+    """Is this machine fit to measure on: what is here, what is missing and how to get it, what crashed runs left.
+
+    \b
+    Example:  prony doctor
+              prony doctor --clean
+    """
+    found = strays.find()
+    left = strays.clean(found) if clean else found
+    console = output.results()
+    findings = []
+    for each in fitness.look():
+        findings.append(each)
+        if not as_json:
+            mark, style = MARKS[each.state]
+            console.print(Text.assemble((f"{mark} ", style), (each.name, "bold"), f": {each.text}"))
+            if each.todo and each.state != "ok":
+                console.print(Text(f"    to get it: {each.todo}", style="dim"))
+    lacking = any(each.state == "lacking" for each in findings)
+    if as_json:
+        output.print_json(
+            {
+                "prony": machine()["prony"],
+                "verb": "doctor",
+                "machine": machine(),
+                "findings": [
+                    {"name": each.name, "state": each.state, "text": each.text, "todo": each.todo} for each in findings
+                ],
+                "strays": [{"kind": each.kind, "what": each.what, "removed": each not in left} for each in found],
+            }
+        )
+    else:
+        for stray in found:
+            state = "still there" if stray in left else "removed"
+            console.print(Text(f"✗ left by a crashed run, {state}: {stray.kind} {stray.what}", style="red"))
+        if left:
+            console.print("Try: prony doctor --clean", markup=False)
+    click.get_current_context().exit(3 if lacking else 1 if left else 0)

@@ -1,0 +1,102 @@
+"""A table of a TOML document in, its checked values out, or a paragraph with file, key, found and allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prony.errors import PlanError
+from prony.knobs import Knob
+from prony.knobs.values import NotAllowedError
+from prony.plan.keys import Key
+
+SECRETS = {("app", "env"), ("stores", "url")}  # never echo what may hold a key
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
+
+
+def table_of(parent: Mapping[str, Any], name: str, source: str, path: str = "") -> dict[str, Any]:
+    """The table of that name; an empty one where there is none."""
+    table = parent.get(name, {})
+    if not isinstance(table, dict):
+        raise PlanError(f"{source}: {path}{name}: found {shown(table)}; a table [{path}{name}] is allowed.")
+    return table
+
+
+def named_tables(document: Mapping[str, Any], group: str, source: str) -> dict[str, dict[str, Any]]:
+    """The tables [group.NAME], by name."""
+    found = {}
+    for name in table_of(document, group, source):
+        if not NAME.fullmatch(name):
+            raise PlanError(
+                f"{source}: [{group}.{word(name)}]: found this name; allowed: small letters, digits, _ and -, "
+                "beginning with a letter."
+            )
+        found[name] = table_of(document[group], name, source, f"{group}.")
+    return found
+
+
+def only_known(table: Mapping[str, Any], names: Iterable[str], source: str, path: str) -> None:
+    """Every key is known, or the error names the nearest known one."""
+    names = list(names)
+    for key in table:
+        if key not in names:
+            near = difflib.get_close_matches(str(key)[:60], names, n=1, cutoff=0.4)
+            where = f"[{path}] " if path else ""
+            nearest = f" Did you mean {near[0]}?" if near else ""
+            raise PlanError(
+                f"{source}: {where}{word(key)}: found an unknown key; allowed: {', '.join(names)}.{nearest}",
+                hint=f"edit {source}" if not near else f"write {near[0]} instead of {word(key)}",
+            )
+
+
+def values_of(
+    table: Mapping[str, Any],
+    known: Iterable[Key | Knob],
+    source: str,
+    path: str,
+    defaults: Mapping[str, Any] = {},
+) -> dict[str, Any]:
+    """Each known key's value, checked, or its default (that of `defaults` first)."""
+    found: dict[str, Any] = {}
+    for key in known:
+        name = key.key if isinstance(key, Knob) else key.name
+        if name not in table:
+            if isinstance(key, Key) and key.required:
+                raise PlanError(f"{source}: [{path}] {name} is missing; {key.allowed()} is needed: {key.why}")
+            found[name] = defaults.get(name, key.default)
+            continue
+        try:
+            found[name] = key.read(table[name])
+        except NotAllowedError:
+            secret = (path.partition(".")[0], name) in SECRETS
+            found_text = f"a {type(table[name]).__name__}" if secret else shown(table[name])
+            raise PlanError(
+                f"{source}: [{path}] {name}: found {found_text}; allowed: {key.allowed()}.",
+                hint=f"edit {source}" if not isinstance(key, Knob) else f"--set {path}.{name}={_example(key)}",
+            ) from None
+    return found
+
+
+def _example(knob: Knob) -> str:
+    default = knob.default
+    if knob.kind == "duration":
+        return f'"{default * 1000:g}ms"' if default < 1 else f'"{default:g}s"'
+    return str(default).lower()
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: on one line, not without end."""
+    try:
+        text = f'"{value}"' if isinstance(value, str) else str(value)
+    except ValueError:  # a whole number too long to be written out
+        return "a number of thousands of digits"
+    text = " ".join(text.lower().split() if isinstance(value, bool) else text.split())
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def word(name: Any) -> str:
+    """A name as messages show it: on one line, not without end."""
+    return shown(str(name)).strip('"')

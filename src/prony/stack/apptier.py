@@ -1,0 +1,333 @@
+"""A plan in, its app servers and workers running afresh out: ready by real requests, counted by the gauge."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prony.app import entry
+from prony.app.overlay import overlay
+from prony.errors import PlanError, StackError
+from prony.plan import Plan, Server
+from prony.probes.gauge import GaugeReader
+from prony.stack import servers
+from prony.stack.environment import command_of, environment
+from prony.stack.launch import Process
+from prony.stack.servers import Launch
+from prony.stack.services.link import Link
+from prony.stack.tiers import Ground
+
+READY_S = 60.0
+PREPARE_S = 600.0
+STOP_S = 3.0
+FIRST_ANSWER_S = 30.0
+ENTRY = "prony_gauge.entry:application"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a try in the app's interpreter found; `overlay` is where its server comes from, empty for there."""
+
+    python: str
+    versions: dict[str, str]
+    interface: str
+    overlay: str = ""
+
+
+@dataclass(slots=True)
+class Instance:
+    """One running app server: `port` is its own, `reached` the one it is reached by, through a link perhaps."""
+
+    server: Server
+    port: int
+    reached: int
+    process: Process
+
+
+@dataclass(slots=True)
+class AppTier:
+    """The app servers and workers of one stack."""
+
+    ground: Ground
+    own_folder: Path
+    say: Callable[[str], None] = lambda _: None
+    instances: list[Instance] = field(default_factory=list)
+    workers: dict[str, list[Process]] = field(default_factory=dict)
+    _checked: dict[tuple[str, ...], Checked] = field(default_factory=dict)
+    _ports: dict[tuple[str, int], int] = field(default_factory=dict)
+    _links: dict[tuple[str, int], Link] = field(default_factory=dict)
+
+    # ---- before anything is started
+
+    def check(self, plan: Plan, server: Server, handed: Mapping[str, str]) -> Checked:
+        """Once a campaign, entry and server: the app imports, its server is there, and the two fit each other.
+
+        Raises:
+            PlanError: the app does not import, or its server cannot serve what it is.
+            MachineError: its server is not installed, and no overlay could be made.
+        """
+        name = server.entry or plan.app.entry
+        key = (name, plan.app.python, plan.app.folder, server.kind, server.worker_class)
+        if key not in self._checked:
+            self._checked[key] = self._try(plan, server, name, handed)
+        return self._checked[key]
+
+    def _try(self, plan: Plan, server: Server, name: str, handed: Mapping[str, str]) -> Checked:
+        needs = servers.needs(server)
+        found = self._ask(plan, name, handed)
+        missing = tuple(each for each in needs if each not in found["versions"])
+        place = ""
+        if missing:
+            self.say(f"{server.title}: {', '.join(missing)} not in the app's interpreter; making an overlay.")
+            version = (int(found["python"].split(".")[0]), int(found["python"].split(".")[1]))
+            made = overlay(
+                plan.app.python, servers.requirements(server, version), self.own_folder / "overlays", self.say
+            )
+            place = made.path or ""
+            found["versions"] |= made.added
+        interface = plan.app.interface if plan.app.interface != "auto" else found["interface"]
+        why = servers.refusal(server, interface)
+        if why:
+            table = "server" if server.name == "app" else f"servers.{server.name}"
+            raise PlanError(
+                f"{plan.source}: [{table}]: {server.kind} {server.worker_class}".rstrip()
+                + f" cannot serve {name}: {why}.",
+                hint="another [server] kind; docs/reference.md says which serve what",
+            )
+        return Checked(found["python"], found["versions"], interface, place)
+
+    def _ask(self, plan: Plan, name: str, handed: Mapping[str, str]) -> dict[str, Any]:
+        printed = self.ground.logs / "check.log"
+        printed.write_text("", encoding="utf-8")
+        process = self.ground.launcher.spawn(
+            "the app's interpreter",
+            entry.check_command(plan.app.python, name),
+            env=environment(self.ground, plan.app, handed),
+            cwd=Path(plan.app.folder),
+            log=printed,
+            cores=self.ground.cores.stack,
+        )
+        if not self.ground.launcher.wait(process, READY_S):
+            self.ground.launcher.signal(process, signal.SIGKILL)
+            raise StackError(f"{name} was not imported after {READY_S:.0f} s.", log=process.last_lines())
+        return entry.found(plan, name, printed.read_text(encoding="utf-8", errors="replace"))
+
+    def prepare(self, plan: Plan, handed: Mapping[str, str]) -> None:
+        """Runs the app's prepare commands, contained like the app.
+
+        Raises:
+            StackError: one of them failed, or did not end in time.
+        """
+        launcher = self.ground.launcher
+        for number, line in enumerate(plan.app.prepare):
+            process = launcher.spawn(
+                f"prepare: {line}",
+                command_of(line, plan.app.python),
+                env=environment(self.ground, plan.app, handed),
+                cwd=Path(plan.app.folder),
+                log=self.ground.logs / f"prepare-{number}.log",
+                cores=self.ground.cores.stack,
+            )
+            if not launcher.wait(process, PREPARE_S):
+                launcher.kill_group(process)
+                raise StackError(
+                    f"[app] prepare: `{line}` was not done after {PREPARE_S:.0f} s.", log=process.last_lines()
+                )
+            if process.code != 0:
+                raise StackError(
+                    f"[app] prepare: `{line}` ended with exit code {process.code}.",
+                    hint=f"cd {plan.app.folder} && {line}",
+                    log=process.last_lines(),
+                )
+
+    # ---- up
+
+    def start(self, plan: Plan, number: int, gauges: Path, handed: Mapping[str, str]) -> dict[str, Checked]:
+        """Starts every app server and worker, and waits until all are ready; what each check found, by server."""
+        checked = {server.name: self.check(plan, server, handed) for server in plan.servers}
+        links = {link.name: link for link in plan.links}
+        for server in plan.servers:
+            for index in range(server.instances):
+                env = environment(self.ground, plan.app, handed, checked[server.name].overlay)
+                env["PRONY_GAUGE_DIR"] = str(gauges)
+                instance = self._spawn(plan, server, index, checked[server.name], number=number, env=env)
+                link = links.get(server.name)
+                if link is not None:
+                    instance.reached = self._link(server.name, index, instance.port, link)
+                self.instances.append(instance)
+        self._await_ready(plan, gauges)
+        self._start_workers(plan, number, handed)
+        return checked
+
+    def _spawn(
+        self, plan: Plan, server: Server, index: int, checked: Checked, *, number: int, env: Mapping[str, str]
+    ) -> Instance:
+        port = self._port(server.name, index)
+        scratch = self.ground.run_folder / f"server-{server.name}-{index}"
+        scratch.mkdir(exist_ok=True)
+        launch = Launch(
+            python=plan.app.python,
+            entry=ENTRY,
+            port=port,
+            server=server,
+            interface=checked.interface,
+            scratch=scratch,
+            proxied=plan.proxy is not None,
+        )
+        title = server.title if server.name == "app" else f"[servers.{server.name}] {server.title}"
+        label = "app" if server.name == "app" else f"app-{server.name}"
+        suffix = f"-{index + 1}" if server.instances > 1 else ""
+        process = self.ground.launcher_of(server.name).spawn(
+            title,
+            servers.command(launch),
+            env={
+                **env,
+                "PRONY_GAUGE_ENTRY": server.entry or plan.app.entry,
+                "PRONY_GAUGE_INTERFACE": checked.interface,
+                "PRONY_GAUGE_SLOTS": str(server.slots_per_process),
+                **servers.environment(server),
+            },
+            cwd=Path(plan.app.folder),
+            log=self.ground.logs / f"{label}-{number}{suffix}.log",
+            cores=self.ground.cores.stack,
+            stop_signal=signal.SIGKILL,
+        )
+        return Instance(server, port, port, process)
+
+    def _port(self, name: str, index: int) -> int:
+        """The same port for every start, so that what stands before it can stay; another where somebody took it."""
+        launcher = self.ground.launcher
+        port = self._ports.get((name, index))
+        if port is not None:
+            try:
+                with launcher.socket() as probe:
+                    probe.setsockopt(1, 2, 1)  # SOL_SOCKET, SO_REUSEADDR: connections that linger are in nobody's way
+                    probe.bind(("127.0.0.1", port))
+            except OSError:
+                port = None
+        if port is None:
+            port = self._ports[name, index] = launcher.free_port()
+        return port
+
+    def _link(self, name: str, index: int, port: int, wanted: Any) -> int:
+        ground = self.ground
+        link = self._links.get((name, index))
+        if link is None:
+            link = self._links[name, index] = Link(
+                ground.launcher, ground.logs, ground.run_folder, ground.cores.side, f"{name}-{index + 1}"
+            )
+        link.start(port, wanted)
+        return link.port
+
+    def links(self, name: str) -> list[Link]:
+        """The links before a server's instances."""
+        return [link for (server, _), link in self._links.items() if server == name]
+
+    def _start_workers(self, plan: Plan, number: int, handed: Mapping[str, str]) -> None:
+        for worker in plan.workers:
+            self.workers[worker.name] = [
+                self.ground.launcher_of(worker.name).spawn(
+                    f"[workers.{worker.name}]",
+                    command_of(worker.command, plan.app.python),
+                    env=environment(self.ground, plan.app, handed),
+                    cwd=Path(plan.app.folder),
+                    log=self.ground.logs / f"worker-{worker.name}-{number}-{index + 1}.log",
+                    cores=self.ground.cores.stack,
+                    stop_signal=signal.SIGTERM,
+                )
+                for index in range(worker.instances)
+            ]
+
+    # ---- ready
+
+    def _await_ready(self, plan: Plan, gauges: Path) -> None:
+        """Waits until every worker process has booted and every instance answers, whatever the status."""
+        reader = GaugeReader(gauges)
+        wanted = sum(server.processes for server in plan.servers if not server.knobs.get("preload"))
+
+        def booted() -> bool:
+            self._all_alive("while starting")
+            return reader.read().processes >= wanted
+
+        try:
+            if not self.ground.launcher.wait_until(booted, READY_S):
+                raise StackError(
+                    f"{plan.server.title}: not every worker had booted after {READY_S:.0f} s.",
+                    log=self.instances[0].process.last_lines(),
+                )
+        finally:
+            reader.close()
+        first = plan.traffic.requests[0]
+        for each in self.instances:
+            if not self.ground.launcher.wait_until(lambda one=each: self._answers(one, first), READY_S):  # type: ignore[misc]
+                raise StackError(
+                    f"{each.server.title} gave no answer to {first.path} in {READY_S:.0f} s.",
+                    log=each.process.last_lines(),
+                )
+
+    def _all_alive(self, when: str) -> None:
+        for each in self.instances:
+            if not each.process.alive:
+                raise StackError(
+                    f"{each.server.title} ended {when} ({ended(each.process)}).", log=each.process.last_lines()
+                )
+
+    def _answers(self, instance: Instance, request: Any) -> bool:
+        self._all_alive("before it had answered")
+        return answers(self.ground.launcher, instance.port, request.method, request.path)
+
+    # ---- down
+
+    def stop(self, *, gently: bool) -> None:
+        """Ends app servers and workers, and all that they forked.
+
+        Between starts they are killed: stores are restored in any case, and a server's own way out takes most of a
+        second, which a campaign of sixty starts would pay sixty times.
+        """
+        launcher = self.ground.launcher
+        processes = [process for group in self.workers.values() for process in group]
+        processes += [each.process for each in self.instances]
+        if gently:
+            for each in self.instances:
+                launcher.signal(each.process, servers.stop_signal(each.server))
+            for group in self.workers.values():
+                for process in group:
+                    launcher.signal(process, signal.SIGTERM)
+            launcher.wait_until(lambda: not any(process.alive for process in processes), STOP_S)
+        for process in processes:
+            launcher.kill_group(process)
+        for process in processes:
+            launcher.wait(process, STOP_S)
+        for server in {each.server.name for each in self.instances}:
+            for path in self.ground.run_folder.glob(f"server-{server}-*"):
+                shutil.rmtree(path, ignore_errors=True)
+        self.instances.clear()
+        self.workers.clear()
+
+
+def ended(process: Process) -> str:
+    """How a process ended, in words."""
+    if process.code is None:
+        return "still running"
+    if process.code < 0:
+        return f"killed by {signal.Signals(-process.code).name}"
+    return f"exit code {process.code}"
+
+
+def answers(launcher: Any, port: int, method: str, path: str) -> bool:
+    """Whether a server on the stack's loopback gives any answer to a request."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=FIRST_ANSWER_S)
+    try:
+        connection.sock = launcher.connect(port, FIRST_ANSWER_S)
+        connection.request(method, path, headers={"Host": f"127.0.0.1:{port}"})
+        connection.getresponse().read(1)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True

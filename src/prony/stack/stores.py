@@ -1,0 +1,192 @@
+"""The plan's stores in, running programs with the prepared data in them and the app's URLs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from prony.errors import StackError
+from prony.plan import Link as LinkPlan
+from prony.plan import Plan
+from prony.plan import Store as StorePlan
+from prony.stack.services.link import Link
+from prony.stack.services.mariadb import MariaDB
+from prony.stack.services.memcached import Memcached
+from prony.stack.services.own import OwnStore
+from prony.stack.services.pgbouncer import PgBouncer
+from prony.stack.services.postgres import Postgres
+from prony.stack.services.sqlite import SQLite
+from prony.stack.services.store import Store
+from prony.stack.services.valkey import Valkey
+from prony.stack.tiers import Ground, Remark, Watched
+
+Prepare = Callable[[Mapping[str, str]], None]
+
+
+class Stores:
+    """All stores of a stack, the pooler before the database, and the links before each."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._running: dict[str, Store] = {}
+        self._links: dict[str, Link] = {}
+        self._pooler: PgBouncer | None = None
+        self._ports: dict[str, int] = {}
+        self._prepared: set[tuple[object, ...]] = set()
+
+    @property
+    def postgres(self) -> Postgres | None:
+        """The database, where it is a Postgres of ours."""
+        database = self._running.get("database")
+        return database if isinstance(database, Postgres) else None
+
+    @property
+    def pooler(self) -> PgBouncer | None:
+        """The pooler, where there is one."""
+        return self._pooler
+
+    def start(self, plan: Plan, moved: set[str], prepare: Prepare) -> None:
+        """Brings the plan's stores up, in their prepared state; `prepare` fills fresh ones, given their URLs.
+
+        Args:
+            plan: Whose stores are wanted; others that run are stopped.
+            moved: Tiers that belong to another box than before.
+            prepare: Runs the app's prepare commands under these environment variables.
+        """
+        for name in [name for name, store in self._running.items() if self._unwanted(plan.stores.get(name), store)]:
+            self._running.pop(name).stop()
+        for name, settings in plan.stores.items():
+            self._start(name, settings, moved)
+        key = (plan.app.prepare, plan.app.folder, plan.app.entry)
+        owned = any(settings.kind == "url" for settings in plan.stores.values())
+        if owned and plan.app.prepare:
+            self._remark_owned()
+        elif not owned and not self._all_prepared(key):
+            self._fill(plan, key, prepare)
+        for store in self._running.values():
+            if not owned:
+                store.restore(key)
+        self._lead(plan, moved)
+
+    def _unwanted(self, settings: StorePlan | None, store: Store) -> bool:
+        return settings is None or settings.kind != store.kind
+
+    def _start(self, name: str, settings: StorePlan, moved: set[str]) -> None:
+        store = self._running.get(name)
+        if store is None:
+            ground = self._ground
+            made = _CLASSES[settings.kind]
+            store = made(ground.launcher_of(name), ground.run_folder, ground.logs, ground.cores.stack, name)
+            self._running[name] = store
+        elif name in moved:
+            store.stop()
+        store.start(settings)
+
+    def _all_prepared(self, key: tuple[object, ...]) -> bool:
+        return key in self._prepared and all(store.prepared(key) for store in self._running.values())
+
+    def _fill(self, plan: Plan, key: tuple[object, ...], prepare: Prepare) -> None:
+        """Empties every store, runs the prepare commands on them, and keeps what came of it."""
+        for store in self._running.values():
+            store.empty()
+        prepare({plan.stores[name].env: store.url(store.port) for name, store in self._running.items()})
+        for store in self._running.values():
+            store.keep(key)
+        self._prepared.add(key)
+
+    def _remark_owned(self) -> None:
+        text = "a store is your own: [app] prepare was not run, and what the app writes to it stays"
+        remark = Remark("own_store", "database", text)
+        if remark not in self._ground.remarks:
+            self._ground.remarks.append(remark)
+
+    # ---- the way to them
+
+    def _lead(self, plan: Plan, moved: set[str]) -> None:
+        """Puts links and the pooler before the stores that want them."""
+        links = {link.name: link for link in plan.links}
+        for name, store in self._running.items():
+            self._ports[name] = self._link(name, store.port, links)
+        if plan.pooler is None:
+            if self._pooler is not None:
+                self._pooler.stop()
+                self._pooler = None
+            return
+        postgres = self.postgres
+        if postgres is None:
+            raise StackError("[pooler]: there is no Postgres of ours to pool connections of.")
+        if self._pooler is None:
+            ground = self._ground
+            self._pooler = PgBouncer(
+                ground.launcher_of("pooler"), ground.run_folder, ground.logs, ground.cores.stack, "pooler"
+            )
+        elif "pooler" in moved:
+            self._pooler.stop()
+        self._pooler.start(plan.pooler, self._ports["database"], postgres.user, postgres.password, postgres.database)
+        self._ports["database"] = self._link("pooler", self._pooler.port, links)
+
+    def _link(self, name: str, port: int, links: Mapping[str, LinkPlan]) -> int:
+        """The port to use instead of `port`: the link's that the plan puts before it, or the same."""
+        wanted = links.get(name)
+        running = self._links.get(name)
+        if wanted is None or not port:
+            if running is not None:
+                self._links.pop(name).stop()
+            return port
+        if running is None:
+            ground = self._ground
+            running = self._links[name] = Link(ground.launcher, ground.logs, ground.run_folder, ground.cores.side, name)
+        running.start(port, wanted)
+        return running.port
+
+    # ---- what others need to know
+
+    def environment(self, plan: Plan) -> dict[str, str]:
+        """The variables that hand the stores to the app."""
+        return {
+            plan.stores[name].env: store.url(self._ports.get(name, store.port)) for name, store in self._running.items()
+        }
+
+    def link(self, name: str) -> Link | None:
+        """The link before a store, where there is one."""
+        return self._links.get(name)
+
+    def versions(self) -> dict[str, str]:
+        """Each store's program and version."""
+        found = {name: f"{store.kind} {store.version}" for name, store in self._running.items()}
+        if self._pooler is not None:
+            found["pooler"] = f"pgbouncer {self._pooler.version}"
+        return found
+
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """(kind, port) of each store that listens, by name."""
+        return {
+            name: (store.kind, self._ports.get(name, store.port)) for name, store in self._running.items() if store.port
+        }
+
+    def watched(self) -> list[Watched]:
+        """The processes of each."""
+        found = [Watched(name, (store.process,)) for name, store in self._running.items() if store.process is not None]
+        if self._pooler is not None and self._pooler.process is not None:
+            found.append(Watched("pooler", (self._pooler.process,)))
+        return found
+
+    def stop(self) -> None:
+        """Stops every one of ours."""
+        for link in self._links.values():
+            link.stop()
+        if self._pooler is not None:
+            self._pooler.stop()
+        for store in reversed(list(self._running.values())):
+            store.stop()
+        self._running.clear()
+
+
+_CLASSES: dict[str, Callable[..., Store]] = {
+    "postgres": Postgres,
+    "mariadb": MariaDB,
+    "sqlite": SQLite,
+    "valkey": Valkey,
+    "redis": Valkey,
+    "memcached": Memcached,
+    "url": OwnStore,
+}

@@ -1,0 +1,74 @@
+"""What every tier is started on: the guard, the folders of this run, its cores, and the box it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prony.plan import Box, Plan
+from prony.stack.cores import Cores
+from prony.stack.launch import Launcher, Process
+
+
+class Remark(NamedTuple):
+    """Something to be said of every trial on this stack: an event's kind, tier and text."""
+
+    kind: str
+    tier: str
+    text: str
+
+
+class Watched(NamedTuple):
+    """One tier's processes, as probes and logs follow them."""
+
+    tier: str
+    processes: tuple[Process, ...]
+
+
+@dataclass(slots=True)
+class Ground:
+    """The ground a stack stands on; tiers of one box get launchers that put what they start into it.
+
+    Attributes:
+        launcher: Starts processes, in no box.
+        boxes: Where each box's use is accounted for: {box: {"how", "why", "paths"}}.
+        remarks: What is to be said of this stack.
+    """
+
+    launcher: Launcher
+    run_folder: Path
+    logs: Path
+    cores: Cores
+    boxes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+    _launchers: dict[str, Launcher] = field(default_factory=dict)
+    _made: dict[str, Box] = field(default_factory=dict)
+    _box_of: dict[str, str] = field(default_factory=dict)
+
+    def make_boxes(self, plan: Plan) -> set[str]:
+        """Makes the plan's boxes, or gives them its limits; the tiers that only get into theirs by a new start."""
+        for box in plan.boxes:
+            if self._made.get(box.name) != box:
+                found = self.launcher.box(box.name, box.cpus, box.memory_bytes, box.period_s)
+                self._made[box.name] = box
+                self.boxes[box.name] = found
+                if found.get("why"):
+                    text = f"[box.{box.name}] is held by {found['how']}: {found['why']}"
+                    self.remarks.append(Remark("box_not_held", box.name, text))
+        now = {tier: box.name for box in plan.boxes for tier in box.services}
+        moved = {tier for tier in {*now, *self._box_of} if now.get(tier, "") != self._box_of.get(tier, "")}
+        self._box_of = now
+        for tier, launcher in self._launchers.items():
+            launcher.into_box(now.get(tier, ""))
+        return moved
+
+    def launcher_of(self, tier: str) -> Launcher:
+        """The launcher that puts a tier's processes into its box."""
+        if tier not in self._launchers:
+            self._launchers[tier] = self.launcher.boxed(self._box_of.get(tier, ""))
+        return self._launchers[tier]
+
+
+Say = Callable[[str], None]
