@@ -1,8 +1,10 @@
-"""The tables in the code in, docs/reference.md and docs/json.md out: `make docs`; tests/test_docs.py checks them."""
+"""The tables in the code in, docs/reference.md, docs/reference/ and docs/json.md out: `make docs`."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,33 @@ import msgspec
 from prony.cli import cli
 from prony.document import Document
 from prony.doubts import KINDS
-from prony.knobs import Knob, database, server
+from prony.knobs import Knob, link, outside, pooler, proxy, server, stores
+from prony.knobs.sizes import SIZES, Size
 from prony.plan import keys
 from prony.plan.keys import Key
 from prony.recording import OUTCOMES
+from prony.recording.model import Campaign, TrialRow
+from prony.stack.fitness import Finding
 from prony.verdict import CAUSES, GRADES, TIERS
 
 FOLDER = Path(__file__).parent
 MADE = "<!-- Made by `make docs` from the code. Edit there. -->\n"
+INTERFACES = {"wsgi": "WSGI", "asgi": "ASGI", "aiohttp": "aiohttp"}
+# Table of prony.toml -> (how it is written, what it is for, the page that lists its keys).
+TABLES = {
+    "app": ("[app]", "the app under test", "#app"),
+    "server": ("[server]", "the app server", "reference/servers.md"),
+    "servers": ("[servers.NAME]", "further app servers beside it", "reference/servers.md"),
+    "stores": ("[stores.database], [stores.NAME]", "what the app keeps its data in", "reference/stores.md"),
+    "pooler": ("[pooler]", "PgBouncer before Postgres", "reference/stores.md#pooler"),
+    "proxy": ("[proxy], [[proxy.route]]", "nginx in front", "reference/proxy.md"),
+    "workers": ("[workers.NAME]", "commands beside the web", "#workersname"),
+    "services": ("[services.NAME]", "slow outside services of ours", "reference/links.md"),
+    "link": ("[link.NAME]", "what the way to a tier is like", "reference/links.md"),
+    "box": ("[box.NAME]", "CPU and memory", "reference/boxes.md"),
+    "traffic": ("[traffic], [[traffic.request]]", "what is sent, and when", "#traffic"),
+    "limits": ("[limits]", "what counts as serving well", "#limits"),
+}
 
 
 def cell(text: object) -> str:
@@ -27,15 +48,29 @@ def cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
-def shown(key: Key | Knob) -> str:
-    """A key's default as it would be written in prony.toml."""
-    value = key.default
-    if value is None:
-        return "required" if isinstance(key, Key) and key.required else "unset"
-    if key.kind == "duration":
+def grid(head: Iterable[str], rows: Iterable[Iterable[object]]) -> list[str]:
+    """A Markdown table, and the empty line after it."""
+    heads = list(head)
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    return [*lines, *(f"| {' | '.join(cell(each) for each in row)} |" for row in rows), ""]
+
+
+def code(names: Iterable[object]) -> str:
+    """Names one after the other, each as code."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def written(kind: str, value: Any) -> str:
+    """A value as it would be written in prony.toml."""
+    if kind == "duration":
         return f'"{value * 1000:g}ms"' if 0 < value < 1 else f'"{value:g}s"'
-    if key.kind == "share":
+    if kind == "share":
         return f'"{value * 100:g}%"'
+    if kind == "bytes":
+        for unit, size in (("G", 1024**3), ("M", 1024**2), ("K", 1024)):
+            if value and value % size == 0:
+                return f'"{value // size}{unit}"'
+        return str(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -43,108 +78,319 @@ def shown(key: Key | Knob) -> str:
     return "[]" if value == () else str(value)
 
 
-def table(rows: list[tuple[Key | Knob, str]]) -> list[str]:
+def shown(key: Key | Knob) -> str:
+    """A key's default as it would be written in prony.toml."""
+    if key.default is None:
+        return "required" if isinstance(key, Key) and key.required else "unset"
+    return written(key.kind, key.default)
+
+
+def table(found: Iterable[Key | Knob]) -> list[str]:
     """Keys or knobs as a Markdown table."""
-    lines = ["| key | allowed | default | why |", "|---|---|---|---|"]
-    for key, name in rows:
-        lines.append(f"| `{name}` | {cell(key.allowed())} | `{cell(shown(key))}` | {cell(key.why)} |")
-    return [*lines, ""]
+    rows = [
+        (f"`{key.key if isinstance(key, Knob) else key.name}`", key.allowed(), f"`{shown(key)}`", key.why)
+        for key in found
+    ]
+    return grid(("key", "allowed", "default", "why"), rows)
 
 
-def keys_of_the_plan() -> list[str]:
-    """Every key of prony.toml."""
-    lines = ["## prony.toml", "", "Unknown keys are errors that name the nearest known one.", ""]
-    plain: list[tuple[str, tuple[Key | Knob, ...]]] = [
+def index() -> list[str]:
+    """Where everything is, and the tables that need no page of their own."""
+
+    def at(page: str) -> str:
+        return "below" if page.startswith("#") else page.partition("#")[0].removeprefix("reference/")
+
+    found = TABLES.values()
+    lines = [
+        "# Reference",
+        "",
+        "A prony.toml needs `[app].entry` and nothing else. Unknown keys are errors that name the nearest known one.",
+        "`--set NAME=VALUE` takes each by its dotted name: `server.workers=5`, `stores.database.max_connections=50`,",
+        "`box.app.cpus=0.5`. Durations are written `250ms`, `10s`, `5m` or `1h`, amounts of bytes `512M` or `2G`.",
+        "",
+        *grid(("table", "is", "its keys"), [(code([how]), what, f"[{at(page)}]({page})") for how, what, page in found]),
+        "Besides: [the command line](reference/cli.md), with what `prony --help` says of every verb;",
+        "[outcomes, doubts, tiers, causes and grades](reference/results.md); [what --json prints](json.md).",
+        "",
+    ]
+    for title, own in (
         ("[app]", keys.APP),
-        ("[stores.database]", database.POSTGRES),
+        ("[workers.NAME]", keys.WORKER),
         ("[traffic]", keys.TRAFFIC),
         ("[[traffic.request]]", keys.REQUEST),
         ("[limits]", keys.LIMITS),
-    ]
-    for title, found in plain:
-        lines += [f"### {title}", ""]
-        lines += table([(key, key.key if isinstance(key, Knob) else key.name) for key in found])
+    ):
+        lines += [f"## {title}", "", *table(own)]
+        if title == "[workers.NAME]":
+            lines += ["Of `command` and `process` one is needed, and not both.", ""]
         if title == "[[traffic.request]]":
-            lines += [
-                '`expect = { status = 200, contains = "…" }`: the status (or a list) and a text of a right answer.',
-                "",
-            ]
-    lines += [
-        "### [server]",
-        "",
-        f"`kind`: one of {', '.join(server.KINDS)}. For gunicorn, `worker_class` as below.",
-        "",
-    ]
-    for (kind, worker_class), knobs in server.KNOBS.items():
-        lines += [f"#### {kind} {worker_class}".rstrip(), "", *table([(knob, knob.key) for knob in knobs])]
+            names = " and ".join(f"`{name}`" for name in keys.EXPECT_NAMES)
+            what = "a status, or a list of them (200 where none is given), and a text in its body"
+            lines += [f"`expect = {{ … }}` says by {names} what a right answer is: {what}.", ""]
     return lines
 
 
-def closed_sets() -> list[str]:
+def servers_page() -> list[str]:
+    """Every app server: what it serves, and its knobs."""
+    lines = [
+        "# App servers",
+        "",
+        "`[server]` is the main one, which routes call `app`; each `[servers.NAME]` is a further one beside it, and",
+        "needs a `[proxy]`. Both take the same keys. A server is run by the app's own interpreter; what is not",
+        "installed there comes from an [overlay](../howto/overlays.md). Defaults are the servers' own.",
+        "",
+        *grid(
+            ("key", "allowed", "default", "why"),
+            [
+                ("`kind`", f"one of {', '.join(server.KINDS)}", f'`"{server.KINDS[0]}"`', keys.SERVER_KINDS_WHY),
+                ("`worker_class`", "see below", "the first of its kind below", "How a worker serves requests."),
+                (f"`{keys.INSTANCES.name}`", keys.INSTANCES.allowed(), keys.INSTANCES.default, keys.INSTANCES.why),
+                (f"`{keys.SERVER_ENTRY.name}`", "a text; in [servers.NAME] only", "unset", keys.SERVER_ENTRY.why),
+            ],
+        ),
+        "## What serves what",
+        "",
+        *grid(
+            ("kind", "worker class", "serves"),
+            [
+                (f"`{kind}`", f"`{name}`" if name else "–", ", ".join(INTERFACES[each] for each in served))
+                for (kind, name), served in server.INTERFACES.items()
+            ],
+        ),
+        "Any other pair is refused, with the reason, before the server is started. `[app] interface` says what the app",
+        "is, where that cannot be found out.",
+        "",
+    ]
+    for kind in server.KINDS:
+        lines += [f"## {kind}", "", *_knobs_of(kind)]
+    return lines
+
+
+def _knobs_of(kind: str) -> list[str]:
+    """A kind's knobs, each with the worker classes that have it."""
+    classes = server.worker_classes(kind)
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for (k, name), knobs in server.KNOBS.items():
+        if k == kind:
+            for knob in knobs:
+                row = (f"`{knob.key}`", knob.allowed(), f"`{shown(knob)}`", f"`{knob.flag}`", knob.why)
+                found.setdefault(row, []).append(name)
+    if not classes:
+        return grid(("key", "allowed", "default", "its own option", "why"), found)
+    rows = [
+        (*row[:1], "all" if len(names) == len(classes) else ", ".join(names), *row[1:]) for row, names in found.items()
+    ]
+    return grid(("key", "worker class", "allowed", "default", "its own option", "why"), rows)
+
+
+def stores_page() -> list[str]:
+    """Every store, and the pooler."""
+    lines = [
+        "# Stores",
+        "",
+        "`[stores.database]` is the SQL store; there is one, and it bears that name. Every other table `[stores.NAME]`",
+        "is one of the other kinds, under a name of your choice. Each is handed to the app as a URL in an environment",
+        "variable. All are fresh and prony's own, except those of kind `url`.",
+        "",
+        "## Kinds",
+        "",
+        *grid(
+            ("kind", "table", "its variable, unless `env` names another"),
+            [
+                (f"`{kind}`", "[stores.database]" if kind in keys.SQL_KINDS else "[stores.NAME]", f"`{variable}`")
+                for kind, variable in keys.STORE_VARIABLES.items()
+            ]
+            + [("`url`", "both", "`DATABASE_URL`; in [stores.NAME] it must be named")],
+        ),
+        "## Keys of every store",
+        "",
+        *grid(
+            ("key", "allowed", "default", "why"),
+            [
+                (
+                    "`kind`",
+                    f"[stores.database]: {', '.join(keys.SQL_KINDS)}; [stores.NAME]: {', '.join(keys.OTHER_KINDS)}",
+                    f'`"{keys.SQL_KINDS[0]}"`; in [stores.NAME] required',
+                    "Which program keeps the data.",
+                ),
+                (f"`{keys.STORE_ENV.name}`", keys.STORE_ENV.allowed(), "see above", keys.STORE_ENV.why),
+                (f"`{keys.STORE_URL.name}`", "a URL; kind = url only", "required there", keys.STORE_URL.why),
+            ],
+        ),
+        "A store of kind `url` has no knobs, and is never restored between starts. Where a plan has one,",
+        "`[app] prepare` is not run. The doubt `own_store` says so.",
+        "",
+    ]
+    kinds: dict[tuple[Knob, ...], list[str]] = {}
+    for kind, knobs in stores.STORES.items():
+        kinds.setdefault(knobs, []).append(kind)
+    for knobs, names in kinds.items():
+        lines += [f"## {' and '.join(names)}", "", *table(knobs)]
+    return [*lines, "## [pooler]", "", *table((keys.POOLER_KIND, *pooler.POOLER))]
+
+
+def proxy_page() -> list[str]:
+    """The proxy, its presets and routes."""
+    lines = ["# The proxy", "", "## [proxy]", "", *table((*keys.PROXY, *proxy.PROXY))]
+    lines += ["## [[proxy.route]]", "", "The longest path that fits is served; what none fits goes to `app`.", ""]
+    lines += table(keys.ROUTE)
+    kinds = {key.name: key.kind for key in keys.PROXY} | {knob.key: knob.kind for knob in proxy.PROXY}
+    for name, values in proxy.PRESETS.items():
+        lines += [f'## preset = "{name}"', "", "Sets these; a key given in `[proxy]` wins.", ""]
+        lines += grid(
+            ("key", "value"), [(f"`{key}`", f"`{written(kinds[key], value)}`") for key, value in values.items()]
+        )
+    return lines
+
+
+def links_page() -> list[str]:
+    """Links and outside services, which can be changed while they run."""
+    return [
+        "# Links and outside services",
+        "",
+        "All of this, except a service's `env`, can be changed while the stack is up:",
+        "`prony change link.database.round_trip=20ms services.feed.errors=10%`.",
+        "",
+        "## [link.NAME]",
+        "",
+        "NAME is a tier that listens: a store's name, `app` or the NAME of a `[servers.NAME]`, `pooler`, `proxy`, or",
+        "the NAME of a `[services.NAME]`. `round_trip` in a store's own table is a link before it, too; one of the two",
+        "is allowed.",
+        "",
+        *table(link.LINK),
+        "## [services.NAME]",
+        "",
+        *table((keys.OUTSIDE_ENV, *outside.OUTSIDE)),
+    ]
+
+
+def boxes_page() -> list[str]:
+    """Boxes and named sizes."""
+    lines = ["# Boxes", "", "## [box.NAME]", "", *table(keys.BOX)]
+    lines += [
+        "At least one limit is needed. A tier belongs to one box at most. `cpus`, `memory` and `period` win over the",
+        "size's.",
+        "",
+        "## Sizes",
+        "",
+        "CPU in cores, as one can count on for long; memory in MB of 1024 × 1024 bytes; the scheduler's period in ms.",
+        "*Checked*: whether CPU and memory were read in a copy of the source, or are general knowledge, to be looked",
+        "up before one relies on them. None of these says what a platform sells today.",
+        "",
+    ]
+    rented = [size for size in SIZES.values() if not size.database]
+    databases = [size for size in SIZES.values() if size.database]
+    heads = ("size", "cpus", "memory, MB", "period, ms", "CPU is", "checked", "source", "note")
+    lines += grid(heads, (_size(size) for size in rented))
+    lines += [
+        "### Managed databases",
+        "",
+        "The size of a box that holds `database` brings its round trip (our assumption) and its connections, where",
+        "`[stores.database]` or `[link.database]` does not say others.",
+        "",
+    ]
+    more = ("round trip, ms", "connections")
+    rows = ((*_size(size)[:6], f"{size.round_trip_ms:g}", size.max_connections, *_size(size)[6:]) for size in databases)
+    return lines + grid((*heads[:6], *more, *heads[6:]), rows)
+
+
+def _size(size: Size) -> tuple[object, ...]:
+    source = f"{size.source} ({size.date})" if size.date else size.source
+    figures = (f"{size.cpus:g}", size.memory_mb, f"{size.period_ms:g}")
+    return (f"`{size.name}`", *figures, size.share, "yes" if size.checked else "no", source, size.note)
+
+
+def results_page() -> list[str]:
     """Outcomes, doubts, tiers, causes and grades."""
-    lines = ["## Outcomes of a request", "", ", ".join(f"`{name}`" for name in OUTCOMES), ""]
+    lines = ["# What results are made of", "", "## Outcomes of a request", "", code(OUTCOMES), ""]
     lines += ["## Doubts", "", "A *note* informs; a *void* makes the figures it names null.", ""]
-    lines += ["| doubt | means | voids | what to do |", "|---|---|---|---|"]
-    for kind in KINDS.values():
-        voids = ", ".join(f"`{name}`" for name in kind.voids) or "nothing: a note"
-        lines.append(f"| `{kind.name}` | {cell(kind.means)} | {voids} | {cell(kind.todo)} |")
+    lines += grid(
+        ("doubt", "means", "voids", "what to do"),
+        [(f"`{k.name}`", k.means, code(k.voids) or "nothing: a note", k.todo) for k in KINDS.values()],
+    )
     for title, tokens in (("Tiers", TIERS), ("Causes", CAUSES), ("Grades", GRADES)):
-        lines += ["", f"## {title} of a verdict", "", "| token | means |", "|---|---|"]
-        lines += [f"| `{name}` | {cell(text)} |" for name, text in tokens.items()]
-    return [*lines, ""]
+        rows = [(f"`{name}`", text) for name, text in tokens.items()]
+        lines += [f"## {title} of a verdict", "", *grid(("token", "means"), rows)]
+    return lines
 
 
 def command_line() -> list[str]:
     """The help of every verb."""
-    lines = ["## The command line", ""]
+    lines = ["# The command line", ""]
     root = cli.make_context("prony", [], resilient_parsing=True, max_content_width=100, terminal_width=100)
     for name in cli.list_commands(root):
         command = cli.get_command(root, name)
         if command is None:
             continue
         context = click.Context(command, info_name=name, parent=root, max_content_width=100, terminal_width=100)
-        lines += [f"### prony {name}", "", "```text", command.get_help(context).rstrip(), "```", ""]
-    codes = (
-        "Exit codes: 0 done and within limits; 1 measured and outside limits; 2 the command or configuration is wrong; "
-        "3 this machine lacks something; 4 the measurement is not to be believed; 130 interrupted. "
-        "A replay ends 0 when it could tell its story."
-    )
-    lines += [codes, ""]
-    return lines
+        lines += [f"## prony {name}", "", "```text", command.get_help(context).rstrip(), "```", ""]
+    return [
+        *lines,
+        "## Exit codes",
+        "",
+        *grid(
+            ("code", "means"),
+            [
+                (0, "done, and within limits; a replay that could tell its story"),
+                (1, "measured, and outside limits; `doctor`: something was left behind by a crashed run"),
+                (2, "the command or the configuration is wrong"),
+                (3, "this machine lacks something"),
+                (4, "the measurement is not to be believed"),
+                (130, "interrupted"),
+            ],
+        ),
+    ]
 
 
-def reference() -> str:
-    """docs/reference.md."""
-    return "\n".join([MADE, "# Reference", "", *keys_of_the_plan(), *closed_sets(), *command_line()]).rstrip() + "\n"
-
-
-def json_schema() -> dict[str, Any]:
-    """The schema of what --json prints."""
-    return msgspec.json.schema(Document)
-
-
-def json_page() -> str:
-    """docs/json.md."""
-    lines = [
-        MADE,
+def json_page() -> list[str]:
+    """What --json prints."""
+    return [
         "# What --json prints",
         "",
         "Every verb that measures takes `--json` and then prints one JSON document on stdout; progress goes to stderr.",
         "Units are in the names: `_s` seconds, `_rps` requests per second, `_bytes` bytes; shares run from 0 to 1.",
         "A figure that a doubt voids is null. Tokens of tiers, causes, grades, outcomes and doubts are closed sets:",
-        "[reference.md](reference.md) lists them.",
+        "[results.md](reference/results.md) lists them.",
         "",
         "```json",
-        json.dumps(json_schema(), indent=1, ensure_ascii=False),
+        json.dumps(msgspec.json.schema(Document), indent=1, ensure_ascii=False),
         "```",
+        "",
+        "## Verbs that do not measure",
+        "",
+        f"`prony list` prints a list of recordings, each with {code(field.name for field in fields(Campaign))}; its",
+        f"`conclusion` is the document above; each of `trials` has {code(field.name for field in fields(TrialRow))}.",
+        "",
+        "`prony doctor` prints `prony`, `verb`, `machine`; `findings`, each with",
+        f"{code(field.name for field in fields(Finding))}, where `state` is `ok`, `without` (it can be done without)",
+        "or `lacking`; and `strays`, what crashed runs left, each with `kind`, `what` and `removed`.",
+        "",
+        "`prony change` prints `prony`, `verb` and `changed`: what was changed, by name, in that program's words.",
     ]
-    return "\n".join(lines) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Every generated page, by its path below docs/."""
+    made = {
+        "reference.md": index(),
+        "reference/servers.md": servers_page(),
+        "reference/stores.md": stores_page(),
+        "reference/proxy.md": proxy_page(),
+        "reference/links.md": links_page(),
+        "reference/boxes.md": boxes_page(),
+        "reference/results.md": results_page(),
+        "reference/cli.md": command_line(),
+        "json.md": json_page(),
+    }
+    return {name: "\n".join([MADE, *lines]).rstrip() + "\n" for name, lines in made.items()}
 
 
 def main() -> None:
-    """Writes both."""
-    (FOLDER / "reference.md").write_text(reference(), encoding="utf-8")
-    (FOLDER / "json.md").write_text(json_page(), encoding="utf-8")
+    """Writes them all."""
+    for name, text in pages().items():
+        path = FOLDER / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

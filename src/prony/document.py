@@ -10,7 +10,7 @@ from msgspec import Struct
 from prony.capacity import Capacity
 from prony.doubts import Doubt
 from prony.plan import Plan
-from prony.summary import Errors, Summary
+from prony.summary import Errors, Incident, Summary
 from prony.verdict import Verdict
 
 
@@ -33,6 +33,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     generator: dict[str, float | None]
     tiers: dict[str, dict[str, float | None]]
     doubts: tuple[str, ...]
+    incidents: tuple[Incident, ...] = ()
 
 
 class Test(Struct, frozen=True, kw_only=True):
@@ -142,6 +143,7 @@ def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
         generator=summary.generator,
         tiers=summary.tiers,
         doubts=tuple(doubt.name for doubt in doubts),
+        incidents=summary.incidents,
     )
 
 

@@ -13,12 +13,16 @@ from prony.samples import NOT_SENT, OK, UNANSWERED
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 BIN_S = 0.1
+INCIDENTS_MAX = 50
 TROUBLE = (
     "died",
     "worker_timeout",
     "worker_killed",
     "worker_failed",
     "descriptors_exhausted",
+    "out_of_memory",
+    "throttled",
+    "restarted",
     "database_error",
     "log_error",
 )
@@ -51,6 +55,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         exceptions: Exceptions the gauge counted in the app, by type and SQLSTATE.
         egress_refused: What the app tried to reach outside, by host.
         happened: Events that speak of trouble, by kind: how often.
+        incidents: The same one by one, those alike together.
         latency_s: From the instant a request was due to its last byte, over requests that were answered.
         service_time_s: From the instant it was sent.
         send_lag_s: sent - due: our own lateness.
@@ -78,7 +83,17 @@ class Summary(Struct, frozen=True, kw_only=True):
     exceptions: dict[str, int]
     egress_refused: dict[str, int]
     happened: dict[str, int]
+    incidents: tuple[Incident, ...]
     cut_off: bool
+
+
+class Incident(Struct, frozen=True):
+    """Something that went wrong while a trial ran, with its figures in words, and how often."""
+
+    kind: str
+    tier: str
+    text: str
+    times: int
 
 
 class Window(Struct, frozen=True):
@@ -128,6 +143,7 @@ def summarise(recording: Recording) -> Summary:
         exceptions=_events_by_text(recording, "exception"),
         egress_refused=_events_by_text(recording, "egress_refused"),
         happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
+        incidents=_incidents(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
@@ -249,6 +265,16 @@ def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dic
             "stack_share": _stack_share(recording, seen),
         },
     }
+
+
+def _incidents(recording: Recording) -> tuple[Incident, ...]:
+    """Every event that speaks of trouble, in order of first sight."""
+    found: dict[tuple[str, str, str], int] = {}
+    for event in recording.events:
+        if event.kind in TROUBLE:
+            key = (event.kind, event.tier, event.text)
+            found[key] = found.get(key, 0) + event.times
+    return tuple(Incident(*key, times) for key, times in list(found.items())[:INCIDENTS_MAX])
 
 
 def _events_by_text(recording: Recording, kind: str) -> dict[str, int]:

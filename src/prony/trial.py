@@ -25,6 +25,7 @@ from prony.probes.canary import canary
 from prony.probes.database import Database
 from prony.probes.listen import FAMILY, ListenQueue
 from prony.probes.processes import Host, Tree
+from prony.probes.refusals import Refusals
 from prony.probes.sampler import Probe, Sampler
 from prony.recording import SAMPLE, Event, Reading, TrialWriter
 from prony.samples import from_bytes
@@ -35,6 +36,7 @@ from prony.stack.stack import Stack, Start
 WRITE_EVERY_S = 0.25
 LATE_S = 20.0
 PORTS = 28_000  # the kernel's own range of local ports, 32768 to 60999
+RECYCLING = ("max_requests", "workers_max_rss")  # knobs that make a server replace workers of its own accord
 
 
 class Progress(NamedTuple):
@@ -61,17 +63,21 @@ def run(
     spec = _spec(plan, start.port, run_folder / "segment")
     engine = _launch(stack, run_folder, spec)
     follower = _Follower(plan, run_folder, writer)
-    workers = Workers(start.gauges)
+    recycles = any(server.knobs.get(knob) for server in start.plan.servers for knob in RECYCLING)
+    workers = Workers(start.gauges, recycles=recycles)
+    refusals = Refusals(start.refusals, start.told)
     listen = ListenQueue(stack.launcher.socket(FAMILY), {each.port for each in start.instances}, start.app.pid)
     status = "interrupted"
     try:
-        with Sampler(_probes(stack, start, workers, listen)) as sampler:
+        asked = [*_probes(stack, start, workers, listen), Probe("refusals", 1.0, refusals.events)]
+        with Sampler(asked) as sampler:
             died = _follow(stack, engine, follower=follower, sampler=sampler, progress=progress)
         follower.collect(sampler, died)
         status = "done" if follower.result is not None else "failed"
     finally:
         stack.launcher.signal(engine, signal.SIGTERM)
         workers.close()
+        refusals.close()
         listen.close()
         if stack.idle():  # an app that still works off its queue would be in the canary's way
             writer.write(_none(), _canaries(stack))
@@ -223,6 +229,7 @@ def _probes(stack: Stack, start: Start, workers: Workers, listen: ListenQueue) -
     for tier, processes in stack.watched():
         tree = Tree(tier, *(process.pid for process in processes))
         found += [Probe(f"{tier} CPU", 0.2, tree.cpu), Probe(f"{tier} memory", 1.0, tree.memory)]
+        found.append(Probe(f"{tier} descriptors", 1.0, tree.descriptors))
         if tier != "database" or stack.postgres is None:
             paths = dict.fromkeys(process.log for process in processes)
             found += [Probe(f"{tier} log", 0.5, logs.Log(tier, path, logs.APP).read) for path in paths]

@@ -179,8 +179,8 @@ def test_what_would_leave_the_machine_is_refused_and_counted(serve: Callable[[st
     assert "192.0.2.1 is not reachable; name it under [app].egress" in served.get("/connect")[1]
     for _ in range(2):
         assert "shop.invalid is not reachable" in served.get("/name")[1]
-    app = APPS / "reaches_out.py"
-    assert served.read().refused == {f"192.0.2.1:80 at {app}:10": 1, f"shop.invalid:443 at {app}:12": 2}
+    refused = {text.replace(f"{APPS}/", ""): count for text, count in served.read().refused.items()}  # by its folder
+    assert refused == {"192.0.2.1:80 at reaches_out.py:10": 1, "shop.invalid:443 at reaches_out.py:12": 2}
 
 
 def test_a_killed_worker_leaves_its_counts_and_is_no_longer_serving(serve: Callable[[str, str], Served]) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from prony.errors import MachineError, StackError
+from prony.stack import launch, strays
 from prony.stack.launch import Launcher, Process
 
 ENV = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
@@ -65,7 +66,6 @@ from prony.stack.launch import Launcher
 folder = Path(sys.argv[1])
 env = {ENV!r}
 launcher = Launcher(folder / "run")
-(folder / "run").mkdir()
 idle = launcher.spawn("idle", [sys.executable, "-c", {IDLE!r}], env=env, cwd=folder, log=folder / "idle")
 stubborn = launcher.spawn(
     "stubborn", [sys.executable, "-c", {STUBBORN!r}], env=env, cwd=folder, log=folder / "stubborn",
@@ -134,7 +134,6 @@ class Run:
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     with Launcher(tmp_path / "run") as launcher:
-        (tmp_path / "run").mkdir()
         yield Run(tmp_path, launcher)
 
 
@@ -167,7 +166,7 @@ def test_the_exit_code_of_a_process_is_told(run: Run, code: str, expected: int) 
 
 def test_a_process_gets_its_environment_and_folder_and_nothing_else(run: Run) -> None:
     text = run.printed("import json, os; print(json.dumps([dict(os.environ), os.getcwd()]))")
-    assert json.loads(text) == [ENV | {"PRONY_RUN": run.launcher.run_folder.name}, str(run.folder)]
+    assert json.loads(text) == [ENV | {"PRONY_RUN": str(run.launcher.run_folder)}, str(run.folder)]
 
 
 def test_output_is_kept_in_the_log_and_its_last_lines_are_at_hand(run: Run) -> None:
@@ -270,7 +269,7 @@ def test_closing_ends_all_of_it_and_removes_the_folder(run: Run) -> None:
     run.launcher.close()
     assert living(started) == []
     assert not (run.folder / "run").exists()
-    assert not (run.folder / "run.guard").exists()
+    assert list(run.folder.glob("run*")) == []
 
 
 def test_a_killed_group_loses_also_those_whose_leader_has_gone(run: Run) -> None:
@@ -295,11 +294,53 @@ def test_whatever_kills_prony_nothing_is_left_after_two_seconds(tmp_path: Path, 
     until(lambda: not living(started) and not (tmp_path / "run").exists(), "the end of all", 2)
 
 
-def test_when_the_guard_is_killed_its_children_go_and_prony_says_so(run: Run) -> None:
-    child = run.python(IDLE)
-    [process] = found([child.pid])
+def test_when_the_guard_is_killed_all_of_it_goes_and_prony_says_so(run: Run) -> None:
+    child, daemon = run.python(IDLE), run.daemon()
+    started = [*found([child.pid]), daemon]
+    assert living(started) == started
     os.kill(run.launcher._guard.pid, signal.SIGKILL)
-    until(lambda: not living([process]), "the child's end", 2)
     assert run.launcher.wait(child, 20)
+    until(lambda: not living(started), "the end of child and daemon", 2)
     with pytest.raises(StackError, match="guard process"):
         run.python(IDLE)
+    run.launcher.close()
+    assert strays.find(run.launcher.run_folder) == []
+
+
+def test_prony_closing_ends_what_a_killed_guard_left(run: Run) -> None:
+    daemon = run.daemon()
+    os.kill(run.launcher._guard.pid, signal.SIGKILL)
+    run.launcher.close()
+    assert living([daemon]) == []
+    assert strays.find(run.launcher.run_folder) == []
+
+
+def test_a_guard_that_cannot_listen_to_prony_any_more_is_killed_and_its_processes_with_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "END_S", 0.2)
+    child, daemon = run.python(IDLE), run.daemon()
+    started = [*found([child.pid]), daemon]
+    os.kill(run.launcher._guard.pid, signal.SIGSTOP)
+    run.launcher.close()
+    assert living(started) == []
+    assert not run.launcher.run_folder.exists()
+
+
+@pytest.mark.parametrize(("script", "scoped"), [('echo "$0" >> "$1"; shift; exec "$@"', True), ("exit 1", False)])
+def test_a_guard_is_started_by_what_hands_it_a_cgroup_and_without_where_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, *, scoped: bool
+) -> None:
+    """Stands in for systemd-run, which replaces itself by the program as this does."""
+    said = tmp_path / "said"
+    monkeypatch.setattr(launch, "scope_prefix", lambda: ["/bin/sh", "-c", script, "scope", str(said)])
+    with Launcher(tmp_path / "run") as launcher:
+        assert Run(tmp_path, launcher).printed("print('served')") == "served"
+        assert said.exists() is scoped
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_it_starts_heeds_ctrl_c(run: Run) -> None:
+    process = run.python("import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)")
+    assert run.launcher.wait(process, 20)
+    assert process.last_lines() == ("False",)

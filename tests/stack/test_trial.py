@@ -18,6 +18,7 @@ from prony.plan import Plan, read_file
 from prony.recording import Recording, Store
 from prony.samples import OK
 from prony.verdict import Verdict, conclude
+from tests.stack.tiers_case import until
 
 PAGE = Path(prony.__file__).parent / "workloads" / "page"
 SLEEPS = """
@@ -200,7 +201,8 @@ def test_a_server_killed_in_mid_trial_is_an_event_and_the_trial_ends(rig: Rig) -
     rig.meddler.what, rig.meddler.at = kill, 0.4
     measured, recording = rig.measured(plan.loaded(rate_rps=50, duration_s=3.0, drain_s=1.0))
     [died] = [event for event in recording.events if event.kind == "died"]
-    assert (died.tier, "exit code -9" in died.text) == ("app", True)
+    assert (died.tier, "killed by SIGKILL" in died.text) == ("app", True)
+    assert "[INFO]" in died.text, "its last log lines"
     assert recording.status == "done"
     outcomes = measured.summary.errors.by_outcome
     assert outcomes["ok"] > 20
@@ -220,11 +222,24 @@ def test_a_worker_killed_in_mid_trial_comes_back_and_is_told(rig: Rig) -> None:
     slow_to_boot = "import time\ntime.sleep(0.6)\n" + FAST
     plan = rig.app("slow_to_boot", slow_to_boot, '[server]\nworkers = 2\n[limits]\np99 = "1s"\n')
     rig.meddler.what, rig.meddler.at = kill, 0.3
-    _, recording = rig.measured(plan.loaded(rate_rps=30, duration_s=4.0))
+    measured, recording = rig.measured(plan.loaded(rate_rps=30, duration_s=4.0))
     assert recording.count("worker_killed", "SIGKILL") >= 1
     assert recording.count("died") == 0
     slots = recording.values("workers", "slots")
     assert (slots.min(), slots[-1]) == (1.0, 2.0)
+    assert recording.values("workers", "processes_ended")[-1] == 1
+    assert (recording.count("restarted"), recording.count("recycled")) == (1, 0)
+    assert measured.summary.happened["restarted"] == 1
+
+
+def test_workers_that_their_server_recycles_are_counted_as_such(rig: Rig) -> None:
+    plan = rig.app("fast", FAST, '[server]\nworkers = 2\nmax_requests = 20\n[limits]\np99 = "5s"\n')
+    measured, recording = rig.measured(plan.loaded(rate_rps=40, duration_s=3.0))
+    ended = recording.values("workers", "processes_ended")
+    assert 3 <= ended[-1] <= len(recording.samples) / 20 + 1
+    assert 3 <= recording.count("recycled") <= ended[-1]
+    assert recording.count("restarted") == recording.count("died") == 0
+    assert "restarted" not in measured.summary.happened
 
 
 def test_two_sleeping_workers_serve_forty_a_second_and_are_named(rig: Rig) -> None:
@@ -263,3 +278,66 @@ def test_an_app_under_light_load_is_fine(rig: Rig) -> None:
     measured, verdict = rig.verdict(plan.loaded(rate_rps=20, duration_s=3.0))
     assert (verdict.tier, verdict.cause) == ("none", "none"), told(measured, verdict)
     assert measured.judgement.held is True
+
+
+def test_a_load_goes_through_the_proxy_and_every_tier_is_read_and_named(rig: Rig) -> None:
+    tables = "[server]\ninstances = 2\n[proxy]\nkind = 'nginx'\n[stores.cache]\nkind = 'valkey'\n"
+    tables += "[workers.idle]\ncommand = 'python -c \"import time; time.sleep(99)\"'\n"
+    tables += "[link.app]\nround_trip = '5ms'\n[services.feed]\nenv = 'FEED_URL'\n"
+    plan = rig.app("fronted", FAST, tables + '[limits]\np99 = "5s"\n')
+    measured, recording = rig.measured(plan.loaded(rate_rps=40, duration_s=3.0))
+    assert measured.summary.errors.share == 0
+    stack = rig.bench.stack
+    assert stack.start is not None
+    assert stack.proxy is not None
+    assert stack.start.port == stack.proxy.port
+    timing, requests = stack.proxy.timing_log, measured.summary.requests
+    until(lambda: len(timing.read_text().splitlines()) >= requests, "every request in the proxy's log")
+    assert (measured.summary.service_time_s["p50"] or 0) >= 0.005, "by way of the link"
+    for tier in ("app", "proxy", "cache", "idle", "outside.feed"):
+        assert len(recording.values(tier, "cpu_s")) >= 3, tier
+        assert recording.values(tier, "memory_bytes").min() > 1_000_000, tier
+    assert recording.growth("proxy", "cpu_s") > 0
+    assert len(recording.values("listen_queue", "length")) >= 20
+    assert set(recording.values("workers", "slots")) == {2.0}
+    versions = {event.tier: event.text for event in recording.events if event.kind == "versions"}
+    assert versions["proxy"].startswith("nginx 1.")
+    assert versions["cache"].startswith("valkey ")
+    assert {"Python", "gunicorn"} <= {word.strip(",") for word in versions["app"].split()}
+
+
+def test_links_and_services_change_while_a_trial_runs(rig: Rig) -> None:
+    asks = FAST.replace("def app", "import os, urllib.request\ndef app").replace(
+        '    start_response("200',
+        '    urllib.request.urlopen(os.environ["FEED_URL"], timeout=5).read()\n    start_response("200',
+    )
+    plan = rig.app(
+        "asks", asks, '[services.feed]\nenv = "FEED_URL"\nlatency = "1ms"\n[link.feed]\nround_trip = "1ms"\n'
+    )
+
+    def worse() -> None:
+        rig.bench.stack.change("services.feed", {"latency": 0.3})
+        rig.bench.stack.change("link.feed", {"round_trip_s": 0.1})
+
+    rig.meddler.what, rig.meddler.at = worse, 0.5
+    _, recording = rig.measured(plan.loaded(users=1, duration_s=4.0))
+    rows = recording.samples
+    took = (rows["done_ns"] - rows["sent_ns"]) / 1e9
+    assert took[:3].min() < 0.3
+    assert took[-2:].min() >= 0.5, "the latency, and a round trip for opening and one for the answer"
+    _, recording = rig.measured(plan.loaded(users=1, duration_s=1.0))  # a fresh start is as planned again
+    assert len(recording.samples) >= 3
+
+
+def test_a_store_that_dies_in_mid_trial_is_told_with_its_last_lines(rig: Rig) -> None:
+    def kill() -> None:
+        [store] = [group for tier, group in rig.bench.stack.watched() if tier == "cache"]
+        os.kill(store[0].pid, signal.SIGTERM)
+
+    plan = rig.app("cached", FAST, "[stores.cache]\nkind = 'valkey'\n")
+    rig.meddler.what, rig.meddler.at = kill, 0.4
+    _, recording = rig.measured(plan.loaded(rate_rps=20, duration_s=2.0))
+    [died] = [event for event in recording.events if event.kind == "died"]
+    assert died.tier == "cache"
+    assert "exit code 0" in died.text
+    assert "bye bye" in died.text

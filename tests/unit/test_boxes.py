@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from prony.knobs.sizes import SHARES, SIZES, size
 from prony.knobs.values import NotAllowedError
 from prony.probes.box import BoxProbe
 from prony.recording import Event
-from prony.stack.boxes import Boxes, scope_prefix, stale
+from prony.stack import folders
+from prony.stack.boxes import Boxes, scope_prefix
+from prony.stack.cgroups import stale
 
 V1 = {
     "cpu": ("cgroup.procs", "cpu.cfs_quota_us", "cpu.cfs_period_us"),
@@ -24,7 +27,7 @@ UID = os.getuid()
 
 
 @pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Path], tuple[str, ...]]], None]:
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Path], tuple[str, ...]]], None]:
     """Files appear in each new folder, as in a cgroup."""
 
     def populate(files: Callable[[Path], tuple[str, ...]]) -> None:
@@ -32,7 +35,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Path], tuple[
 
         def made(self: Path, *args: object, **kwargs: object) -> None:
             mkdir(self, *args, **kwargs)  # type: ignore[arg-type] # handed on as they are
-            for name in files(self):
+            for name in files(self) if self.is_relative_to(tmp_path) else ():
                 (self / name).touch()
 
         monkeypatch.setattr(Path, "mkdir", made)
@@ -171,13 +174,62 @@ def test_a_box_may_not_be_named_like_a_path(tmp_path: Path) -> None:
             Boxes(RUN, root, proc).make(name, 1.0, None)
 
 
-def test_only_cgroups_of_dead_runs_of_that_user_are_stale(tmp_path: Path) -> None:
-    (tmp_path / "proc" / "22").mkdir(parents=True)
-    names = ("prony-7-11-aa", "prony-7-22-bb", "prony-8-33-cc", "prony-7-mine", "other-7-11", "prony-77-11-aa")
+def test_a_run_without_boxes_is_gathered_where_that_limits_nothing(
+    tmp_path: Path, kernel: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, proc = v1(tmp_path)
+    for place in ("unified", "pids"):
+        (root / place).mkdir()
+        (root / place / "cgroup.procs").touch()
+    (proc / "self" / "cgroup").write_text("5:pids:/\n4:memory:/work\n1:cpu:/work\n0::/elsewhere\n")
+    kernel(lambda _: ("cgroup.procs",))
+    boxes = Boxes(RUN, root, proc)
+    boxes.gather()
+    run = root / "unified" / f"prony-{UID}-4711-abcd"
+    assert text(run / "guard" / "cgroup.procs") == "0"
+    assert stale(UID, root) == []
+
+    def removed(self: Path) -> None:  # files of a cgroup go with it
+        shutil.rmtree(self)
+
+    monkeypatch.setattr(Path, "rmdir", removed)
+    assert boxes.remove() == []
+    assert text(root / "unified" / "cgroup.procs") == "0"
+    assert not run.exists()
+    (root / "unified").rename(tmp_path / "unified")
+    Boxes(RUN, root, proc).gather()
+    assert (root / "pids" / f"prony-{UID}-4711-abcd" / "guard").is_dir()
+
+
+def test_in_a_delegated_scope_boxes_stand_beside_what_was_gathered(tmp_path: Path, kernel: Callable[..., None]) -> None:
+    root, proc = v2(tmp_path, pids=f"{os.getpid()}\n")
+    kernel(lambda _: V2)
+    boxes = Boxes(RUN, root, proc)
+    boxes.gather()
+    scope = root / "user.slice" / "run.scope"
+    run = scope / f"prony-{UID}-4711-abcd"
+    assert text(run / "guard" / "cgroup.procs") == "0"
+    assert text(scope / "cgroup.subtree_control") == ""  # nothing is handed down before a box is asked for
+    assert boxes.make("app", 0.25, None)["paths"] == {"cgroup": str(run / "box-app")}
+    assert text(scope / "cgroup.subtree_control") == text(run / "cgroup.subtree_control") == "+cpu +memory"
+
+
+def test_where_no_cgroup_can_be_made_a_run_goes_without(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "cgroup").write_text("0::/\n")
+    boxes = Boxes(RUN, tmp_path, tmp_path)
+    boxes.gather()
+    assert boxes.remove() == []
+
+
+def test_only_cgroups_of_that_user_that_nobody_holds_are_stale(tmp_path: Path) -> None:
+    names = ("prony-7-11-aa", "prony-7-22-bb", "prony-8-33-cc", "other-7-11", "prony-77-11-aa")
     for name in names:
         (tmp_path / "cg" / "memory" / "deep" / name / "box-app").mkdir(parents=True)
-    found = stale(7, tmp_path / "cg", tmp_path / "proc")
-    assert found == [tmp_path / "cg" / "memory" / "deep" / "prony-7-11-aa"]
+    held = folders.take(tmp_path / "cg" / "memory" / "deep" / "prony-7-22-bb")
+    assert stale(7, tmp_path / "cg") == [tmp_path / "cg" / "memory" / "deep" / "prony-7-11-aa"]
+    os.close(held)
+    assert [path.name for path in stale(7, tmp_path / "cg")] == ["prony-7-11-aa", "prony-7-22-bb"]
 
 
 @pytest.fixture

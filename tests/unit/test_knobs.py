@@ -7,11 +7,20 @@ from typing import Any
 
 import pytest
 
-from prony.knobs import Knob, database, server
+from prony.knobs import Knob, link, outside, pooler, proxy, server, stores
 from prony.knobs.values import NotAllowedError, allowed, read
+from prony.plan import keys
 
 SERVERS = list(server.KNOBS)
-ALL = [*(knob for knobs in server.KNOBS.values() for knob in knobs), *database.POSTGRES]
+ALL = [
+    *(knob for knobs in server.KNOBS.values() for knob in knobs),
+    *(knob for knobs in stores.STORES.values() for knob in knobs),
+    *pooler.POOLER,
+    *proxy.PROXY,
+    *link.LINK,
+    *outside.OUTSIDE,
+]
+TIERS = {"workers", "listen_queue", "connections", "database", "cache", "pool", "proxy", "network", "outside"}
 EACH = pytest.mark.parametrize("knob", ALL, ids=lambda knob: f"{knob.name}-{knob.flag}")
 OF_EACH_SERVER = pytest.mark.parametrize("of", SERVERS, ids=lambda of: " ".join(of).strip())
 
@@ -47,7 +56,7 @@ def test_a_knob_takes_its_bounds_and_nothing_beyond_them(knob: Knob) -> None:
 
 @EACH
 def test_a_knob_says_its_tier_why_it_matters_and_what_it_takes(knob: Knob) -> None:
-    assert knob.tier in {"workers", "listen_queue", "connections", "database"}
+    assert knob.tier in TIERS
     assert knob.why.endswith((".", "?"))
     assert knob.allowed()
     assert knob.name == f"{knob.name.rpartition('.')[0]}.{knob.key}"
@@ -77,10 +86,36 @@ def test_every_server_has_a_placebo(of: tuple[str, str]) -> None:
     assert [knob for knob in server.KNOBS[of] if knob.inert is not None]
 
 
-def test_database_knobs_are_unique_and_live_below_their_table() -> None:
-    names = [knob.name for knob in database.POSTGRES]
+@pytest.mark.parametrize("kind", stores.STORES)
+def test_a_stores_knobs_are_unique_and_live_below_their_table(kind: str) -> None:
+    names = [knob.name for knob in stores.STORES[kind]]
     assert len(names) == len(set(names))
-    assert all(name.startswith("stores.database.") for name in names)
+    table = "stores.database." if kind in {"postgres", "mariadb", "sqlite"} else "stores.NAME."
+    assert all(name.startswith(table) for name in names)
+    assert kind == "sqlite" or f"{table}round_trip" in names
+
+
+@pytest.mark.parametrize(
+    ("knobs", "table"),
+    [
+        (pooler.POOLER, "pooler."),
+        (proxy.PROXY, "proxy."),
+        (link.LINK, "link.NAME."),
+        (outside.OUTSIDE, "services.NAME."),
+    ],
+    ids=["pooler", "proxy", "link", "outside"],
+)
+def test_a_tables_knobs_are_unique_and_live_below_it(knobs: tuple[Knob, ...], table: str) -> None:
+    assert len({knob.name for knob in knobs}) == len(knobs)
+    assert all(knob.name.startswith(table) for knob in knobs)
+
+
+@pytest.mark.parametrize("preset", proxy.PRESETS)
+def test_a_preset_is_made_of_values_that_the_proxy_takes(preset: str) -> None:
+    known = {knob.key: knob for knob in proxy.PROXY} | {key.name: key for key in keys.PROXY}
+    for name, value in proxy.PRESETS[preset].items():
+        knob = known[name]
+        assert knob.read(f"{value}s" if knob.kind == "duration" else value) == value
 
 
 @OF_EACH_SERVER

@@ -66,6 +66,7 @@ MISTAKES = [
     (ENTRY + "env = []", "[app] env: found a list", "a table of texts"),
     (ENTRY + "env = { A = [] }", "[app] env: found a dict", "a table of texts"),
     (ENTRY + "egress = 'x'", '[app] egress: found "x"', "a list of texts"),
+    (ENTRY + "egress = ['x:65536']", '[app] egress: found "x:65536"', 'hosts such as "api.example.com"'),
     (ENTRY + "[server]\nworkers = '3'", '[server] workers: found "3"', "a whole number from 1 to 64"),
     (ENTRY + "[server]\nworkers = true", "[server] workers: found true", "a whole number from 1 to 64"),
     (ENTRY + "[server]\nworkers = 1.5", "[server] workers: found 1.5", "a whole number from 1 to 64"),

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prony.errors import RecordingError
-from prony.recording import Event, Reading, Store
+from prony.recording import Event, Reading, Store, TrialRow
 from prony.samples import ROW, SAMPLE, from_bytes
 from tests.unit.recording_case import a_plan, evenly, some_samples
 
@@ -75,7 +75,7 @@ def test_a_campaign_comes_back_with_its_trials(store: Store) -> None:
     assert found.machine == {"cpus": 2}
     assert found.conclusion == {"verb": "run"}
     assert found.ended_at is not None
-    assert found.trials == (("1.1", "50 rps", "run", 1, "done", 1000),)
+    assert found.trials == (TrialRow("1.1", "50 rps", "run", 1, "done", 1000),)
     assert store.campaign(1) == found
 
 

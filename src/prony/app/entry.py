@@ -27,12 +27,14 @@ try:
     from prony_gauge.target import interface_of, resolve
     if "(" in attribute:
         target = resolve(entry)
-    found["interface"] = interface_of(target)
-    if not callable(target) and found["interface"] != "aiohttp":
+    try:
+        found["interface"] = interface_of(target)
+    except TypeError:
         found["error"] = "%s is no callable but a %s" % (name, type(target).__name__)
 except BaseException as error:
     import os
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename][1:]
+    frames = [f for f in frames if "prony_gauge" not in f.filename]
     own = [f for f in frames if f.filename.startswith(os.getcwd() + os.sep) and "site-packages" not in f.filename]
     if isinstance(error, SyntaxError) and error.filename:
         found["where"] = "%s, line %d" % (error.filename, error.lineno or 0)

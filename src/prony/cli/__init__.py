@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import sys
 
 import click
 
 import prony
-from prony.cli import doctor, find, lists, replay, run, up
+from prony.cli import change, doctor, find, lists, replay, run, up
 from prony.errors import PronyError
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Group(click.Group):
@@ -26,12 +30,13 @@ class _Group(click.Group):
 def cli() -> None:
     """A test bench for Python web apps.
 
-    prony runs your app, untouched, under real servers with a real database behind it, loads it until it breaks, says
+    prony runs your app, untouched, under real servers with its real stores behind it, loads it until it breaks, says
     what gave out first, and proves it by relieving it.
 
     \b
-    First:  prony demo
-    Then:   prony run --project PATH --rate 50
+    First:  prony doctor, then prony demo
+    Then:   prony up --project PATH
+            prony run --project PATH --rate 50
     """
 
 
@@ -39,7 +44,7 @@ for command in (
     replay.demo,
     doctor.doctor,
     up.up,
-    up.change,
+    change.change,
     run.run,
     run.explain,
     find.find,
@@ -53,7 +58,10 @@ for command in (
 def main(argv: list[str] | None = None) -> None:
     """The program."""
     argv = sys.argv[1:] if argv is None else argv
-    signal.signal(signal.SIGTERM, _terminated)
+    _keep_standard_streams()
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup, and in the background of a script
+            signal.signal(number, _ended)
     try:
         code = cli.main(args=argv, prog_name="prony", standalone_mode=False)
     except click.exceptions.Abort:
@@ -81,8 +89,15 @@ def main(argv: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _terminated(*_: object) -> None:
-    """SIGTERM is Ctrl-C by another hand: what was started is stopped, what was recorded is closed."""
+def _ended(number: int, _: object) -> None:
+    """Ctrl-C, and what means the same by another hand: all is stopped, once; a second must not leave that half done."""
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGHUP:  # the terminal has gone, and a word to it would be an error
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                os.dup2(nowhere, descriptor)
     raise KeyboardInterrupt
 
 
@@ -91,3 +106,10 @@ def _interrupted() -> int:
         "prony: interrupted; everything that was started is stopped, what was recorded is kept: prony list", err=True
     )
     return 130
+
+
+def _keep_standard_streams() -> None:
+    """Opens what of 0, 1 and 2 is closed, or the next socket would be taken for it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)

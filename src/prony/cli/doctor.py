@@ -19,6 +19,9 @@ MARKS = {"ok": ("✓", "green"), "without": ("–", "yellow"), "lacking": ("✗"
 def doctor(*, clean: bool, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
     """Is this machine fit to measure on: what is here, what is missing and how to get it, what crashed runs left.
 
+    Ends with 0 when all is well; 3 when something is missing that prony needs; 1 when a crashed run has left something.
+    What living runs hold, and other users', is never touched.
+
     \b
     Example:  prony doctor
               prony doctor --clean
@@ -49,8 +52,17 @@ def doctor(*, clean: bool, as_json: bool, debug: bool) -> None:  # noqa: ARG001 
         )
     else:
         for stray in found:
-            state = "still there" if stray in left else "removed"
-            console.print(Text(f"✗ left by a crashed run, {state}: {stray.kind} {stray.what}", style="red"))
-        if left:
-            console.print("Try: prony doctor --clean", markup=False)
+            removed = stray not in left
+            mark, style = MARKS["ok" if removed else "lacking"]
+            state = "removed" if removed else "could not be removed" if clean else "still there"
+            console.print(
+                Text.assemble(
+                    (f"{mark} ", style), ("left by a crashed run", "bold"), f", {state}: {stray.kind} {stray.what}"
+                )
+            )
+        if found and not clean:
+            console.print("Try: prony doctor --clean (the next run does so too)", markup=False)
+        elif not found:
+            mark, style = MARKS["ok"]
+            console.print(Text.assemble((f"{mark} ", style), ("crashed runs", "bold"), ": none has left anything"))
     click.get_current_context().exit(3 if lacking else 1 if left else 0)

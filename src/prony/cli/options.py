@@ -104,6 +104,9 @@ def plan_of(project: Path, sets: tuple[str, ...], say: Callable[[str], None]) ->
     plan = read_file(project, sets)
     if "python" in plan.document["app"]:
         return plan
-    folder = Path(plan.app.folder)
-    python = interpreter_for(folder, say) if _is_shipped(folder) else interpreter.find(folder).python
-    return changed(plan, {"app.python": python})
+    return changed(plan, {"app.python": python_of(Path(plan.app.folder), say)})
+
+
+def python_of(folder: Path, say: Callable[[str], None]) -> str:
+    """The interpreter of a project that names none: the one its tools would use, or a shipped workload's own."""
+    return interpreter_for(folder, say) if _is_shipped(folder) else interpreter.find(folder).python

@@ -1,36 +1,35 @@
-"""`prony up` and `prony change`: the stack brought up and kept up, its addresses, logs and refusals shown."""
+"""`prony up`: the stack, or a Procfile's lines, brought up and kept up; addresses, logs, refusals and deaths shown."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-import prony
-from prony.cli import options, output
+from prony.cli import options
+from prony.cli.change import Orders
 from prony.errors import PlanError, StackError
 from prony.plan import Plan
-from prony.plan.changes import live_change
-from prony.plan.read import parse_sets
+from prony.stack.launch import Launcher, Process
 from prony.stack.processes import Processes, procfile_of
+from prony.stack.services.own import PORTS, shown_url
 from prony.stack.services.relay import InwardRelay
-from prony.stack.stack import Stack
+from prony.stack.stack import Stack, Start
 from prony.stack.tail import Tail
 
 LOOK_S = 0.2
-TELL_REFUSED_S = 2.0
+SLOW_LOOK_S = 1.0
 PORT = 8000
+PUBLISHED_MAX = 64
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
-SOCKET = "up.sock"
-ORDER_BYTES_MAX = 64 * 1024
+SIGNAL_EXIT = 128
+
+Say = Callable[[str], None]
 
 
 @click.command()
@@ -39,7 +38,7 @@ ORDER_BYTES_MAX = 64 * 1024
     click.option(
         "--port",
         type=click.IntRange(1, 65535),
-        help=f"Where to reach it on this machine; default: {PORT}, or a free one.",
+        help=f"Where to reach it on this machine; default: {PORT}, or a free one. With a Procfile: the first PORT.",
     ),
     click.option(
         "--procfile",
@@ -61,7 +60,9 @@ def up(
 ) -> None:
     """Brings the stack up and keeps it up, until Ctrl-C: addresses, logs, and what the app was refused.
 
-    A folder without a prony.toml but with a Procfile has its lines run as they are, contained all the same.
+    A folder without a prony.toml but with a Procfile has its lines run as they are, contained all the same: each with
+    a PORT and the folder's .env, until one of them ends, whose exit code is then prony's. Whatever they listen on is
+    led to from this machine, at the same port where that is free. A line named release is run first, to its end.
 
     \b
     Example:  prony up
@@ -69,211 +70,257 @@ def up(
               prony up --procfile
     """
     folder = project.parent if project.is_file() else project
-    own = options.project_folder(project)
-    console = Console(highlight=False, soft_wrap=True)
-    if procfile or (own is None and (folder / "Procfile").exists()):
-        if sets:
-            raise click.UsageError("found --set for a Procfile; allowed: with a prony.toml.")
-        _up_procfile(folder.absolute(), port, console, namespace=not no_namespace)
-        return
-
-    def say(text: str) -> None:
-        console.print(text, style="dim", markup=False)
-
-    plan = options.plan_of(project, sets, say)
-    place = options.own_place(own)
-    logs = place / "logs" / "up"
-    say(f"Starting {plan.title} …")
-    with Stack(logs, namespace=not no_namespace, own_folder=place, say=say) as stack:
-        start = stack.boot(plan)
-        with contextlib.ExitStack() as ways:
-            _show_addresses(console, stack, plan, ways, port)
-            for name, checked in start.checked.items():
-                where = ", its server from an overlay" if checked.overlay else ""
-                say(f"{name}: Python {checked.python}, {checked.interface}{where}")
-            orders = ways.enter_context(_Orders(place / SOCKET))
-            _stream(console, stack, orders)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
+    by_lines = procfile or (options.project_folder(project) is None and (folder / "Procfile").exists())
+    if by_lines and sets:
+        raise click.UsageError("found --set for a Procfile; allowed: with a prony.toml.")
+    code = 130
+    try:
+        if by_lines:
+            code = _up_procfile(folder.absolute(), port, console, namespace=not no_namespace)
+        else:
+            _up_plan(project, sets, port, console, namespace=not no_namespace)
+    except KeyboardInterrupt:
+        console.print("Stopped: nothing that was started is left.", style="dim")
+    click.get_current_context().exit(code)
 
 
-def _show_addresses(console: Console, stack: Stack, plan: Plan, ways: contextlib.ExitStack, port: int | None) -> None:
-    """Opens a way in from this machine to the entrance and to each store, and prints where they are."""
-    start = stack.start
-    if start is None:
-        raise StackError("The stack is down.")
-    web = _open(stack, start.port, port, PORT)
-    ways.callback(web.close)
-    console.print(Text.assemble("  ", ("app", "bold"), f"  http://127.0.0.1:{web.port}/"))
-    if stack.proxy is not None and stack.proxy.tls_port:
-        tls = InwardRelay(stack.launcher, stack.proxy.tls_port)
-        ways.callback(tls.close)
-        console.print(Text.assemble("  ", ("app", "bold"), f"  https://127.0.0.1:{tls.port}/ (self-signed)"))
-    urls = stack.stores.environment(plan)
-    for name, (_, inside) in stack.stores.addresses().items():
-        way = InwardRelay(stack.launcher, inside)
-        ways.callback(way.close)
-        url = urls[plan.stores[name].env].replace(f"127.0.0.1:{inside}", f"127.0.0.1:{way.port}")
-        console.print(Text.assemble("  ", (name, "bold"), f"  {url}"))
-    for name, service in stack.services.items():
-        way = InwardRelay(stack.launcher, service.port)
-        ways.callback(way.close)
-        console.print(Text.assemble("  ", (name, "bold"), f"  http://127.0.0.1:{way.port}/"))
-    changeable = sorted(stack.changeable())
-    if changeable:
-        console.print(f"  changeable while it runs: {', '.join(changeable)} (prony change NAME.KEY=VALUE)", style="dim")
-    if not stack.launcher.namespace:
-        why = stack.launcher.why_no_namespace
-        console.print(
-            f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.", style="yellow"
+# ---- a plan
+
+
+def _up_plan(project: Path, sets: tuple[str, ...], port: int | None, console: Console, *, namespace: bool) -> None:
+    say = _teller(console)
+    with contextlib.ExitStack() as open_:
+        began = time.monotonic()
+        with _starting(console) as tell:
+            plan = options.plan_of(project, sets, tell)
+            place = options.own_place(options.project_folder(project))
+            orders = open_.enter_context(Orders(place))
+            logs = place / "logs" / "up"
+            for old in logs.glob("*.log"):  # of an earlier up: the last words of one that failed stay until now
+                old.unlink()
+            tell(f"Starting {plan.title} …")
+            stack = open_.enter_context(Stack(logs, namespace=namespace, own_folder=place, say=tell))
+            start = stack.boot(plan)
+        rows = list(_addresses(stack, start, open_, port))
+        _show(console, rows)
+        changeable = sorted(stack.changeable())
+        if changeable:
+            say(f"To change while it runs: {', '.join(changeable)} (prony change NAME.KEY=VALUE)")
+        for remark in stack.remarks:
+            console.print(Text(f"{remark.text[:1].upper()}{remark.text[1:]}.", style="yellow"))
+        _say_contained(console, stack.launcher)
+        inside = "; ports in the logs below are the stack's own" if stack.launcher.namespace else ""
+        say(f"Up after {time.monotonic() - began:.1f} s{inside}. Ctrl-C stops everything.\n")
+        hint = "to allow it, name the host under [app] egress"
+        with _interruptible(console):
+            _stream(console, stack, lambda: orders.serve(stack, say), hint)
+        raise StackError(
+            f"No app server is left ({_how(stack.dead())}); the stack is stopped with it.",
+            hint=f"the log above, or in {logs}",
         )
-    console.print("Ctrl-C stops everything.\n", style="dim")
 
 
-def _open(stack: Stack, inside: int, asked: int | None, preferred: int) -> InwardRelay:
-    """A way in at the port that was asked for, or else at the usual one, or else at any."""
-    if asked is not None:
-        return InwardRelay(stack.launcher, inside, listen_port=asked)
-    with contextlib.suppress(PlanError):
-        return InwardRelay(stack.launcher, inside, listen_port=preferred)
-    return InwardRelay(stack.launcher, inside)
+def _addresses(
+    stack: Stack, start: Start, ways: contextlib.ExitStack, port: int | None
+) -> Iterator[tuple[str, str, str]]:
+    """(name, address, what it is) of all that can be reached; ways in from this machine are opened on the go."""
+    plan, launcher = start.plan, stack.launcher
+    web = _open(ways, launcher, start.port, asked=port, preferred=PORT)
+    taken = "" if web == (port or PORT) else f"; {PORT} is taken"
+    yield "app", f"http://127.0.0.1:{web}/", _what(plan, start) + taken
+    if stack.proxy is not None and stack.proxy.tls_port:
+        tls = _open(ways, launcher, stack.proxy.tls_port)
+        yield "app", f"https://127.0.0.1:{tls}/", "the same, with a certificate signed by itself"
+    for each in start.instances:
+        if each.server.name != "app" and each is next(i for i in start.instances if i.server is each.server):
+            outer = _open(ways, launcher, each.reached)
+            what = f"{each.server.title}{_interpreter(start, each.server.name)}, past the proxy"
+            yield each.server.name, f"http://127.0.0.1:{outer}/", what
+    urls = stack.stores.environment(plan)
+    for name, (kind, inside) in stack.stores.addresses().items():
+        url, what = urls[plan.stores[name].env], start.versions.get(name, kind)
+        if kind == "url":  # the user's own is where it was, and its password not ours to show
+            url = shown_url(plan.stores[name].url)
+        else:
+            url = url.replace(f"127.0.0.1:{inside}", f"127.0.0.1:{_open(ways, launcher, inside)}")
+        pooled = f" behind {start.versions['pooler']}" if name == "database" and "pooler" in start.versions else ""
+        yield name, url, what + pooled
+    for name, service in stack.services.items():
+        yield name, f"http://127.0.0.1:{_open(ways, launcher, service.port)}/", "the slow outside service"
 
 
-def _stream(console: Console, stack: Stack | Processes, orders: _Orders | None) -> None:
-    """Prints logs, refusals and deaths as they come; returns when the main thing has ended."""
-    tail = Tail()
-    told: dict[str, int] = {}
-    dead: set[int] = set()
-    colours: dict[str, str] = {}
-    looks = 0
+def _what(plan: Plan, start: Start) -> str:
+    own = f"{plan.server.title}{_interpreter(start, 'app')}"
+    return f"{start.versions['proxy']} before {own}" if "proxy" in start.versions else own
+
+
+def _interpreter(start: Start, name: str) -> str:
+    checked = start.checked[name]
+    return f", Python {checked.python}, {checked.interface}" + (", from an overlay" if checked.overlay else "")
+
+
+# ---- a Procfile
+
+
+def _up_procfile(folder: Path, port: int | None, console: Console, *, namespace: bool) -> int:
+    """The lines of a Procfile as they stand, as honcho runs them; the exit code of the one that ended."""
+    say = _teller(console)
+    lines = procfile_of(folder)
+    with contextlib.ExitStack() as open_:
+        with _starting(console) as tell:
+            python = options.python_of(folder, tell)
+            processes = open_.enter_context(Processes(folder, python, namespace=namespace, say=tell))
+            tell(f"Starting {', '.join(lines)} …")
+            processes.start(lines, port)
+        _say_contained(console, processes.launcher)
+        say("Addresses follow as they open. Ctrl-C stops everything.\n")
+        published: set[int] = set()
+
+        def publish() -> None:
+            rows = []
+            for inside, name in processes.new_ports().items():
+                if inside in published or len(published) >= PUBLISHED_MAX:
+                    continue
+                published.add(inside)
+                outer = inside
+                if processes.launcher.namespace:
+                    outer = _open(open_, processes.launcher, inside, preferred=inside)
+                what = "" if outer == inside else f"{inside} where it runs, which is taken on this machine"
+                scheme, end = ("", "") if inside in PORTS.values() else ("http://", "/")
+                rows.append((name, f"{scheme}127.0.0.1:{outer}{end}", what))
+            _show(console, rows)
+
+        with _interruptible(console):
+            _stream(console, processes, publish, "a prony.toml can allow it: [app] egress")
+        ended = [process for _, process, _ in processes.dead()]
+        say("Stopping the others, as honcho does …")
+    code = next((each.code for each in ended if each.code), 0)
+    return SIGNAL_EXIT - code if code < 0 else code
+
+
+# ---- both
+
+
+def _teller(console: Console) -> Say:
+    return lambda text: console.print(text, style="dim", markup=False)
+
+
+@contextlib.contextmanager
+def _starting(console: Console) -> Iterator[Say]:
+    """Tells what is being done before anything is up: one moving line on a terminal, plain lines elsewhere."""
+    if not console.is_terminal:
+        yield _teller(console)
+        return
+    with console.status("Starting …", spinner="dots") as status:
+        yield lambda text: status.update(Text(text))
+
+
+@contextlib.contextmanager
+def _interruptible(console: Console) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("\nStopping …", style="dim")
+        raise
+
+
+def _open(
+    ways: contextlib.ExitStack, launcher: Launcher, inside: int, *, asked: int | None = None, preferred: int = 0
+) -> int:
+    """The port of this machine that now leads to one inside: the one asked for, or the preferred, or else any."""
+    if asked is None and preferred:
+        with contextlib.suppress(PlanError):
+            return ways.enter_context(InwardRelay(launcher, inside, listen_port=preferred)).port
+    return ways.enter_context(InwardRelay(launcher, inside, listen_port=asked or 0)).port
+
+
+def _show(console: Console, rows: list[tuple[str, str, str]]) -> None:
+    """Rows of addresses, in columns."""
+    names = max((len(name) for name, _, _ in rows), default=0)
+    for name, address, what in rows:
+        dim = (f"   {what}", "dim") if what else ""
+        console.print(Text.assemble("  ", (name.ljust(names), "bold"), f"  {address}", dim))
+
+
+def _say_contained(console: Console, launcher: Launcher) -> None:
+    if not launcher.namespace:
+        why = launcher.why_no_namespace
+        text = f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}."
+        console.print(Text(text, style="yellow"))
+
+
+def _stream(console: Console, stack: Stack | Processes, each_look: Callable[[], None], hint: str) -> None:
+    """Prints logs, refusals and deaths as they come; returns when what it was all for has ended."""
+    shown = _Shown(console, stack)
+    slow_at = 0.0
     while True:
-        for tier, processes in stack.watched():
-            for process in processes:
-                tail.follow(tier, process.log)
-        for tier, line in tail.lines():
-            colour = colours.setdefault(tier, COLOURS[len(colours) % len(COLOURS)])
-            console.print(Text.assemble((f"{tier:>10} │ ", colour), line))
-        for tier, process, how in stack.dead():
-            if process.pid not in dead:
-                dead.add(process.pid)
-                console.print(Text(f"{tier}: {process.name} ended ({how}).", style="bold red"))
-        if looks % round(TELL_REFUSED_S / LOOK_S) == 0:
-            _tell_refused(console, stack.refused(), told)
-        if orders is not None:
-            orders.serve(stack)  # type: ignore[arg-type] # there are orders for a Stack only
-        if not stack.alive():
-            raise StackError("The app has ended; the stack is stopped with it.")
-        looks += 1
+        alive = stack.alive()  # asked first: the last words of what has ended are in its log by now
+        shown.lines()
+        shown.deaths()
+        if time.monotonic() >= slow_at:
+            slow_at = time.monotonic() + SLOW_LOOK_S
+            shown.refusals(stack.refused(), hint)
+        if not alive:
+            shown.refusals(stack.refused(), hint)
+            return
+        each_look()
         stack.launcher.wait_until(lambda: False, LOOK_S)
 
 
-def _tell_refused(console: Console, refused: Mapping[str, int], told: dict[str, int]) -> None:
-    """Says what the app was kept from since the last look."""
-    for text, count in refused.items():
-        new = count - told.get(text, 0)
-        if new > 0:
-            told[text] = count
-            host, _, where = text.partition(" at ")
-            line = f"refused: {host}, {count} ×" + (f", from {where}" if where else "")
-            console.print(Text(f"{line} (name it under [app] egress to allow it)", style="yellow"))
+class _Shown:
+    """What has been shown of a stack so far."""
+
+    def __init__(self, console: Console, stack: Stack | Processes) -> None:
+        self._console = console
+        self._stack = stack
+        self._tail = Tail()
+        self._told: dict[str, int] = {}
+        self._dead: set[int] = set()
+        self._colours: dict[str, str] = {}
+        self._width = max((len(label) for label, _, _ in _labelled(stack)), default=0)
+
+    def lines(self) -> None:
+        """Prints what has been logged since the last call; how stores and the proxy came up is left out."""
+        for label, process, whole in _labelled(self._stack):
+            self._tail.follow(label, process.log, from_start=whole)
+        for label, line in self._tail.lines():
+            colour = self._colours.setdefault(label, COLOURS[len(self._colours) % len(COLOURS)])
+            text = Text.from_ansi(line.expandtabs())
+            self._console.print(Text.assemble((f"{label:>{self._width}} │ ", colour), text))
+
+    def deaths(self) -> None:
+        """Says what has ended."""
+        for tier, process, how in self._stack.dead():
+            if process.pid not in self._dead:
+                self._dead.add(process.pid)
+                name = "" if process.name == tier else f"{process.name} "
+                self._console.print(Text(f"{tier}: {name}ended ({how}).", style="bold red"))
+
+    def refusals(self, refused: Mapping[str, int], hint: str) -> None:
+        """Says what the app was kept from since the last call."""
+        for text, count in refused.items():
+            if count > self._told.get(text, 0):
+                self._told[text] = count
+                host, _, where = text.partition(" at ")
+                line = f"refused: {host}, {count} ×" + (f", from {where}" if where else "")
+                self._console.print(Text(f"{line} ({hint})", style="yellow"))
 
 
-class _Orders:
-    """The Unix socket by which `prony change` reaches the stack that is up."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-
-    def __enter__(self) -> _Orders:  # noqa: PYI034 - final by intent
-        if _answers(self._path):
-            raise PlanError(
-                "prony up is running in this project already.", hint="stop that one, or copy the project for another"
-            )
-        self._path.unlink(missing_ok=True)
-        self._listening.bind(_short(self._path))
-        self._path.chmod(0o600)
-        self._listening.listen(8)
-        self._listening.setblocking(False)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listening.close()
-        self._path.unlink(missing_ok=True)
-
-    def serve(self, stack: Stack) -> None:
-        """Carries out what has been ordered."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                connection, _ = self._listening.accept()
-                with connection, contextlib.suppress(OSError, ValueError):
-                    connection.settimeout(1.0)
-                    order = json.loads(connection.recv(ORDER_BYTES_MAX))
-                    connection.sendall(json.dumps(_carry_out(stack, order)).encode())
+def _labelled(stack: Stack | Processes) -> Iterator[tuple[str, Process, bool]]:
+    """(label, process, whether its start is worth reading) of everything with a log; several of a kind are numbered."""
+    servers: dict[int, str] = {}
+    workers: set[str] = set()
+    if isinstance(stack, Stack) and stack.start is not None:
+        servers = {each.process.pid: each.server.name for each in stack.start.instances}
+        workers = {worker.name for worker in stack.start.plan.workers}
+    for tier, processes in stack.watched():
+        names = [servers.get(process.pid, tier) for process in processes]
+        for number, (name, process) in enumerate(zip(names, processes, strict=True)):
+            nth = names[: number + 1].count(name)
+            label = f"{name}.{nth}" if names.count(name) > 1 else name
+            yield label, process, isinstance(stack, Processes) or tier == "app" or tier in workers
 
 
-def _carry_out(stack: Stack, order: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        for name, values in order.items():
-            stack.change(name, values)
-    except (PlanError, StackError) as error:
-        return {"error": error.paragraph()}
-    return {"changed": sorted(order)}
-
-
-def _short(path: Path) -> str:
-    """A Unix socket's name may have 107 bytes: a longer one is reached from the folder it is in."""
-    if len(os.fsencode(path)) < 100:
-        return str(path)
-    return os.path.relpath(path)
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
-        try:
-            other.connect(_short(path))
-        except OSError:
-            return False
-    return True
-
-
-@click.command()
-@click.argument("changes", nargs=-1, required=True, metavar="NAME=VALUE...")
-@options.several(options.project, options.as_json, options.debug)
-def change(*, changes: tuple[str, ...], project: Path, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - the same
-    """Changes a link or a slow service of the stack that `prony up` keeps up in this project, while it runs.
-
-    \b
-    Example:  prony change services.feed.latency=2s services.feed.errors=10%
-              prony change link.database.frozen=true
-    """
-    order: dict[str, dict[str, Any]] = {}
-    for name, value in parse_sets(changes).items():
-        target, key, read = live_change(name, value)
-        order.setdefault(target, {})[key] = read
-    path = options.own_place(options.project_folder(project)) / SOCKET
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        try:
-            connection.connect(_short(path))
-        except OSError as error:
-            raise PlanError(f"No prony up is running in {project.absolute()}.", hint="prony up") from error
-        connection.settimeout(10.0)
-        connection.sendall(json.dumps(order).encode())
-        answer = json.loads(connection.recv(ORDER_BYTES_MAX) or b"{}")
-    if "error" in answer:
-        raise PlanError(answer["error"])
-    click.echo(f"changed: {', '.join(changes)}", err=True)
-    if as_json:
-        output.print_json({"prony": prony.__version__, "verb": "change", "changed": order})
-
-
-def _up_procfile(folder: Path, port: int | None, console: Console, *, namespace: bool) -> None:
-    """The lines of a Procfile as they stand, each with a PORT of its own, as honcho gives it."""
-    place = options.own_place(None)
-    with Processes(place / "logs" / "up", folder, namespace=namespace) as processes:
-        processes.start(procfile_of(folder))
-        with contextlib.ExitStack() as ways:
-            for number, (name, inside) in enumerate(processes.ports.items()):
-                way = InwardRelay(processes.launcher, inside, listen_port=(port + number if port is not None else 0))
-                ways.callback(way.close)
-                console.print(Text.assemble("  ", (name, "bold"), f"  http://127.0.0.1:{way.port}/ (PORT={inside})"))
-            console.print("Ctrl-C stops everything.\n", style="dim")
-            _stream(console, processes, None)
+def _how(dead: Iterator[tuple[str, Process, str]]) -> str:
+    return ", ".join(f"{process.name}: {how}" for tier, process, how in dead if tier == "app")

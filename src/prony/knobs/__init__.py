@@ -14,7 +14,7 @@ class Knob:
 
     Attributes:
         name: Its dotted name in prony.toml and after --set, such as "server.workers".
-        tier: Which tier it tunes: "workers" or "database".
+        tier: Which tier it tunes: "workers", "database", "proxy" and so on.
         kind: How it is written: see `prony.knobs.values`.
         default: The program's own default, in the kind's unit.
         why: Why it matters, one sentence.

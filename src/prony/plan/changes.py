@@ -73,6 +73,7 @@ def _drop_former(
         table.pop("worker_class", None)
         now = _server_kind(table)
     former = {knob.key for knob in (server.KNOBS.get(was, ()) if of_servers else stores.STORES.get(was[0], ()))}
+    former |= {"url"} if was[0] == "url" else set()
     knobs = {knob.key for knob in (server.KNOBS.get(now, ()) if of_servers else stores.STORES.get(now[0], ()))}
     for key in former - knobs:
         if f"{path}.{key}" not in changes:

@@ -32,7 +32,13 @@ class Key:
 
 APP = (
     Key("entry", "text", None, 'The app: "module:callable", or a factory "module:create_app()".', required=True),
-    Key("python", "text", ".venv/bin/python", "Its interpreter; without this key .venv/bin/python, else prony's own."),
+    Key(
+        "python",
+        "text",
+        ".venv/bin/python",
+        "Its interpreter, in the folder or absolute. Without this key the project's own is looked for: .venv, venv, "
+        "env, Poetry's, Pipenv's, what .python-version names; else prony's own.",
+    ),
     Key("prepare", "texts", (), "Commands run once per fresh store, such as migrations and seed data."),
     Key("env", "table", {}, "Environment variables for the app. Their values are never stored."),
     Key("egress", "texts", (), "Hosts the app may reach besides its own stack, as host or host:port; default none."),
@@ -86,7 +92,7 @@ OUTSIDE_ENV = Key("env", "text", None, "The environment variable that hands its 
 POOLER_KIND = Key("kind", "choice", "pgbouncer", "Which program pools connections.", choices=("pgbouncer",))
 BOX = (
     Key("services", "texts", (), "The tiers that share this box; default: the one it is named after."),
-    Key("size", "text", "", "A named size; docs/reference.md lists them."),
+    Key("size", "text", "", "A named size; docs/reference/boxes.md lists them."),
     Key("cpus", "number", None, "Cores' worth of CPU time.", 0.01, 256),
     Key("memory", "bytes", None, "Memory that its processes may have.", 16 * 1024**2, 2**50),
     Key("period", "duration", 0.1, "How often CPU time is handed out: platforms use 100ms.", 0.001, 1.0),

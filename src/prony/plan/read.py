@@ -151,7 +151,7 @@ def _app(document: Mapping[str, Any], source: str, folder: Path) -> App:
 
 def _egress(hosts: tuple[str, ...], source: str) -> tuple[str, ...]:
     for host in hosts:
-        if not _HOST.fullmatch(host):
+        if not _HOST.fullmatch(host) or not 1 <= int(host.partition(":")[2] or 80) <= 65535:
             raise PlanError(
                 f'{source}: [app] egress: found {shown(host)}; allowed: hosts such as "api.example.com", or with a '
                 'port: "mail.example.com:587" (without one: 80 and 443).'

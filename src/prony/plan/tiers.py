@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import convert
+from msgspec import convert, structs
 
 from prony.errors import PlanError
 from prony.knobs import link, outside, pooler, proxy, server, stores
@@ -50,14 +50,26 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> dict[str, An
         ),
     }
     names = _names(found, source)
-    found["links"] = _links(document, source, names, found["stores"])
+    linked = names - {worker.name for worker in found["workers"]}
+    found["links"] = _links(document, source, linked, found["stores"])
     found["boxes"] = _boxes(document, source, names)
+    _managed(found, table_of(table_of(document, "stores", source), "database", source))
     _fits(found, source)
     return found
 
 
 def _fits(found: dict[str, Any], source: str) -> None:
     """What no table can tell by itself."""
+    variables: dict[str, str] = {}
+    for group, tiers in (("stores", found["stores"].values()), ("services", found["services"])):
+        for each in tiers:
+            other = variables.setdefault(each.env, f"{group}.{each.name}")
+            if other != f"{group}.{each.name}":
+                raise PlanError(
+                    f"{source}: [{group}.{each.name}] env: found {each.env}, which hands [{other}] to the app; "
+                    "allowed: a variable of its own.",
+                    hint=f'write env = "{each.name.upper().replace("-", "_")}_URL" under [{group}.{each.name}]',
+                )
     if found["proxy"] is None:
         for each in (found["server"], *found["others"]):
             if each.instances > 1 or each.name != "app":
@@ -75,14 +87,29 @@ def _fits(found: dict[str, Any], source: str) -> None:
         )
 
 
+def _managed(found: dict[str, Any], written: Mapping[str, Any]) -> None:
+    """A managed database's size brings its round trip and its connections, where the plan does not say others."""
+    database = found["stores"].get("database")
+    for box in found["boxes"]:
+        size = named_size(box.size) if box.size else None
+        if size is None or not size.database or "database" not in box.services or database is None:
+            continue
+        if size.max_connections and "max_connections" in database.knobs and "max_connections" not in written:
+            knobs = database.knobs | {"max_connections": size.max_connections}
+            found["stores"]["database"] = structs.replace(database, knobs=knobs)
+        linked = "round_trip" in written or any(each.name == "database" for each in found["links"])
+        if not linked and database.kind != "sqlite":
+            found["links"] = (*found["links"], Link(name="database", round_trip_s=(size.round_trip_ms or 0) / 1000))
+
+
 def _names(found: dict[str, Any], source: str) -> set[str]:
-    """The names of all tiers; each may be borne once."""
+    """The names of all tiers; each may be borne once, and those in ALWAYS by nothing else even where they are not."""
     names = [each.name for group in ("others", "workers", "services") for each in found[group]]
     names += [*found["stores"], *ALWAYS]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise PlanError(f"{source}: found two tiers called {twice[0]}; allowed: each name once.", hint=f"edit {source}")
-    return set(names)
+    return set(names) - {name for name in ("proxy", "pooler") if found[name] is None}
 
 
 def _server(table: dict[str, Any], name: str, source: str) -> Server:
@@ -181,9 +208,11 @@ def _proxy(document: Mapping[str, Any], source: str, upstreams: set[str]) -> Pro
     for prefix in plain["static"]:
         _check_path(prefix, source, "proxy.static")
     found = tuple(_route(route, source, upstreams) for route in routes)
-    twice = [path for path, count in Counter(route.path for route in found).items() if count > 1]
+    paths = [*(route.path for route in found), *plain["static"]]
+    twice = [path for path, count in Counter(paths).items() if count > 1]
     if twice:
-        raise PlanError(f"{source}: [[proxy.route]] path: found {twice[0]} twice; allowed: each path once.")
+        where = "[proxy.static] and [[proxy.route]]" if twice[0] in plain["static"] else "[[proxy.route]] path"
+        raise PlanError(f"{source}: {where}: found {twice[0]} twice; allowed: each path once.")
     return Proxy(
         kind=plain["kind"],
         preset=plain["preset"],
@@ -257,6 +286,11 @@ def _links(
     for name, table in named_tables(document, "link", source).items():
         path = f"link.{name}"
         _check_tier(name, names, source, path)
+        if name in found_stores and found_stores[name].kind == "sqlite":
+            raise PlanError(
+                f"{source}: [{path}]: found a SQLite file, which is reached by no network; allowed: before a store "
+                "that listens."
+            )
         only_known(table, (knob.key for knob in link.LINK), source, path)
         values = values_of(table, link.LINK, source, path)
         found[name] = convert(

@@ -13,12 +13,20 @@ from prony.recording import Event, Reading
 
 
 class Workers:
-    """Reads the gauge of one start: levels often, counters each second."""
+    """Reads the gauge of one start: levels often, counters each second.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where its files are.
+        recycles: Whether a server of this start replaces workers of its own accord, after so many requests.
+    """
+
+    def __init__(self, folder: Path, *, recycles: bool = False) -> None:
         self._reader = GaugeReader(folder)
         self._told: dict[tuple[str, str], int] = {}
+        self._recycles = recycles
         first = self._reader.read()
+        self._ended_before = first.processes_ended
+        self._started = first.processes + first.processes_ended
         self._reader.spans()  # those of earlier trials on this start
         for kind, counts in _kinds(first):
             self._told |= {(kind, name): n for name, n in counts.items()}
@@ -38,6 +46,7 @@ class Workers:
         now_ns = time.monotonic_ns()
         counters = {
             "processes": totals.processes,
+            "processes_ended": totals.processes_ended - self._ended_before,
             "begun": totals.begun,
             "ended": totals.ended,
             "busy_s": totals.busy_ns / 1e9,
@@ -55,6 +64,12 @@ class Workers:
 
     def _events(self, totals: GaugeTotals, now_ns: int) -> list[Event]:
         found = []
+        started = totals.processes + totals.processes_ended
+        if started > self._started:
+            kind, why = ("recycled", "after its share of requests") if self._recycles else ("restarted", "in its place")
+            text = f"a serving process ended, and its server started another {why}"
+            found.append(Event(now_ns, kind, "app", text, started - self._started))
+            self._started = started
         for kind, counts in _kinds(totals):
             for name, count in counts.items():
                 new = count - self._told.get((kind, name), 0)
@@ -72,5 +87,4 @@ def _kinds(totals: GaugeTotals) -> list[tuple[str, Mapping[str, int]]]:
     return [
         ("exception", totals.exceptions),
         ("connect_error", totals.connect_errors),
-        ("egress_refused", totals.refused),
     ]

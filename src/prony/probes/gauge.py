@@ -29,6 +29,7 @@ class GaugeTotals:
     Attributes:
         processes: Live processes that serve: the booted workers.
         slots: How many requests these can serve at once.
+        processes_ended: Processes that served and are gone; how, their server's log tells at best.
         in_flight: Requests begun and not ended, in live processes.
         begun: Requests begun so far; in this and the following, dead processes count too.
         ended: Requests ended.
@@ -43,6 +44,7 @@ class GaugeTotals:
     """
 
     processes: int
+    processes_ended: int
     slots: int
     in_flight: int
     begun: int
@@ -141,6 +143,8 @@ class GaugeReader:
         self._buried_names: Counter[tuple[int, str]] = Counter()
         self._buried_spans: list[NDArray[np.int64]] = []
         self._served: set[int] = set()  # dead processes that began a request
+        self._serving_now: set[tuple[str, int]] = set()  # as of the last look
+        self._ended = 0
 
     def read(self) -> GaugeTotals:
         """The totals of this instant."""
@@ -160,9 +164,11 @@ class GaugeReader:
             else:
                 self._bury(key, file, counters, found)
         serving = self._serving(live)
+        self._serving_now = {key for key, file in self._files.items() if file in serving}
         flying = sum(max(0, int(each[layout.BEGUN] - each[layout.ENDED])) for _, each in live)
         return GaugeTotals(
             processes=len(serving),
+            processes_ended=self._ended,
             slots=sum(file.slots for file in serving),
             in_flight=flying,
             begun=int(totals[layout.BEGUN]),
@@ -221,6 +227,7 @@ class GaugeReader:
         if counters[layout.BEGUN]:
             self._served.add(file.pid)
         self._gone.add(key)
+        self._ended += bool(counters[layout.BEGUN]) or key in self._serving_now
         del self._files[key]
         file.close()
 

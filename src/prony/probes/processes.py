@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from pathlib import Path
 
-from prony.recording import Reading
+from prony.recording import Event, Reading
 
 SHORTEST_NS = 1_000_000_000  # a burst shorter than that says nothing of a process
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -23,6 +24,7 @@ class Tree:
         self.tier = tier
         self.roots = pids
         self._first: dict[int, tuple[int, float]] = {}
+        self._full: set[int] = set()
 
     def cpu(self) -> list[Reading]:
         """Cumulative CPU seconds of the tree, and the share of a core its busiest process used since first seen."""
@@ -52,6 +54,30 @@ class Tree:
                     total += int(line.split()[1]) * 1024
                     break
         return [Reading(time.monotonic_ns(), self.tier, "memory_bytes", float(total))] if total else []
+
+    def descriptors(self) -> list[Reading | Event]:
+        """Open descriptors of the process that is nearest to its limit, and that limit; an event when it is reached."""
+        fullest: tuple[float, int, int, int] | None = None
+        for pid in self.pids():
+            try:
+                count = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - counted, each second, for every process
+                limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)[0]
+            except OSError:  # gone, or another user's
+                continue
+            if limit > 0 and (fullest is None or count / limit > fullest[0]):
+                fullest = (count / limit, count, limit, pid)
+        if fullest is None:
+            return []
+        now_ns = time.monotonic_ns()
+        _, count, limit, pid = fullest
+        found: list[Reading | Event] = [
+            Reading(now_ns, self.tier, "descriptors", float(count)),
+            Reading(now_ns, self.tier, "descriptors_limit", float(limit)),
+        ]
+        if count >= limit and pid not in self._full:
+            self._full.add(pid)
+            found.append(Event(now_ns, "descriptors_exhausted", self.tier, f"process {pid}: {count} of {limit} open"))
+        return found
 
     def pids(self) -> list[int]:
         """The process and all below it."""

@@ -33,7 +33,8 @@ class Event(NamedTuple):
     times: int = 1
 
 
-class TrialRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TrialRow:
     """One trial as a list shows it."""
 
     id: str

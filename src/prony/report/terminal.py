@@ -15,7 +15,11 @@ from prony.doubts import Doubt
 from prony.figures import count, duration, percent, rate, share, size
 from prony.recording import Campaign
 from prony.report.series import Series
+from prony.summary import Incident
 from prony.verdict import CAUSES, TIERS, Verdict
+
+
+SEEN_MAX = 6
 
 
 def show(console: Console, document: Document, series: dict[str, Series]) -> None:
@@ -97,7 +101,13 @@ def _trial(trial: Trial) -> str:
         f"  answers   {statuses}{''.join(f', {n} × {k}' for k, n in sorted(other.items()))}\n"
         f"  latency   p50 {duration(latency['p50'])}  p90 {duration(latency['p90'])}  p99 {duration(latency['p99'])}  "
         f"max {duration(latency['max'])}"
+        + "".join(f"\n  seen      {_incident(each)}" for each in trial.incidents[:SEEN_MAX])
     )
+
+
+def _incident(each: Incident) -> str:
+    times = f"{each.times} × " if each.times > 1 else ""
+    return f"{times}{each.kind} [dim]({escape(each.tier)})[/dim] {escape(each.text)}"
 
 
 def _verdict(verdict: Verdict) -> RenderableType:

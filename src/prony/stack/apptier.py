@@ -16,7 +16,7 @@ from prony.errors import PlanError, StackError
 from prony.plan import Plan, Server
 from prony.probes.gauge import GaugeReader
 from prony.stack import servers
-from prony.stack.environment import command_of, environment
+from prony.stack.environment import command_of, environment, refusals_folder
 from prony.stack.launch import Process
 from prony.stack.servers import Launch
 from prony.stack.services.link import Link
@@ -27,6 +27,9 @@ PREPARE_S = 600.0
 STOP_S = 3.0
 FIRST_ANSWER_S = 30.0
 ENTRY = "prony_gauge.entry:application"
+LINES_READ = 200
+LINES_SHOWN = 12
+_LOADS = "/prony_gauge/target.py"  # in a traceback: below it the user's entry is imported or made
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +75,32 @@ class AppTier:
             MachineError: its server is not installed, and no overlay could be made.
         """
         name = server.entry or plan.app.entry
-        key = (name, plan.app.python, plan.app.folder, server.kind, server.worker_class)
+        app = plan.app
+        key = (name, app.python, app.folder, app.interface, server.kind, server.worker_class, *servers.needs(server))
         if key not in self._checked:
             self._checked[key] = self._try(plan, server, name, handed)
         return self._checked[key]
 
     def _try(self, plan: Plan, server: Server, name: str, handed: Mapping[str, str]) -> Checked:
-        needs = servers.needs(server)
         found = self._ask(plan, name, handed)
-        missing = tuple(each for each in needs if each not in found["versions"])
-        place = ""
-        if missing:
-            self.say(f"{server.title}: {', '.join(missing)} not in the app's interpreter; making an overlay.")
-            version = (int(found["python"].split(".")[0]), int(found["python"].split(".")[1]))
-            made = overlay(
-                plan.app.python, servers.requirements(server, version), self.own_folder / "overlays", self.say
-            )
-            place = made.path or ""
-            found["versions"] |= made.added
         interface = plan.app.interface if plan.app.interface != "auto" else found["interface"]
-        why = servers.refusal(server, interface)
+        why = servers.refusal(server, interface, found["versions"])
         if why:
             table = "server" if server.name == "app" else f"servers.{server.name}"
             raise PlanError(
                 f"{plan.source}: [{table}]: {server.kind} {server.worker_class}".rstrip()
                 + f" cannot serve {name}: {why}.",
-                hint="another [server] kind; docs/reference.md says which serve what",
+                hint="another [server] kind; docs/reference/servers.md says which serve what",
             )
+        missing = tuple(each for each in servers.needs(server) if each not in found["versions"])
+        place = ""
+        if missing:
+            self.say(f"{server.title}: {', '.join(missing)} not in the app's interpreter; making an overlay.")
+            version = (int(found["python"].split(".")[0]), int(found["python"].split(".")[1]))
+            wanted = servers.requirements(server, version, missing)
+            made = overlay(plan.app.python, wanted, self.own_folder / "overlays", self.say)
+            place = made.path or ""
+            found["versions"] |= made.added
         return Checked(found["python"], found["versions"], interface, place)
 
     def _ask(self, plan: Plan, name: str, handed: Mapping[str, str]) -> dict[str, Any]:
@@ -133,8 +135,11 @@ class AppTier:
                 log=self.ground.logs / f"prepare-{number}.log",
                 cores=self.ground.cores.stack,
             )
-            if not launcher.wait(process, PREPARE_S):
-                launcher.kill_group(process)
+            try:
+                done = launcher.wait(process, PREPARE_S)
+            finally:
+                launcher.kill_group(process)  # what it may have left in the background has no business in a trial
+            if not done:
                 raise StackError(
                     f"[app] prepare: `{line}` was not done after {PREPARE_S:.0f} s.", log=process.last_lines()
                 )
@@ -151,6 +156,9 @@ class AppTier:
         """Starts every app server and worker, and waits until all are ready; what each check found, by server."""
         checked = {server.name: self.check(plan, server, handed) for server in plan.servers}
         links = {link.name: link for link in plan.links}
+        wanted = {(server.name, index) for server in plan.servers for index in range(server.instances)}
+        for key in [key for key in self._links if key not in wanted or key[0] not in links]:
+            self._links.pop(key).stop()
         for server in plan.servers:
             for index in range(server.instances):
                 env = environment(self.ground, plan.app, handed, checked[server.name].overlay)
@@ -219,22 +227,27 @@ class AppTier:
         link = self._links.get((name, index))
         if link is None:
             link = self._links[name, index] = Link(
-                ground.launcher, ground.logs, ground.run_folder, ground.cores.side, f"{name}-{index + 1}"
+                ground.launcher, ground.logs, ground.run_folder, ground.cores.side, f"{name}.{index + 1}"
             )
         link.start(port, wanted)
         return link.port
 
-    def links(self, name: str) -> list[Link]:
-        """The links before a server's instances."""
-        return [link for (server, _), link in self._links.items() if server == name]
+    @property
+    def links(self) -> dict[str, list[Link]]:
+        """The links before instances, by their server's name."""
+        found: dict[str, list[Link]] = {}
+        for (name, _), link in self._links.items():
+            found.setdefault(name, []).append(link)
+        return found
 
     def _start_workers(self, plan: Plan, number: int, handed: Mapping[str, str]) -> None:
+        refusals = {"PRONY_GAUGE_DIR": str(refusals_folder(self.ground, number))}
         for worker in plan.workers:
             self.workers[worker.name] = [
                 self.ground.launcher_of(worker.name).spawn(
                     f"[workers.{worker.name}]",
                     command_of(worker.command, plan.app.python),
-                    env=environment(self.ground, plan.app, handed),
+                    env=environment(self.ground, plan.app, handed) | refusals,
                     cwd=Path(plan.app.folder),
                     log=self.ground.logs / f"worker-{worker.name}-{number}-{index + 1}.log",
                     cores=self.ground.cores.stack,
@@ -258,7 +271,7 @@ class AppTier:
             if not self.ground.launcher.wait_until(booted, READY_S):
                 raise StackError(
                     f"{plan.server.title}: not every worker had booted after {READY_S:.0f} s.",
-                    log=self.instances[0].process.last_lines(),
+                    log=last_words(self.instances[0].process),
                 )
         finally:
             reader.close()
@@ -274,7 +287,7 @@ class AppTier:
         for each in self.instances:
             if not each.process.alive:
                 raise StackError(
-                    f"{each.server.title} ended {when} ({ended(each.process)}).", log=each.process.last_lines()
+                    f"{each.server.title} ended {when} ({ended(each.process)}).", log=last_words(each.process)
                 )
 
     def _answers(self, instance: Instance, request: Any) -> bool:
@@ -317,6 +330,14 @@ def ended(process: Process) -> str:
     if process.code < 0:
         return f"killed by {signal.Signals(-process.code).name}"
     return f"exit code {process.code}"
+
+
+def last_words(process: Process) -> tuple[str, ...]:
+    """The end of a server's log, or why the app did not import: some servers go on with tracebacks of their own."""
+    lines = process.last_lines(LINES_READ)
+    loads = [at for at, line in enumerate(lines) if _LOADS in line]
+    begins = next((at for at in range(loads[-1] + 1, len(lines)) if lines[at].startswith("  File")), 0) if loads else 0
+    return lines[begins:][:LINES_SHOWN] if begins else lines[-LINES_SHOWN:]
 
 
 def answers(launcher: Any, port: int, method: str, path: str) -> bool:

@@ -12,19 +12,18 @@ import os
 import re
 import resource
 import shutil
-import signal
 import subprocess
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prony.stack import cgroups, folders
+from prony.stack.cgroups import PROC, ROOT
+
 CGROUP_V1 = "cgroup v1"
 CGROUP_V2 = "cgroup v2"
 FALLBACK = "affinity and rlimit"
-ROOT = Path("/sys/fs/cgroup")
-PROC = Path("/proc")
-END_S = 2.0
 SYSTEMD_S = 3.0
 
 _LEAST_QUOTA_US = 1000  # the kernel takes no quota below a millisecond
@@ -50,8 +49,8 @@ class Boxes:
     """The boxes of one run, each a cgroup prony-UID-RUN/box-NAME below the one this process is in.
 
     Args:
-        run_id: The run's folder: "run-PID-…" or "PID-…" of prony. By that process id the leavings of a dead run are
-            known; where the name bears none, this process's own is put before it.
+        run_id: The run's folder: "run-PID-…" or "PID-…" of prony; where the name bears no process id, this process's
+            own is put before it, so that no two are the same.
         root: Where cgroups are mounted.
         proc: Where processes are listed.
     """
@@ -63,7 +62,10 @@ class Boxes:
         self._boxes: dict[str, _Box] = {}
         self._homes: dict[str, Path] = {}
         self._made: list[Path] = []
+        self._held: list[int] = []
         self._moved_from: Path | None = None
+        self._came_from: Path | None = None
+        self._root, self._proc = root, proc
         self.how, self.why = FALLBACK, ""
         try:
             if (root / "cgroup.controllers").is_file():
@@ -127,7 +129,7 @@ class Boxes:
         """
         box = self._boxes[name]
         for path in box.paths.values():
-            _write(path / "cgroup.procs", "0")
+            cgroups.write(path / "cgroup.procs", "0")
         if box.paths:
             return
         if box.cpus is not None and hasattr(os, "sched_setaffinity"):
@@ -141,46 +143,78 @@ class Boxes:
 
     def pids(self, name: str) -> list[int]:
         """The processes in a box; none are known of a box that no cgroup holds."""
-        return sorted(_pids(self._boxes[name].paths.values()))
+        return sorted(cgroups.pids(self._boxes[name].paths.values()))
+
+    def gather(self) -> None:
+        """Puts this process, and so all it starts, into a cgroup of the run's own, where one can be made.
+
+        It limits nothing. It is what finds whatever forked twice and changed its name, when this process is no more.
+        To be called before any box is made.
+        """
+        for came_from, home in self._gathering():
+            run = home / self._run
+            try:
+                self._take(run)
+                (run / "guard").mkdir(exist_ok=True)
+                cgroups.write(run / "guard" / "cgroup.procs", "0")
+            except OSError:
+                self.remove()  # nothing else has been made yet
+                continue
+            self._came_from = came_from
+            return
+
+    def _gathering(self) -> Iterator[tuple[Path, Path]]:
+        """(where this process is, where a group for it could be made): of version 2 there is one with the boxes."""
+        with contextlib.suppress(OSError):
+            for place in cgroups.counting(self._root, self._proc):
+                yield place, self._homes.get("cgroup", place)
 
     def kill_all(self) -> bool:
-        """Kills whatever is in any box; True when all of it is gone within two seconds."""
-        return _kill(self._made)
+        """Kills whatever is in any cgroup of this run; True when all of it is gone within two seconds."""
+        return cgroups.kill(self._made)
 
     def remove(self) -> list[Path]:
         """Removes every cgroup of this run, once they are empty; returns those that would not go."""
+        back = self._came_from or self._moved_from
         if self._moved_from is not None:
-            own = self._moved_from
-            for folder in (*self._made, own):
+            for folder in (*self._made, self._moved_from):
                 with contextlib.suppress(OSError):
-                    _write(folder / "cgroup.subtree_control", "-cpu -memory")
+                    cgroups.write(folder / "cgroup.subtree_control", "-cpu -memory")
+        if back is not None:
             with contextlib.suppress(OSError):
-                _write(own / "cgroup.procs", "0")
-        left = _remove(self._made)
+                cgroups.write(back / "cgroup.procs", "0")
+        left = cgroups.remove(self._made)
+        for descriptor in self._held:
+            os.close(descriptor)
         self._boxes.clear()
         self._made.clear()
+        self._held.clear()
+        self._came_from = None
         return left
 
     def _folder(self, home: Path, name: str) -> Path:
         """One box's cgroup below the run's, both made where missing."""
         run = home / self._run
-        if run not in self._made:
-            run.mkdir(exist_ok=True)
-            self._made.append(run)
-            if self.how == CGROUP_V2:
-                self._hand_down(home, run)
+        self._take(run)
+        if self.how == CGROUP_V2:
+            self._hand_down(home, run)
         folder = run / f"box-{name}"  # with box- before it no name is one of the kernel's own files
         folder.mkdir(exist_ok=True)
         return folder
 
+    def _take(self, run: Path) -> None:
+        if run not in self._made:
+            self._held.append(folders.take(run))
+            self._made.append(run)
+
     def _hand_down(self, home: Path, run: Path) -> None:
         """Version 2: controllers reach a box only through ancestors that have no process of their own."""
-        if home == self._moved_from:
+        if home == self._moved_from and self._came_from is None:
             (run / "guard").mkdir(exist_ok=True)
-            _write(run / "guard" / "cgroup.procs", "0")
+            cgroups.write(run / "guard" / "cgroup.procs", "0")
         for folder in (home, run):
             if not _has(folder / "cgroup.subtree_control"):
-                _write(folder / "cgroup.subtree_control", "+cpu +memory")
+                cgroups.write(folder / "cgroup.subtree_control", "+cpu +memory")
 
     def _limit(self, box: _Box) -> None:
         if not box.paths:
@@ -189,22 +223,22 @@ class Boxes:
         memory = box.memory_bytes
         if self.how == CGROUP_V2:
             path = box.paths["cgroup"]
-            _write(path / "cpu.max", f"{'max' if quota is None else quota} {period}")
-            _write(path / "memory.max", "max" if memory is None else memory)
+            cgroups.write(path / "cpu.max", f"{'max' if quota is None else quota} {period}")
+            cgroups.write(path / "memory.max", "max" if memory is None else memory)
             with contextlib.suppress(FileNotFoundError, PermissionError):  # a kernel without swap has no such file
-                _write(path / "memory.swap.max", "max" if memory is None else 0)
-            _write(path / "memory.oom.group", 0)
+                cgroups.write(path / "memory.swap.max", "max" if memory is None else 0)
+            cgroups.write(path / "memory.oom.group", 0)
             return
         cpu, held = box.paths["cpu"], box.paths["memory"]
-        _write(cpu / "cpu.cfs_quota_us", -1)  # so that no order of the two is ever out of range
-        _write(cpu / "cpu.cfs_period_us", period)
-        _write(cpu / "cpu.cfs_quota_us", -1 if quota is None else quota)
+        cgroups.write(cpu / "cpu.cfs_quota_us", -1)  # so that no order of the two is ever out of range
+        cgroups.write(cpu / "cpu.cfs_period_us", period)
+        cgroups.write(cpu / "cpu.cfs_quota_us", -1 if quota is None else quota)
         swap = held / "memory.memsw.limit_in_bytes"
         if swap.exists():
-            _write(swap, -1)
-        _write(held / "memory.limit_in_bytes", -1 if memory is None else memory)
+            cgroups.write(swap, -1)
+        cgroups.write(held / "memory.limit_in_bytes", -1 if memory is None else memory)
         if swap.exists():
-            _write(swap, -1 if memory is None else memory)
+            cgroups.write(swap, -1 if memory is None else memory)
 
 
 def scope_prefix(root: Path = ROOT) -> list[str]:
@@ -229,33 +263,9 @@ def scope_prefix(root: Path = ROOT) -> list[str]:
     return [run, "--user", "--scope", "--quiet", "--collect", "-p", "Delegate=yes", "--"]
 
 
-def stale(uid: int, root: Path = ROOT, proc: Path = PROC) -> list[Path]:
-    """The cgroups of a user's runs whose prony is dead, as the `prony-UID-PID-…` of each hierarchy."""
-    ours = re.compile(rf"^prony-{uid}-([0-9]+)(?:-|$)")
-    found = []
-    for folder, below, _ in os.walk(root):
-        for name in list(below):
-            match = ours.match(name)
-            if match:
-                below.remove(name)
-                path = Path(folder, name)
-                if not (proc / match[1]).exists() and not path.is_symlink():
-                    found.append(path)
-    return sorted(found)
-
-
-def clean(paths: list[Path]) -> list[Path]:
-    """Kills what is in cgroups that `stale` found and removes them; returns those that would not go."""
-    _kill(paths)
-    return _remove(paths)
-
-
 def _homes_v1(root: Path, proc: Path) -> dict[str, Path]:
     """The cgroup this process is in, by controller; in a container that is what is mounted itself."""
-    own: dict[str, str] = {}
-    for line in (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines():
-        _, names, path = line.split(":", 2)
-        own |= dict.fromkeys(names.split(","), path)
+    own = cgroups.own(proc)
     homes: dict[str, Path] = {}
     for kind in (*_WANTED, "cpuacct"):
         mount = root / kind
@@ -263,8 +273,7 @@ def _homes_v1(root: Path, proc: Path) -> dict[str, Path]:
             if kind in _WANTED:
                 raise OSError(f"the {kind} controller is not mounted")
             continue
-        home = mount / own[kind].lstrip("/")
-        home = home if home.is_dir() else mount
+        home = cgroups.below(mount, own[kind])
         if not os.access(home, os.W_OK):
             raise PermissionError(f"{home} is not writable by this user")
         if kind != "cpuacct" or not home.samefile(homes["cpu"]):  # mounted together as a rule
@@ -278,16 +287,12 @@ def _homes_v2(root: Path, proc: Path) -> tuple[dict[str, Path], Path | None]:
     That is its own where it is alone there (a delegated scope); else the nearest above that already hands cpu and
     memory down. What limits this process itself is never climbed out of.
     """
-    lines = (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
-    path = next((line.split("::", 1)[1] for line in lines if line.startswith("0::")), "/")
-    own = root / path.lstrip("/")
-    if path.startswith("/..") or not own.is_dir():
-        own = root
+    own = cgroups.below(root, cgroups.own(proc).get("", "/"))
     why = f"{own} does not hand down cpu and memory"
     if os.access(own, os.W_OK) and _has(own / "cgroup.controllers"):
         if not (own / "cgroup.type").exists():  # the root of all: it may have processes and children alike
             return {"cgroup": own}, None
-        if _pids([own], nested=False) <= {os.getpid()}:
+        if cgroups.pids([own], nested=False) <= {os.getpid()}:
             return {"cgroup": own}, own
         why = f"{own} holds other processes too"
     here = own
@@ -322,60 +327,6 @@ def _quota(cpus: float | None, period_s: float) -> tuple[int | None, int]:
         return None, period
     period = min(_PERIOD_US_MAX, max(period, math.ceil(_LEAST_QUOTA_US / cpus)))
     return max(_LEAST_QUOTA_US, round(cpus * period)), period
-
-
-def _write(file: Path, value: object) -> None:
-    # One write and no file made: the kernel takes each write as a whole, and says no at once.
-    descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC)
-    try:
-        os.write(descriptor, str(value).encode())
-    finally:
-        os.close(descriptor)
-
-
-def _pids(folders: Any, *, nested: bool = True) -> set[int]:
-    found: set[int] = set()
-    for top in folders:
-        for folder in [top, *(path for path in _below(top) if nested)]:
-            with contextlib.suppress(OSError):
-                found |= {int(pid) for pid in (folder / "cgroup.procs").read_text(encoding="ascii").split()}
-    return found - {0}
-
-
-def _below(top: Path) -> list[Path]:
-    """All cgroups below one, the deepest first."""
-    return [Path(folder) for folder, _, _ in os.walk(top, topdown=False) if folder != str(top)]
-
-
-def _kill(folders: list[Path]) -> bool:
-    """Kills all that is in cgroups and below them but this process; False when some is left after two seconds."""
-    deadline = time.monotonic() + END_S
-    while left := _pids(folders) - {os.getpid()}:
-        if time.monotonic() > deadline:
-            return False
-        for folder in folders:
-            for box in folder.glob("box-*"):
-                with contextlib.suppress(OSError):
-                    _write(box / "cgroup.kill", 1)  # version 2, Linux 5.14 and later
-        for pid in left:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.01)
-    return True
-
-
-def _remove(folders: list[Path]) -> list[Path]:
-    deadline = time.monotonic() + END_S
-    left = list(folders)
-    while True:
-        for top in left:
-            for folder in [*_below(top), top]:
-                with contextlib.suppress(OSError):  # a process in it has not quite ended
-                    folder.rmdir()
-        left = [top for top in left if top.exists()]
-        if not left or time.monotonic() > deadline:
-            return left
-        time.sleep(0.01)
 
 
 def _reason(error: OSError) -> str:

@@ -14,6 +14,7 @@ from prony.stack.tiers import Ground
 # The app gets these of prony's own environment and no more: whatever keys a developer's shell holds stay out of reach.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "TMPDIR")
 _SHELL = set("|&;<>()$`*?[]#~=%{}!\n")
+_BUILTINS = {".", "cd", "eval", "exec", "export", "set", "test", "trap", "ulimit", "umask", "unset"}
 
 
 def environment(ground: Ground, app: App, stores: Mapping[str, str], overlay: str = "") -> dict[str, str]:
@@ -32,23 +33,23 @@ def environment(ground: Ground, app: App, stores: Mapping[str, str], overlay: st
     env["PYTHONPATH"] = os.pathsep.join([str(ground.run_folder / "gauge"), *filter(None, [own_path])])
     env["PYTHONUNBUFFERED"] = "1"
     env["PRONY_EGRESS"] = "on"
-    env["PRONY_EGRESS_HOSTS"] = ",".join(host.partition(":")[0] for host in app.egress)
+    env["PRONY_EGRESS_HOSTS"] = ",".join([*(host.partition(":")[0] for host in app.egress), *ground.opened])
     env["PRONY_GAUGE_DIR"] = str(refusals_folder(ground))
     if overlay:
         env["PRONY_OVERLAY"] = overlay
     return env | dict(stores)
 
 
-def refusals_folder(ground: Ground) -> Path:
-    """Where gauges count that serve no requests: those of prepare commands and of workers."""
-    folder = ground.run_folder / "refusals"
+def refusals_folder(ground: Ground, start: int = 0) -> Path:
+    """Where gauges count that serve no requests: those of a start's workers; of prepare commands and tries, for 0."""
+    folder = ground.run_folder / f"refusals-{start}"
     folder.mkdir(exist_ok=True)
     return folder
 
 
 def command_of(line: str, python: str) -> list[str]:
     """A command line as a person wrote it, as arguments; by a shell only where it has what only a shell can read."""
-    if _SHELL & set(line):
+    if _SHELL & set(line) or line.split(maxsplit=1)[0] in _BUILTINS:
         return ["/bin/sh", "-c", line]
     argv = shlex.split(line)
     if argv[0] in {"python", "python3"}:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -48,22 +47,18 @@ def look() -> Iterator[Finding]:
 
 def _contained() -> Iterator[Finding]:
     """A guard is started for real, in a namespace and with a box, and ended again."""
-    run = folders.run_folder()
-    try:
-        with Launcher(run) as launcher:
-            if launcher.namespace:
-                yield Finding("containment", "ok", "a network namespace of the stack's own, and the audit hook")
-            else:
-                text = f"the audit hook alone, which sees Python's own calls: {launcher.why_no_namespace}"
-                yield Finding("containment", "without", text, "allow user namespaces, or run as root")
-            box = launcher.box("doctor", 0.5, 64 * 1024**2, 0.1)
-            if box["why"]:
-                text = f"{box['how']}: {box['why']}"
-                yield Finding("boxes", "without", text, "run as root, or where cgroups are delegated (systemd --user)")
-            else:
-                yield Finding("boxes", "ok", box["how"])
-    finally:
-        shutil.rmtree(run, ignore_errors=True)
+    with Launcher(folders.run_folder(), sweep=False) as launcher:
+        if launcher.namespace:
+            yield Finding("containment", "ok", "a network namespace of the stack's own, and the audit hook")
+        else:
+            text = f"the audit hook alone, which sees Python's own calls: {launcher.why_no_namespace}"
+            yield Finding("containment", "without", text, "allow user namespaces, or run as root")
+        box = launcher.box("doctor", 0.5, 64 * 1024**2, 0.1)
+        if box["why"]:
+            text = f"{box['how']}: {box['why']}"
+            yield Finding("boxes", "without", text, "run as root, or where cgroups are delegated (systemd --user)")
+        else:
+            yield Finding("boxes", "ok", box["how"])
 
 
 def _program(name: str, need: str, ask: Callable[[], Any]) -> Finding:

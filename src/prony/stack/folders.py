@@ -1,13 +1,17 @@
-"""Where a run keeps its files: a folder of its own that an unprivileged Postgres can reach, gone with the run."""
+"""Where a run keeps its files: a folder of its own that an unprivileged Postgres can reach, gone with the run.
+
+Whoever makes such a folder holds a lock on it for as long as it lives; that lock is the evidence that a run lasts.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-
-import psutil
 
 from prony.errors import MachineError
 
@@ -33,19 +37,57 @@ def own_folder() -> Path:
 
 
 def run_folder() -> Path:
-    """A new folder for one run, that others may pass through but not read; those of dead runs are removed."""
-    own = own_folder()
-    for left in own.glob("run-*"):
-        pid = left.name.split("-")[1]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
-    folder = own / f"run-{os.getpid()}-{secrets.token_hex(4)}"
-    folder.mkdir(mode=0o711)
-    folder.chmod(0o711)
-    return folder
+    """A name for a new run's folder. Its guard makes it, and removes it: so there is none that nobody minds."""
+    return own_folder() / f"run-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def take(folder: Path) -> int:
+    """Makes a folder (or cgroup) where missing, and holds it: until the descriptor is closed it is not `over`.
+
+    Others may pass through it but not read it.
+
+    Raises:
+        OSError: it cannot be made, or is held already.
+    """
+    with turn():
+        folder.mkdir(mode=0o711, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder.chmod(0o711)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+def over(folder: Path) -> bool:
+    """Whether nobody holds a folder: the kernel lets go of it whatever ended its holder, and no pid is ever mistaken.
+
+    To be asked in one's `turn`, or a folder may be seen between its making and its holding.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:  # gone, or none of `take`'s
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+@contextlib.contextmanager
+def turn() -> Iterator[None]:
+    """One of this user's pronys at a time: for a moment only."""
+    descriptor = os.open(own_folder(), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def cached(name: str, sources: dict[str, Path]) -> Path:

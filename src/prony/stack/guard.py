@@ -29,6 +29,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from prony.stack import folders
 from prony.stack.boxes import Boxes
 
 LOG_BYTES_MAX = 64 * 1024 * 1024
@@ -38,6 +39,7 @@ HANDED = 200  # the descriptor at which a process finds what it was handed: too 
 
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWNS = 0x00020000
+_CLONE_NEWIPC = 0x08000000
 _MS_PRIVATE_REC = 0x44000
 _MS_NOSUID_NODEV = 0x6
 _MS_BIND = 0x1000
@@ -48,6 +50,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP_RUNNING = 0x41
 
+_own_mounts = False  # whether what this process mounts stays its own and its children's
+
 
 def enter_namespace() -> str:
     """Moves this process into a network namespace with loopback alone; the empty text, or why that cannot be."""
@@ -56,6 +60,7 @@ def enter_namespace() -> str:
     libc = ctypes.CDLL(None, use_errno=True)
     uid, gid = os.getuid(), os.getgid()
     if uid == 0 and libc.unshare(_CLONE_NEWNET) == 0:
+        own_shared_memory()
         _hide_run(libc)
         return _loopback_up()
     if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
@@ -67,8 +72,18 @@ def enter_namespace() -> str:
     except OSError as error:
         # Already inside, with an unmapped uid: such a process cannot serve, so the caller must start over without one.
         raise SystemExit(f"namespace: {error}") from error
+    own_shared_memory()
     _hide_run(libc)
     return _loopback_up()
+
+
+def own_shared_memory() -> None:
+    """Gives what is started shared memory of System V's kind that ends with it, where the kernel allows that.
+
+    A Postgres that is killed leaves its segment behind; in a namespace of its own the kernel removes that.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).unshare(_CLONE_NEWIPC)
 
 
 def _hide_run(libc: ctypes.CDLL) -> None:
@@ -77,8 +92,10 @@ def _hide_run(libc: ctypes.CDLL) -> None:
     Sockets in files cross network namespaces, and most services' lie there. Folders that hold people's files or a
     system's programs stay.
     """
+    global _own_mounts  # noqa: PLW0603 - a process has one set of mounts
     if libc.unshare(_CLONE_NEWNS) != 0 or libc.mount(b"none", b"/", None, _MS_PRIVATE_REC, None) != 0:
         return
+    _own_mounts = True
     with contextlib.suppress(OSError):
         for entry in os.scandir("/run"):
             path = entry.path.encode()
@@ -91,7 +108,7 @@ def _hide_run(libc: ctypes.CDLL) -> None:
 def name_hosts(file: str) -> None:
     """Puts a file in /etc/hosts's place, for this process and what it starts; raises OSError where that cannot be."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if os.stat("/proc/self/ns/mnt").st_ino == os.stat("/proc/1/ns/mnt").st_ino:  # noqa: PTH116 - two numbers
+    if not _own_mounts:
         raise OSError(errno.EPERM, "the stack has no mount namespace of its own")
     if libc.mount(file.encode(), b"/etc/hosts", None, _MS_BIND, None) != 0:
         raise OSError(ctypes.get_errno(), f"/etc/hosts: {os.strerror(ctypes.get_errno())}")
@@ -118,21 +135,23 @@ class Guard:
         os.set_blocking(wake_write, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, lambda *_: None)  # not "ignore", which all that it starts would inherit
         self.ended = False
         signal.signal(signal.SIGTERM, self._end)
 
     def _end(self, *_: object) -> None:
         self.ended = True
 
+    def take_hold(self) -> None:
+        """Makes the run's folder and, where one can be made, a cgroup for all that will run; held until the end."""
+        folders.take(Path(self.run_folder))
+        self.boxes.gather()
+
     def run(self) -> None:
         """Serves orders until the socket breaks."""
         while not self.ended:
             watched: list[Any] = [self.link, self.wake_read]
             ready, _, _ = select.select(watched, [], [], 1.0)
-            if self.wake_read in ready:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(self.wake_read, 4096)
             self._reap()
             self._bound_logs()
             if self.link in ready and not self._order():
@@ -236,6 +255,8 @@ class Guard:
         return True
 
     def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.wake_read, 4096)
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -257,6 +278,14 @@ class Guard:
 
     def end_all(self) -> None:
         """Each child gets its stop signal, then whatever is left below this process is killed."""
+        try:
+            self._end_children()
+            self.boxes.kill_all()
+            self.boxes.remove()
+        finally:
+            shutil.rmtree(self.run_folder, ignore_errors=True)
+
+    def _end_children(self) -> None:
         for pid in reversed(list(self.children)):
             with contextlib.suppress(OSError):
                 os.kill(pid, self.stop_signals[pid])
@@ -274,9 +303,6 @@ class Guard:
                     os.kill(pid, signal.SIGKILL)
             self._reap()
             select.select([], [], [], 0.01)
-        self.boxes.kill_all()
-        self.boxes.remove()
-        shutil.rmtree(self.run_folder, ignore_errors=True)
 
 
 def descendants(pid: int) -> list[int]:
@@ -307,8 +333,11 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     why = enter_namespace() if wanted else "not asked for"
+    if why:
+        own_shared_memory()
     guard = Guard(link, run_folder)
     try:
+        guard.take_hold()
         link.send(json.dumps({"ready": True, "namespace": not why, "why": why}).encode())
         guard.run()
     finally:

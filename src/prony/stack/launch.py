@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from prony.errors import MachineError, StackError
+from prony.stack import strays
+from prony.stack.boxes import scope_prefix
 from prony.stack.guard import MESSAGE_BYTES_MAX
 
 GUARD_READY_S = 15.0
+END_S = 10.0
 
 
 @dataclass(slots=True)
@@ -52,55 +56,67 @@ class Process:
 class Launcher:
     """Starts the guard and talks to it. Use as a context manager: leaving ends every process.
 
+    Args:
+        run_folder: Where the run keeps its files: its guard makes it, and removes it in the end.
+        namespace: Whether to try for a network of the stack's own.
+        sweep: Whether to remove first what runs that are over have left.
+
     Attributes:
         namespace: Whether the stack has a network of its own.
         why_no_namespace: Why not; empty where it has.
     """
 
-    def __init__(self, run_folder: Path, *, namespace: bool = True) -> None:
+    def __init__(self, run_folder: Path, *, namespace: bool = True, sweep: bool = True) -> None:
         self.run_folder = run_folder
         self.processes: dict[int, Process] = {}
         self._orders = itertools.count(1)
         self._box = ""
+        self._lost: list[bool] = []  # shared with the launchers of boxes: the guard is gone, and that was seen to
+        if sweep:
+            strays.sweep()
         self._start(namespace=namespace)
 
     def _start(self, *, namespace: bool) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        log = self.run_folder.with_suffix(".guard")
-        with log.open("wb") as out:
+        ways = [(scope_prefix(), namespace), ([], namespace), ([], False)]
+        failure: list[str] = []
+        for prefix, wanted in [way for number, way in enumerate(ways) if way not in ways[:number]]:
+            hello = self._try(prefix, namespace=wanted)
+            if hello is not None:
+                self.namespace = bool(hello["namespace"])
+                self.why_no_namespace = str(hello["why"])
+                if namespace and not wanted:
+                    self.why_no_namespace = failure[-1] if failure else "the guard could not enter one"
+                return
+            self._link.close()
+            self._guard.kill()
+            self._guard.wait()
+            failure = self._said()
+            self._printed.close()
+        raise MachineError("The guard process, which starts the stack, did not come up.", log=tuple(failure[-5:]))
+
+    def _try(self, prefix: list[str], *, namespace: bool) -> dict[str, Any] | None:
+        """Starts a guard; its first message, or None where it does not come up."""
+        self._lost.clear()
+        self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - has no name, so that nothing is left of it
+        program = [sys.executable, "-P", "-m", "prony.stack.guard"]
+        with theirs:
             self._guard = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "prony.stack.guard",
-                    str(theirs.fileno()),
-                    str(self.run_folder),
-                    str(int(namespace)),
-                ],
+                [*prefix, *program, str(theirs.fileno()), str(self.run_folder), str(int(namespace))],
                 stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
+                stdout=self._printed,
+                stderr=self._printed,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        theirs.close()
-        self._link = ours
-        hello = self._receive(GUARD_READY_S)
-        failure = log.read_text(encoding="utf-8", errors="replace").strip()
-        log.unlink()
-        if hello is None and namespace:
-            self._link.close()
-            self._guard.wait()
-            self._start(namespace=False)
-            self.why_no_namespace = failure.splitlines()[-1] if failure else "the guard could not enter one"
-            return
-        if hello is None:
-            raise MachineError(
-                "The guard process, which starts the stack, did not come up.", log=tuple(failure.splitlines()[-5:])
-            )
-        self.namespace = bool(hello["namespace"])
-        self.why_no_namespace = str(hello["why"])
+        return self._receive(GUARD_READY_S)
+
+    def _said(self) -> list[str]:
+        """What the guard printed: nothing, unless something is wrong."""
+        if self._printed.closed:
+            return []
+        self._printed.seek(0)
+        return self._printed.read(16_384).decode("utf-8", "replace").strip().splitlines()
 
     def __enter__(self) -> Self:
         return self
@@ -122,10 +138,13 @@ class Launcher:
         """Ends the guard and with it everything it started; returns when it is gone."""
         self._link.close()
         try:
-            self._guard.wait(timeout=10)
+            self._guard.wait(timeout=END_S)
         except subprocess.TimeoutExpired:
             self._guard.kill()
             self._guard.wait()
+        self._printed.close()
+        if self._guard.returncode != 0:  # it did not get to it
+            strays.clean(strays.find(self.run_folder))
 
     def spawn(
         self,
@@ -162,7 +181,7 @@ class Launcher:
         order = {
             "do": "spawn",
             "argv": argv,
-            "env": env | {"PRONY_RUN": self.run_folder.name},
+            "env": env | {strays.TAG: str(self.run_folder)},
             "cwd": str(cwd),
             "stdout": str(stdout or log),
             "stderr": str(log),
@@ -245,6 +264,8 @@ class Launcher:
         while not done():
             if time.monotonic() >= deadline:
                 return False
+            if self._lost:  # its socket is always ready then
+                time.sleep(every_s)
             self._receive(every_s)
         return True
 
@@ -253,7 +274,8 @@ class Launcher:
         try:
             socket.send_fds(self._link, [json.dumps(order).encode()], handed or [])
         except OSError as error:
-            raise StackError(f"The guard process is gone: {error.strerror}.") from error
+            self._bereaved()
+            raise StackError(f"The guard process is gone: {error.strerror}.", log=tuple(self._said()[-5:])) from error
         while True:
             message = self._receive(GUARD_READY_S)
             if message is None:
@@ -276,8 +298,17 @@ class Launcher:
                 return message
             for descriptor in descriptors:
                 os.close(descriptor)
-        # The guard is gone: so is all that it had started, and waiting any longer is in vain.
         if self._guard.poll() is not None or timeout_s:
-            for process in self.processes.values():
-                process.code = process.code if process.code is not None else -signal.SIGKILL
+            self._bereaved()
         return None
+
+    def _bereaved(self) -> None:
+        """The guard is gone: what it started ends too, what has forked away from it included."""
+        if self._lost:
+            return
+        self._lost.append(True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._guard.wait(END_S)
+        strays.clean([each for each in strays.find(self.run_folder) if each.kind != "folder"])
+        for process in self.processes.values():
+            process.code = process.code if process.code is not None else -signal.SIGKILL

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+from msgspec import structs
 
 import prony_gauge.install
 from prony.errors import PlanError, StackError
 from prony.plan import Plan
 from prony.probes.gauge import GaugeReader
+from prony.probes.refusals import Refusals
 from prony.stack import cores as core_division
 from prony.stack import folders
 from prony.stack.apptier import READY_S, AppTier, Checked, Instance, answers, ended
@@ -35,6 +38,8 @@ class Start:
         port: Where the load goes, on the stack's loopback: the proxy, or the one app server.
         instances: The app servers; workers are below their processes.
         gauges: Folder of the gauge's mapped files.
+        refusals: Folders of those in which refusals are counted: the same, the workers', the prepare commands'.
+        told: How often each refusal has been told by the trials on it.
         checked: What was found in the app's interpreter, by server.
         versions: Program and version of each store and proxy.
     """
@@ -44,8 +49,10 @@ class Start:
     port: int
     instances: list[Instance]
     gauges: Path
+    refusals: tuple[Path, ...]
     checked: dict[str, Checked] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    told: dict[str, int] = field(default_factory=dict)
 
     @property
     def app(self) -> Process:
@@ -77,11 +84,11 @@ class Stack:
         self.logs = logs
         logs.mkdir(parents=True, exist_ok=True)
         self.run_folder = folders.run_folder()
+        self.launcher = Launcher(self.run_folder, namespace=namespace)  # whose guard makes that folder, and removes it
         try:
             prony_gauge.install.lay_out(str(self.run_folder / "gauge"))
-            self.launcher = Launcher(self.run_folder, namespace=namespace)
         except BaseException:
-            shutil.rmtree(self.run_folder, ignore_errors=True)
+            self.launcher.close()
             raise
         self.ground = Ground(self.launcher, self.run_folder, logs, self.cores)
         self.stores = Stores(self.ground)
@@ -132,30 +139,41 @@ class Stack:
             MachineError: a program is missing, or a server that no overlay could bring.
         """
         self.stop_app(gently=False)
-        moved = self.ground.make_boxes(plan)
-        self._egress.open(plan.app.egress)
-        handed = self._services(plan)
-        self.stores.start(plan, moved, lambda urls: self.app.prepare(plan, {**handed, **urls}))
+        self.ground.make_boxes(plan)
+        self._egress.open(plan)
+        calm = _without_trouble(plan)
+        handed = self._services(calm)
+        self.stores.start(calm, lambda urls: self.app.prepare(plan, {**handed, **urls}))
         handed |= self.stores.environment(plan)
         self._starts += 1
         gauges = self.run_folder / f"gauges-{self._starts}"
         gauges.mkdir()
+        refusals = (gauges, refusals_folder(self.ground, self._starts), refusals_folder(self.ground))
         try:
-            checked = self.app.start(plan, self._starts, gauges, handed)
-            self._front(plan, moved)
-        except BaseException:
+            checked = self.app.start(calm, self._starts, gauges, handed)
+            self._front(plan)
+            port = self._entrance(calm)
+            self._await_entrance(plan, port)
+            for link in plan.links:
+                if link.drop or link.frozen:
+                    self.change(f"link.{link.name}", {"drop": link.drop, "frozen": link.frozen})
+        except BaseException as error:
             self.app.stop(gently=False)
+            refused = _counted(refusals)
+            if isinstance(error, StackError) and refused:  # gunicorn answers nothing when an app raises an OSError
+                error.hint = error.hint or f"open what it was refused under [app] egress: {', '.join(refused)}"
+            shutil.rmtree(gauges, ignore_errors=True)
             raise
-        port = self._entrance(plan)
-        self.start = Start(self._starts, plan, port, list(self.app.instances), gauges, checked, self._versions())
-        self._await_entrance(plan, port)
+        instances = list(self.app.instances)
+        self.start = Start(self._starts, plan, port, instances, gauges, refusals, checked, self._versions())
         return self.start
 
     def stop_app(self, *, gently: bool = True) -> None:
         """Ends the app tier, and its workers with it."""
+        self.app.stop(gently=gently)
         if self.start is not None:
-            self.app.stop(gently=gently)
-            shutil.rmtree(self.start.gauges, ignore_errors=True)
+            for folder in self.start.refusals[:2]:  # what prepared the stores is said of every start
+                shutil.rmtree(folder, ignore_errors=True)
             self.start = None
 
     def idle(self) -> bool:
@@ -173,16 +191,7 @@ class Stack:
 
     def refused(self) -> dict[str, int]:
         """How often the app, its commands and workers tried to leave, by host and code line, since the last start."""
-        folders_of = [refusals_folder(self.ground)] + ([] if self.start is None else [self.start.gauges])
-        found: dict[str, int] = {}
-        for folder in folders_of:
-            reader = GaugeReader(folder)
-            try:
-                for text, count in reader.read().refused.items():
-                    found[text] = found.get(text, 0) + count
-            finally:
-                reader.close()
-        return found
+        return _counted([refusals_folder(self.ground)] if self.start is None else self.start.refusals)
 
     # ---- while it runs
 
@@ -212,6 +221,10 @@ class Stack:
             for process in processes:
                 if not process.alive:
                     yield tier, process, ended(process)
+        for name, links in self._all_links().items():
+            for link in links:
+                if link.process is not None and not link.process.alive:
+                    yield f"link.{name}", link.process, ended(link.process)
 
     def change(self, name: str, values: Mapping[str, Any]) -> None:
         """Changes a link or a slow service while it runs: `change("link.database", {"round_trip_s": 0.05})`.
@@ -223,7 +236,7 @@ class Stack:
         if group == "services" and tier in self.services:
             self.services[tier].change(**values)
             return
-        links = [*self.app.links(tier), *filter(None, [self.stores.link(tier), self._links.get(tier)])]
+        links = self._all_links().get(tier, [])
         if group != "link" or not links:
             raise PlanError(
                 f"{name}: found no such thing in this stack; allowed: "
@@ -234,9 +247,14 @@ class Stack:
 
     def changeable(self) -> set[str]:
         """The names that `change` takes."""
-        plan = self.start.plan if self.start is not None else None
-        links = {f"link.{link.name}" for link in plan.links} if plan is not None else set()
-        return links | {f"services.{name}" for name in self.services}
+        return {f"link.{name}" for name in self._all_links()} | {f"services.{name}" for name in self.services}
+
+    def _all_links(self) -> dict[str, list[Link]]:
+        """Every link that runs, by the tier it stands before; instances have one each."""
+        found = dict(self.app.links)
+        for name, link in (self.stores.links | self._links).items():
+            found[name] = [link]
+        return found
 
     # ---- around the app
 
@@ -247,30 +265,34 @@ class Stack:
         for name in [name for name in self.services if name not in wanted]:
             self.services.pop(name).stop()
         links = {link.name: link for link in plan.links}
+        for name in set(self._links) - set(links):
+            self._links.pop(name).stop()
         handed = {}
         for name, settings in wanted.items():
+            moved = ground.moved(name)
             service = self.services.get(name)
             if service is None:
                 launcher = ground.launcher_of(name)
                 service = OutsideService(launcher, ground.logs, ground.run_folder, ground.cores.side, name)
                 self.services[name] = service
+            elif moved:
+                service.stop()
             service.start(settings)
             port = self._link(name, service.port, links)
             handed[settings.env] = service.url().replace(f":{service.port}", f":{port}")
         return handed
 
-    def _front(self, plan: Plan, moved: set[str]) -> None:
+    def _front(self, plan: Plan) -> None:
         """The proxy before the app servers, where the plan has one."""
+        moved = self.ground.moved("proxy")
+        if self.proxy is not None and (moved or plan.proxy is None):
+            self.proxy.stop()
         if plan.proxy is None:
-            if self.proxy is not None:
-                self.proxy.stop()
-                self.proxy = None
+            self.proxy = None
             return
         if self.proxy is None:
             ground = self.ground
             self.proxy = Nginx(ground.launcher_of("proxy"), ground.run_folder, ground.logs, ground.cores.stack)
-        elif "proxy" in moved:
-            self.proxy.stop()
         upstreams: dict[str, list[int]] = {}
         for each in self.app.instances:
             upstreams.setdefault(each.server.name, []).append(each.reached)
@@ -282,33 +304,40 @@ class Stack:
         return self._link("proxy", self.proxy.port, {link.name: link for link in plan.links})
 
     def _link(self, name: str, port: int, links: Mapping[str, Any]) -> int:
-        running = self._links.get(name)
         if name not in links:
-            if running is not None:
-                self._links.pop(name).stop()
             return port
-        if running is None:
+        if name not in self._links:
             ground = self.ground
-            running = Link(ground.launcher, ground.logs, ground.run_folder, ground.cores.side, name)
-            self._links[name] = running
-        running.start(port, links[name])
-        return running.port
+            self._links[name] = Link(ground.launcher, ground.logs, ground.run_folder, ground.cores.side, name)
+        self._links[name].start(port, links[name])
+        return self._links[name].port
 
     def _await_entrance(self, plan: Plan, port: int) -> None:
-        """A real request by the way that the load will take; a frozen or dropping link is left to show itself."""
-        if any(link.frozen or link.drop for link in plan.links):
-            return
+        """A real request by the way that the load will take."""
         first = plan.traffic.requests[0]
         if not self.launcher.wait_until(lambda: answers(self.launcher, port, first.method, first.path), READY_S):
-            log = self.proxy.log if self.proxy is not None else self.start.app.log if self.start else None
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:] if log and log.exists() else []
-            raise StackError(f"The stack's entrance gave no answer to {first.path}.", log=tuple(lines))
+            front = self.proxy.process if self.proxy is not None else None
+            last = (front or self.app.instances[0].process).last_lines()
+            raise StackError(f"The stack's entrance gave no answer to {first.path} in {READY_S:.0f} s.", log=last)
 
     def _versions(self) -> dict[str, str]:
         found = self.stores.versions()
         if self.proxy is not None:
             found["proxy"] = f"nginx {self.proxy.version}"
         return found
+
+
+def _without_trouble(plan: Plan) -> Plan:
+    """The plan with links that let everything through: a stack must be up before its links can freeze and drop."""
+    return structs.replace(plan, links=tuple(structs.replace(each, drop=0.0, frozen=False) for each in plan.links))
+
+
+def _counted(folders: Iterable[Path]) -> dict[str, int]:
+    reader = Refusals(folders, {})
+    try:
+        return reader.counts()
+    finally:
+        reader.close()
 
 
 __all__ = ["Stack", "Start"]

@@ -17,7 +17,7 @@ from prony.stack.services.postgres import Postgres
 from prony.stack.services.sqlite import SQLite
 from prony.stack.services.store import Store
 from prony.stack.services.valkey import Valkey
-from prony.stack.tiers import Ground, Remark, Watched
+from prony.stack.tiers import Ground, Watched
 
 Prepare = Callable[[Mapping[str, str]], None]
 
@@ -28,6 +28,7 @@ class Stores:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._running: dict[str, Store] = {}
+        self._made: dict[tuple[str, str], Store] = {}  # stopped ones too: they keep what was prepared
         self._links: dict[str, Link] = {}
         self._pooler: PgBouncer | None = None
         self._ports: dict[str, int] = {}
@@ -44,41 +45,46 @@ class Stores:
         """The pooler, where there is one."""
         return self._pooler
 
-    def start(self, plan: Plan, moved: set[str], prepare: Prepare) -> None:
+    def start(self, plan: Plan, prepare: Prepare) -> None:
         """Brings the plan's stores up, in their prepared state; `prepare` fills fresh ones, given their URLs.
 
         Args:
             plan: Whose stores are wanted; others that run are stopped.
-            moved: Tiers that belong to another box than before.
             prepare: Runs the app's prepare commands under these environment variables.
         """
         for name in [name for name, store in self._running.items() if self._unwanted(plan.stores.get(name), store)]:
             self._running.pop(name).stop()
         for name, settings in plan.stores.items():
-            self._start(name, settings, moved)
-        key = (plan.app.prepare, plan.app.folder, plan.app.entry)
+            self._start(name, settings)
         owned = any(settings.kind == "url" for settings in plan.stores.values())
-        if owned and plan.app.prepare:
-            self._remark_owned()
-        elif not owned and not self._all_prepared(key):
-            self._fill(plan, key, prepare)
+        commands = () if owned else plan.app.prepare
+        self._ground.forget("own_store")
+        for name in [name for name, settings in plan.stores.items() if settings.kind == "url"]:
+            unprepared = "[app] prepare was not run, and " if plan.app.prepare else ""
+            text = f"[stores.{name}] is your own: {unprepared}what the app writes to it stays"
+            self._ground.remark("own_store", name, text)
+        app, kinds = plan.app, tuple(sorted((name, settings.kind) for name, settings in plan.stores.items()))
+        # All that may shape what the commands write.
+        key = (commands, kinds, app.folder, app.entry, app.python, tuple(sorted(app.env.items())))
+        if not self._all_prepared(key):
+            self._fill(plan, key, prepare if commands else lambda _: None)
         for store in self._running.values():
-            if not owned:
-                store.restore(key)
-        self._lead(plan, moved)
+            store.restore(key)
+        self._lead(plan)
 
     def _unwanted(self, settings: StorePlan | None, store: Store) -> bool:
-        return settings is None or settings.kind != store.kind
+        return settings is None or not isinstance(store, _CLASSES[settings.kind])
 
-    def _start(self, name: str, settings: StorePlan, moved: set[str]) -> None:
-        store = self._running.get(name)
+    def _start(self, name: str, settings: StorePlan) -> None:
+        made = _CLASSES[settings.kind]
+        store = self._made.get((name, made.__name__))
         if store is None:
             ground = self._ground
-            made = _CLASSES[settings.kind]
             store = made(ground.launcher_of(name), ground.run_folder, ground.logs, ground.cores.stack, name)
-            self._running[name] = store
-        elif name in moved:
+            self._made[name, made.__name__] = store
+        if self._ground.moved(name):
             store.stop()
+        self._running[name] = store
         store.start(settings)
 
     def _all_prepared(self, key: tuple[object, ...]) -> bool:
@@ -93,23 +99,20 @@ class Stores:
             store.keep(key)
         self._prepared.add(key)
 
-    def _remark_owned(self) -> None:
-        text = "a store is your own: [app] prepare was not run, and what the app writes to it stays"
-        remark = Remark("own_store", "database", text)
-        if remark not in self._ground.remarks:
-            self._ground.remarks.append(remark)
-
     # ---- the way to them
 
-    def _lead(self, plan: Plan, moved: set[str]) -> None:
-        """Puts links and the pooler before the stores that want them."""
+    def _lead(self, plan: Plan) -> None:
+        """Puts links and the pooler before the stores that want them; takes away what is wanted no more."""
         links = {link.name: link for link in plan.links}
+        for name in set(self._links) - set(links):
+            self._links.pop(name).stop()
         for name, store in self._running.items():
             self._ports[name] = self._link(name, store.port, links)
+        moved = self._ground.moved("pooler")
+        if self._pooler is not None and (moved or plan.pooler is None):
+            self._pooler.stop()
         if plan.pooler is None:
-            if self._pooler is not None:
-                self._pooler.stop()
-                self._pooler = None
+            self._pooler = None
             return
         postgres = self.postgres
         if postgres is None:
@@ -119,24 +122,19 @@ class Stores:
             self._pooler = PgBouncer(
                 ground.launcher_of("pooler"), ground.run_folder, ground.logs, ground.cores.stack, "pooler"
             )
-        elif "pooler" in moved:
-            self._pooler.stop()
         self._pooler.start(plan.pooler, self._ports["database"], postgres.user, postgres.password, postgres.database)
         self._ports["database"] = self._link("pooler", self._pooler.port, links)
 
     def _link(self, name: str, port: int, links: Mapping[str, LinkPlan]) -> int:
         """The port to use instead of `port`: the link's that the plan puts before it, or the same."""
         wanted = links.get(name)
-        running = self._links.get(name)
         if wanted is None or not port:
-            if running is not None:
-                self._links.pop(name).stop()
             return port
-        if running is None:
+        if name not in self._links:
             ground = self._ground
-            running = self._links[name] = Link(ground.launcher, ground.logs, ground.run_folder, ground.cores.side, name)
-        running.start(port, wanted)
-        return running.port
+            self._links[name] = Link(ground.launcher, ground.logs, ground.run_folder, ground.cores.side, name)
+        self._links[name].start(port, wanted)
+        return self._links[name].port
 
     # ---- what others need to know
 
@@ -146,9 +144,10 @@ class Stores:
             plan.stores[name].env: store.url(self._ports.get(name, store.port)) for name, store in self._running.items()
         }
 
-    def link(self, name: str) -> Link | None:
-        """The link before a store, where there is one."""
-        return self._links.get(name)
+    @property
+    def links(self) -> dict[str, Link]:
+        """The links before stores and the pooler, by name."""
+        return self._links
 
     def versions(self) -> dict[str, str]:
         """Each store's program and version."""
@@ -181,7 +180,7 @@ class Stores:
         self._running.clear()
 
 
-_CLASSES: dict[str, Callable[..., Store]] = {
+_CLASSES: dict[str, type[Postgres | MariaDB | SQLite | Valkey | Memcached | OwnStore]] = {
     "postgres": Postgres,
     "mariadb": MariaDB,
     "sqlite": SQLite,

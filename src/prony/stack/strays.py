@@ -1,21 +1,21 @@
-"""What a crashed run may have left in, a list of it out: processes, folders, cgroups; and their removal."""
+"""What runs that are over have left in, a list of it out: processes, folders, cgroups; and their removal."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
-import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from prony.stack import boxes, folders
+from prony.stack import cgroups, folders
 
+TAG = "PRONY_RUN"
 GONE_S = 3.0
-_TAG = b"PRONY_RUN="
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,62 +25,101 @@ class Stray:
     Attributes:
         kind: "process", "folder" or "cgroup".
         what: Its pid and command, or its path.
-        pid: The process's; 0 for others.
+        process: The process; None for others.
         path: The folder's or cgroup's; None for processes.
     """
 
     kind: str
     what: str
-    pid: int = 0
+    process: psutil.Process | None = None
     path: Path | None = None
 
 
-def find() -> list[Stray]:
-    """Everything of this user's whose run is over: processes tagged by their environment, run folders, cgroups."""
-    found = []
-    for process in psutil.process_iter():
-        run = _run_of(process.pid)
-        if run and process.pid != os.getpid() and not alive(run):
-            with contextlib.suppress(psutil.Error):
-                command = " ".join(process.cmdline())[:80] or process.name()
-                found.append(Stray("process", f"{process.pid} {command} ({run})", pid=process.pid))
-    own = folders.ROOT / f"prony-{os.getuid()}"
-    if own.is_dir():
-        found += [Stray("folder", str(path), path=path) for path in sorted(own.glob("run-*")) if not alive(path.name)]
-    return found + [Stray("cgroup", str(path), path=path) for path in boxes.stale(os.getuid())]
+def find(run: Path | None = None) -> list[Stray]:
+    """All that is left of this user's runs that nobody holds any more, or of one run alone.
+
+    A run in the making is not mistaken for one that is over, nor another user's for this one's.
+
+    Args:
+        run: That run's folder; None for every run below this user's folder.
+    """
+    own = folders.own_folder()
+    with folders.turn():
+        ended: dict[Path, bool] = {}
+
+        def is_over(folder: Path) -> bool:
+            if run is not None:
+                return folder == run
+            if folder.parent != own or not folder.name.startswith("run-"):
+                return False
+            if folder not in ended:
+                ended[folder] = folders.over(folder)
+            return ended[folder]
+
+        found = []
+        for process, folder in _tagged():
+            if is_over(folder) and process.pid != os.getpid():
+                with contextlib.suppress(psutil.Error):
+                    command = " ".join(" ".join(process.cmdline()).split())[:80] or process.name()
+                    found.append(Stray("process", f"{process.pid} {command} ({folder.name})", process=process))
+        left = [run] if run is not None and run.exists() else sorted(own.glob("run-*")) if run is None else []
+        found += [Stray("folder", str(path), path=path) for path in left if is_over(path)]
+        for path in cgroups.stale(os.getuid()):
+            if run is None or path.name.endswith(f"-{run.name.removeprefix('run-')}"):
+                count = len(cgroups.pids([path]))
+                found.append(Stray("cgroup", f"{path}, processes in it: {count}", path=path))
+        return found
 
 
 def clean(strays: list[Stray]) -> list[Stray]:
     """Removes them; what could not be removed."""
-    for stray in strays:
-        if stray.kind == "process":
-            with contextlib.suppress(OSError):
-                os.kill(stray.pid, signal.SIGKILL)
     deadline = time.monotonic() + GONE_S
-    while any(psutil.pid_exists(each.pid) for each in strays if each.pid) and time.monotonic() < deadline:
+    for stray in strays:
+        if stray.process is not None:
+            with contextlib.suppress(psutil.Error):
+                stray.process.kill()  # no other that got its pid since
+    cgroups.clean([each.path for each in strays if each.kind == "cgroup" and each.path is not None])
+    while any(_there(each) for each in strays if each.process) and time.monotonic() < deadline:
         time.sleep(0.02)
     for stray in strays:
         if stray.kind == "folder" and stray.path is not None:
-            shutil.rmtree(stray.path, ignore_errors=True)
-            stray.path.unlink(missing_ok=True)
-    boxes.clean([each.path for each in strays if each.kind == "cgroup" and each.path is not None])
-    left = {(each.kind, each.what) for each in find()}
-    return [each for each in strays if (each.kind, each.what) in left]
+            if stray.path.is_dir() and not stray.path.is_symlink():
+                shutil.rmtree(stray.path, ignore_errors=True)
+            else:
+                stray.path.unlink(missing_ok=True)
+    return [each for each in strays if _there(each)]
 
 
-def alive(run: str) -> bool:
-    """Whether the prony that made a run still is: its pid is in the run's name."""
-    pid = run.split("-")[1].partition(".")[0] if run.startswith("run-") else ""
-    return pid.isdigit() and psutil.pid_exists(int(pid))
+def sweep() -> None:
+    """Removes what runs that are over have left, where there is a folder to say that there were any."""
+    with folders.turn():
+        any_left = any(folders.over(path) for path in folders.own_folder().glob("run-*"))
+    if any_left:
+        clean(find())
 
 
-def _run_of(pid: int) -> str:
-    """The run that a process belongs to by its environment; empty for those of others, and those one may not read."""
+def _there(stray: Stray) -> bool:
+    if stray.process is None:
+        return stray.path is not None and os.path.lexists(stray.path)
     try:
-        environ = Path("/proc", str(pid), "environ").read_bytes()
-    except OSError:
-        return ""
-    for entry in environ.split(b"\0"):
-        if entry.startswith(_TAG):
-            return entry[len(_TAG) :].decode("utf-8", "replace")
-    return ""
+        return stray.process.is_running() and stray.process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _tagged() -> Iterator[tuple[psutil.Process, Path]]:
+    """Every process that this user may look at and that bears the tag of a run, with that run's folder.
+
+    Programs that give themselves another title write over their environment: these, and no shell that somebody has gone
+    there with, are told by the folder they are in.
+    """
+    for process in psutil.process_iter():
+        place = Path("/proc", str(process.pid))
+        with contextlib.suppress(OSError):
+            entries = (place / "environ").read_bytes().split(b"\0")
+            environ = dict(entry.split(b"=", 1) for entry in entries if b"=" in entry)
+            if environ.get(TAG.encode()):
+                yield process, Path(os.fsdecode(environ[TAG.encode()]))
+            elif b"PATH" not in environ:
+                here = Path(str((place / "cwd").readlink()).removesuffix(" (deleted)"))
+                yield from ((process, each) for each in (here, *here.parents) if each.name.startswith("run-"))

@@ -33,8 +33,9 @@ class Ground:
 
     Attributes:
         launcher: Starts processes, in no box.
-        boxes: Where each box's use is accounted for: {box: {"how", "why", "paths"}}.
-        remarks: What is to be said of this stack.
+        boxes: Where the use of each of the plan's boxes is accounted for: {box: {"how", "why", "paths"}}.
+        remarks: What is to be said of this stack as it runs now.
+        opened: Hosts of the user's own stores, which the app may reach.
     """
 
     launcher: Launcher
@@ -43,26 +44,47 @@ class Ground:
     cores: Cores
     boxes: dict[str, dict[str, Any]] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    opened: tuple[str, ...] = ()
     _launchers: dict[str, Launcher] = field(default_factory=dict)
-    _made: dict[str, Box] = field(default_factory=dict)
+    _made: dict[str, tuple[Box, dict[str, Any]]] = field(default_factory=dict)
     _box_of: dict[str, str] = field(default_factory=dict)
+    _moved: set[str] = field(default_factory=set)
 
-    def make_boxes(self, plan: Plan) -> set[str]:
-        """Makes the plan's boxes, or gives them its limits; the tiers that only get into theirs by a new start."""
+    def make_boxes(self, plan: Plan) -> None:
+        """Makes the plan's boxes, or gives them its limits; notes tiers that only get into theirs by a new start."""
+        self.forget("box_not_held")
+        self.boxes = {}
         for box in plan.boxes:
-            if self._made.get(box.name) != box:
+            was, found = self._made.get(box.name, (None, {}))
+            if was != box:
                 found = self.launcher.box(box.name, box.cpus, box.memory_bytes, box.period_s)
-                self._made[box.name] = box
-                self.boxes[box.name] = found
-                if found.get("why"):
-                    text = f"[box.{box.name}] is held by {found['how']}: {found['why']}"
-                    self.remarks.append(Remark("box_not_held", box.name, text))
+                self._made[box.name] = (box, found)
+            self.boxes[box.name] = found
+            if found.get("why"):
+                self.remark("box_not_held", box.name, f"[box.{box.name}] is held by {found['how']}: {found['why']}")
         now = {tier: box.name for box in plan.boxes for tier in box.services}
-        moved = {tier for tier in {*now, *self._box_of} if now.get(tier, "") != self._box_of.get(tier, "")}
+        self._moved |= {tier for tier in {*now, *self._box_of} if now.get(tier, "") != self._box_of.get(tier, "")}
         self._box_of = now
         for tier, launcher in self._launchers.items():
             launcher.into_box(now.get(tier, ""))
+
+    def moved(self, tier: str) -> bool:
+        """Whether a tier now belongs to another box than when this was last asked; who asks stops it, if it runs.
+
+        A boot that fails half-way leaves the others noted, for the next.
+        """
+        moved = tier in self._moved
+        self._moved.discard(tier)
         return moved
+
+    def remark(self, kind: str, tier: str, text: str) -> None:
+        """Notes what is to be said of every trial, once."""
+        if Remark(kind, tier, text) not in self.remarks:
+            self.remarks.append(Remark(kind, tier, text))
+
+    def forget(self, kind: str) -> None:
+        """Takes back the remarks of a kind, before they are made anew."""
+        self.remarks[:] = [each for each in self.remarks if each.kind != kind]
 
     def launcher_of(self, tier: str) -> Launcher:
         """The launcher that puts a tier's processes into its box."""

@@ -18,7 +18,7 @@ IDLE = 0.75  # below this the CPU had time left; between the two it was nearly u
 TIED = 1.5  # two tiers' CPU within this ratio of each other are tied
 SLOW = ("timeout", "unanswered")
 CUT = ("refused", "reset")  # the server closed or would not open: waits too, unless it died
-FATAL = ("died", "worker_killed", "worker_failed", "worker_timeout", "descriptors_exhausted")
+FATAL = ("died", "out_of_memory", "worker_killed", "worker_failed", "worker_timeout", "descriptors_exhausted")
 
 
 @dataclass(slots=True)

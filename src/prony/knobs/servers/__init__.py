@@ -28,9 +28,9 @@ def knob(
     return Knob(f"server.{key}", tier, kind, default, why, flag=flag, inert=inert, **bounds)
 
 
-def workers(flag: str = "--workers") -> Knob:
+def workers(flag: str = "--workers", *, more: str = "") -> Knob:
     """How many processes serve."""
-    why = "Processes that serve requests. Too few leave CPU idle while requests queue; each costs memory."
+    why = "Processes that serve requests. Too few leave CPU idle while requests queue; each costs memory." + more
     return knob("workers", flag, "integer", 1, why, low=1, high=64)
 
 

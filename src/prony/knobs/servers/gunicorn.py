@@ -25,7 +25,10 @@ def _common(silent: str) -> tuple[Knob, ...]:
 
 
 _SYNC = _common("Under sync workers that is the longest request.")
-_THREADED = _common("Its main thread speaks for it: a request that hangs in a thread is never killed.")
+_THREADED = _common(
+    "Its main thread speaks for it, once a second: a request that hangs in a thread is never killed, and a timeout "
+    "of 1 kills workers of a busy machine."
+)
 _LOOPED = _common("Its event loop speaks for it: what blocks the loop for so long gets the worker killed.")
 # Under asgi and aiohttp the option has no effect (27.0.1, 3.14.5): asyncio makes the queue anew, 100 and 128 long.
 _BACKLOG = backlog(2048)

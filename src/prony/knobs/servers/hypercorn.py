@@ -10,7 +10,7 @@ from prony.knobs.servers import backlog, graceful_timeout, keepalive, knob, max_
 
 KNOBS: dict[str, tuple[Knob, ...]] = {
     "": (
-        workers(),
+        workers(more=" The whole server ends with the first of them that dies."),
         backlog(100),
         keepalive(5),
         knob(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 
 from prony.errors import PlanError
 from prony.knobs.server import INTERFACES
@@ -52,8 +53,15 @@ def needs(server: Server) -> tuple[str, ...]:
     return PROGRAMS[server.kind].needs(server)
 
 
-def requirements(server: Server, python_version: tuple[int, int]) -> tuple[str, ...]:
+def requirements(
+    server: Server, python_version: tuple[int, int], missing: Collection[str] | None = None
+) -> tuple[str, ...]:
     """The same as pip's requirement lines, for an interpreter of that version.
+
+    Args:
+        server: Its kind, worker class and knobs.
+        python_version: Major and minor.
+        missing: Only these of them, for what somebody has keeps its version; None for all.
 
     Raises:
         PlanError: no version of it runs there.
@@ -66,7 +74,7 @@ def requirements(server: Server, python_version: tuple[int, int]) -> tuple[str, 
             hint="--set server.worker_class=uvicorn",
         )
     pins = _PINS | _PINS_39 if old else _PINS
-    return tuple(name + pins[name] for name in needs(server))
+    return tuple(name + pins[name] for name in needs(server) if missing is None or name in missing)
 
 
 def stop_signal(server: Server) -> int:
@@ -79,8 +87,16 @@ def environment(server: Server) -> dict[str, str]:
     return dict(PROGRAMS[server.kind].environment)
 
 
-def refusal(server: Server, interface: str) -> str | None:
-    """Why it cannot serve an app of that interface, as one clause; None when it can."""
+def refusal(server: Server, interface: str, installed: Collection[str] = ("django",)) -> str | None:
+    """Why it cannot serve an app of that interface, as one clause; None when it can.
+
+    Args:
+        server: Its kind and worker class.
+        interface: What the app is: "wsgi", "asgi" or "aiohttp".
+        installed: What the app's interpreter has, by normalised name.
+    """
+    if server.kind == "runserver" and "django" not in installed:
+        return "runserver is Django's own, and the app's interpreter has no Django"
     served = INTERFACES[server.kind, server.worker_class]
     if interface in served:
         return None

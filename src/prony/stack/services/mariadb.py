@@ -158,7 +158,7 @@ class MariaDB:
         self._boot()
 
     def keep(self, key: Key) -> None:
-        kept = self._home.folder / f"kept-{len(self._kept)}"
+        kept = self._kept.get(key, self._home.folder / f"kept-{len(self._kept)}")
         self.stop()
         self._home.copy(self._data, kept)
         self._kept[key] = kept

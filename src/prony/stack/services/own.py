@@ -6,10 +6,11 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from prony.errors import StackError
+from prony.errors import PlanError, StackError
 from prony.plan import Store
 from prony.stack.launch import Launcher, Process
 from prony.stack.services.relay import OutwardRelay
+from prony_gauge.egress import is_literal, is_loopback, plain
 
 PORTS = {
     "postgres": 5432,
@@ -17,29 +18,50 @@ PORTS = {
     "mysql": 3306,
     "mariadb": 3306,
     "redis": 6379,
+    "rediss": 6379,
     "valkey": 6379,
+    "valkeys": 6379,
     "memcached": 11211,
     "memcache": 11211,
+    "mongodb": 27017,
+    "amqp": 5672,
+    "amqps": 5671,
 }
 REACH_S = 5.0
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """Host and port of a store's URL; port 0 where neither it nor its scheme says one."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or PORTS.get(parts.scheme.partition("+")[0], 0)
+
+
+def shown_url(url: str) -> str:
+    """A store's URL without what may be secret: who logs in, and its query."""
+    parts, (host, port) = urlsplit(url), address_of(url)
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}{parts.path}"
 
 
 class OwnStore:
     """One store of the user's own. Where the stack has a network of its own, a relay leads out to this one port.
 
+    The app gets the user's URL, with the relay's port in it. Its host stays wherever the stack's network has that name
+    (see `Egress`), for TLS and some providers go by it; else it becomes 127.0.0.1.
+
     Attributes:
-        port: Where it is reached on the stack's loopback; 0 for one that is no TCP server.
+        port: Where it is reached on the stack's loopback, or at its own host without a network of the stack's.
     """
 
     def __init__(
         self,
         launcher: Launcher,
-        run_folder: Path,  # noqa: ARG002 - as all stores
+        run_folder: Path,
         logs: Path,
-        cores: tuple[int, ...],  # noqa: ARG002 - the same
+        cores: tuple[int, ...],  # noqa: ARG002 - as all stores
         name: str,
     ) -> None:
         self._launcher = launcher
+        self._hosts = run_folder / "hosts"
         self._relay: OutwardRelay | None = None
         self._url = ""
         self._host = ""
@@ -54,38 +76,48 @@ class OwnStore:
         """Tries to reach it, and leads the way there.
 
         Raises:
+            PlanError: its URL says no port, and neither does its scheme.
             StackError: nobody answers at its address.
         """
-        if settings.url == self._url:
+        if settings.url == self._url and (self._relay is None or self._relay.process.poll() is None):
             return
         self.stop()
-        parts = urlsplit(settings.url)
-        host, port = parts.hostname or "", parts.port or PORTS.get(parts.scheme.partition("+")[0], 0)
-        self._url = settings.url
-        if not port:  # a file, or a scheme that only its driver knows
-            return
+        host, port = address_of(settings.url)
+        if not port:
+            scheme = urlsplit(settings.url).scheme
+            raise PlanError(
+                f"[stores.{self.name}] url: found a {scheme} URL without a port; allowed: one that says it, as in "
+                f"{scheme}://{host}:1234, or a scheme whose port is known ({', '.join(PORTS)})."
+            )
         try:
             socket.create_connection((host, port), timeout=REACH_S).close()
-        except OSError as error:
-            self._url = ""
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
             raise StackError(
-                f"[stores.{self.name}] url: nobody answers at {host}:{port}: {error.strerror or error}.",
+                f"[stores.{self.name}] url: nobody answers at {host}:{port}: {why}.",
                 hint="start it, or correct the URL",
             ) from error
-        self._host, self.port = host, port
+        self._url, self._host, self.port = settings.url, host, port
         if self._launcher.namespace:
             self._relay = OutwardRelay(self._launcher, host, port)
-            self._host, self.port = "127.0.0.1", self._relay.port
+            self.port = self._relay.port
 
     def url(self, port: int) -> str:
         """Its URL as the app shall use it."""
-        if not self.port:
-            return self._url
         parts = urlsplit(self._url)
-        secret = parts.netloc.rpartition("@")[0]
-        host = "127.0.0.1" if port != self.port else self._host
+        secret, at, _ = parts.netloc.rpartition("@")
+        host = self._host if self._is_known(port) else "127.0.0.1"
         host = f"[{host}]" if ":" in host else host
-        return urlunsplit(parts._replace(netloc=f"{secret}@{host}:{port}" if secret else f"{host}:{port}"))
+        return urlunsplit(parts._replace(netloc=f"{secret}{at}{host}:{port}"))
+
+    def _is_known(self, port: int) -> bool:
+        """Whether its own host leads to it where the app is: out there, or by a name inside the stack's network."""
+        if self._relay is None:
+            return port == self.port
+        host = plain(self._host)
+        if is_literal(host) or is_loopback(host) or not self._hosts.exists():
+            return False
+        return host in self._hosts.read_text(encoding="utf-8").split()
 
     def empty(self) -> None:
         """Nothing: it is not ours to wipe."""

@@ -31,6 +31,7 @@ class _Cluster:
 
     program: binaries.Program
     data: Path
+    peopled: bool = False  # whether the app's role is there
     prepared: dict[Key, str] = field(default_factory=dict)
 
 
@@ -68,16 +69,16 @@ class Postgres:
             return
         self.stop()
         source = wanted["source"]
-        fresh = source not in self._clusters
-        if fresh:
+        if source not in self._clusters:
             self._clusters[source] = self._made(source)
         self._cluster = self._clusters[source]
         self.version = self._cluster.program.version
         self._boot(self._cluster, wanted)
         self._knobs = wanted
-        if fresh:
+        if not self._cluster.peopled:
             self._run(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(self.user), self.password))
             self.empty()
+            self._cluster.peopled = True
 
     def _made(self, source: str) -> _Cluster:
         """A new cluster's files."""
@@ -164,7 +165,7 @@ class Postgres:
     def keep(self, key: Key) -> None:
         """Puts the app's database aside as the prepared state; `restore` brings a copy of it back."""
         prepared = self._running().prepared
-        name, database = f"prepared_{len(prepared)}", sql.Identifier(self.database)
+        name, database = prepared.get(key, f"prepared_{len(prepared)}"), sql.Identifier(self.database)
         self._drop(name)
         # From now on nobody gets in, background workers included: what is being copied must have no visitors.
         self._run(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(database))

@@ -62,7 +62,7 @@ class OutwardRelay:
             with self.log.open("ab") as log:
                 self.process = subprocess.Popen(
                     [sys.executable, "-P", "-m", _MODULE, str(listening.fileno()), host, str(port)],
-                    env=os.environ | {"PRONY_RUN": launcher.run_folder.name},
+                    env=os.environ | {"PRONY_RUN": str(launcher.run_folder)},
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,

@@ -58,7 +58,7 @@ class SQLite:
             left.unlink()
 
     def keep(self, key: Key) -> None:
-        kept = self._folder / f"kept-{len(self._kept)}.sqlite3"
+        kept = self._kept.get(key, self._folder / f"kept-{len(self._kept)}.sqlite3")
         kept.unlink(missing_ok=True)
         with (
             contextlib.closing(sqlite3.connect(self._file)) as source,

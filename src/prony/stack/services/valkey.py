@@ -151,7 +151,7 @@ class Valkey:
     def keep(self, key: Key) -> None:
         if not self._launcher.wait_until(self._saved, SAVE_S):
             raise StackError(f"{self._home.title}: no dump was written in {SAVE_S:.0f} s.", log=self._lines())
-        kept = self._home.folder / f"kept-{len(self._kept)}.rdb"
+        kept = self._kept.get(key, self._home.folder / f"kept-{len(self._kept)}.rdb")
         self._home.copy(self._home.folder / "dump.rdb", kept)
         self._kept[key] = kept
 
