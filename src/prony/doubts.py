@@ -21,6 +21,7 @@ NOTED = (
     "no_store",
     "own_store",
     "box_not_held",
+    "box_beyond_cores",
     "egress_closed",
     "probe_failed",
     "mix_guessed",
@@ -143,6 +144,11 @@ KINDS = {
             "A box could not be made by the kernel's cgroups: its limits are only approached, by cores and rlimits.",
             "Run as root, or where cgroups are delegated to you (systemd --user).",
             ("achieved_rps", *LATENCY),
+        ),
+        Kind(
+            "box_beyond_cores",
+            "A box has more CPUs than the stack has cores here: what it could do with the rest was not seen.",
+            "Use a machine with more cores, or a smaller box.",
         ),
         Kind(
             "egress_closed",

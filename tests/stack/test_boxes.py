@@ -40,7 +40,7 @@ import os, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if os.fork() == 0:
     os.setsid()
-print(os.getpid(), flush=True)
+os.write(1, b"%d\\n" % os.getpid())  # in one piece: two of them write here
 while True:
     signal.pause()
 """

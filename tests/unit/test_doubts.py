@@ -51,6 +51,7 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
     "no_store": lambda: a_clean_recording(events=[event("no_store")]),
     "own_store": lambda: a_clean_recording(events=[event("own_store")]),
     "box_not_held": lambda: a_clean_recording(events=[event("box_not_held")]),
+    "box_beyond_cores": lambda: a_clean_recording(events=[event("box_beyond_cores")]),
     "egress_closed": lambda: a_clean_recording(events=[event("egress_closed")]),
     "probe_failed": lambda: a_clean_recording(events=[event("probe_failed")]),
     "few_samples": lambda: a_clean_recording(rate_rps=79.98, duration_s=50),

@@ -18,7 +18,6 @@ from prony.report.series import Series
 from prony.summary import Incident
 from prony.verdict import CAUSES, TIERS, Verdict
 
-
 SEEN_MAX = 6
 
 

@@ -270,7 +270,8 @@ class AppTier:
         try:
             if not self.ground.launcher.wait_until(booted, READY_S):
                 raise StackError(
-                    f"{plan.server.title}: not every worker had booted after {READY_S:.0f} s.",
+                    f"{plan.server.title}: not every worker had booted after {READY_S:.0f} s"
+                    f"{self.ground.out_of_memory('app')}.",
                     log=last_words(self.instances[0].process),
                 )
         finally:
@@ -287,7 +288,9 @@ class AppTier:
         for each in self.instances:
             if not each.process.alive:
                 raise StackError(
-                    f"{each.server.title} ended {when} ({ended(each.process)}).", log=last_words(each.process)
+                    f"{each.server.title} ended {when} ({ended(each.process)})"
+                    f"{self.ground.out_of_memory(each.server.name)}.",
+                    log=last_words(each.process),
                 )
 
     def _answers(self, instance: Instance, request: Any) -> bool:

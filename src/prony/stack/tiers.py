@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from prony.plan import Box, Plan
+from prony.probes.box import BoxProbe
+from prony.recording import Reading
 from prony.stack.cores import Cores
 from prony.stack.launch import Launcher, Process
 
@@ -49,10 +51,12 @@ class Ground:
     _made: dict[str, tuple[Box, dict[str, Any]]] = field(default_factory=dict)
     _box_of: dict[str, str] = field(default_factory=dict)
     _moved: set[str] = field(default_factory=set)
+    _killed: dict[str, float] = field(default_factory=dict)
 
     def make_boxes(self, plan: Plan) -> None:
         """Makes the plan's boxes, or gives them its limits; notes tiers that only get into theirs by a new start."""
         self.forget("box_not_held")
+        self.forget("box_beyond_cores")
         self.boxes = {}
         for box in plan.boxes:
             was, found = self._made.get(box.name, (None, {}))
@@ -62,11 +66,25 @@ class Ground:
             self.boxes[box.name] = found
             if found.get("why"):
                 self.remark("box_not_held", box.name, f"[box.{box.name}] is held by {found['how']}: {found['why']}")
+            count = len(self.cores.stack)
+            if box.cpus is not None and box.cpus > count:
+                text = f"[box.{box.name}] has {box.cpus:g} CPUs, and the stack {count} of this machine's cores"
+                self.remark("box_beyond_cores", box.name, text)
+            self._killed[box.name] = _kills(found)
         now = {tier: box.name for box in plan.boxes for tier in box.services}
         self._moved |= {tier for tier in {*now, *self._box_of} if now.get(tier, "") != self._box_of.get(tier, "")}
         self._box_of = now
         for tier, launcher in self._launchers.items():
             launcher.into_box(now.get(tier, ""))
+
+    def out_of_memory(self, tier: str) -> str:
+        """What to add to the news of a process's end: that memory ran out in its box since the boot began."""
+        name = self._box_of.get(tier, "")
+        killed = _kills(self.boxes.get(name, {})) - self._killed.get(name, 0.0)
+        if killed <= 0:
+            return ""
+        limit_mb = (self._made[name][0].memory_bytes or 0) / 1024**2
+        return f": the kernel killed {killed:.0f} for want of memory in [box.{name}], whose limit is {limit_mb:.0f} MB"
 
     def moved(self, tier: str) -> bool:
         """Whether a tier now belongs to another box than when this was last asked; who asks stops it, if it runs.
@@ -91,6 +109,12 @@ class Ground:
         if tier not in self._launchers:
             self._launchers[tier] = self.launcher.boxed(self._box_of.get(tier, ""))
         return self._launchers[tier]
+
+
+def _kills(box: dict[str, Any]) -> float:
+    """How many processes of a box the kernel has killed at its memory limit so far."""
+    readings = BoxProbe("box", box.get("paths") or {}).read() if box.get("paths") else []
+    return sum(each.value for each in readings if isinstance(each, Reading) and each.name == "out_of_memory_kills")
 
 
 Say = Callable[[str], None]
