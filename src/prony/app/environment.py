@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.metadata
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from prony.app.child import die_with_parent
 from prony.errors import MachineError
 
 INSTALL_S = 600
@@ -33,7 +36,9 @@ def interpreter_for(folder: Path, say: Callable[[str], None] = lambda _: None) -
     target = state_folder() / "environments" / f"{folder.name}-{version}-{key}"
     python = target / "bin" / "python"
     done = target / ".installed"
-    if not done.exists():
+    with _lock(target.with_name(f".{target.name}.lock")):
+        if done.exists():
+            return str(python)
         say(f"Making a virtual environment for the app, once: {', '.join(names)}")
         _run([sys.executable, "-m", "venv", "--clear", str(target)])
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)])
@@ -47,6 +52,15 @@ def state_folder() -> Path:
     return Path(state) / "prony"
 
 
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """One prony at a time makes an environment; the others find it made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _installed(name: str) -> bool:
     try:
         importlib.metadata.version(name)
@@ -57,7 +71,14 @@ def _installed(name: str) -> bool:
 
 def _run(command: list[str]) -> None:
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S)
+        subprocess.run(
+            command,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_S,
+            preexec_fn=die_with_parent,
+        )
     except subprocess.CalledProcessError as error:
         raise MachineError(
             f"A virtual environment for the app cannot be made: {command[2]} ended with exit code {error.returncode}.",

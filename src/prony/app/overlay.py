@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+from prony.app.child import die_with_parent
 from prony.app.interpreter import ask
 from prony.errors import MachineError, PlanError
 
@@ -229,6 +230,7 @@ def _run(argv: list[str], work: Path, limit_s: float, wanted: str) -> str:
         with subprocess.Popen(
             argv, cwd=work, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing else runs in this process yet
         ) as child:  # fmt: skip
             try:
                 printed, _ = child.communicate(timeout=limit_s)

@@ -59,6 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     """The program."""
     argv = sys.argv[1:] if argv is None else argv
     _keep_standard_streams()
+    before = {number: signal.getsignal(number) for number in ENDING}
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup, and in the background of a script
             signal.signal(number, _ended)
@@ -86,6 +87,9 @@ def main(argv: list[str] | None = None) -> None:
             f"prony: a fault of prony's own: {type(error).__name__}: {error}\nTry: the same with --debug", err=True
         )
         code = 1
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -18,7 +18,7 @@ from prony.plan import Plan
 from prony.stack.launch import Launcher, Process
 from prony.stack.processes import Processes, procfile_of
 from prony.stack.services.own import PORTS, shown_url
-from prony.stack.services.relay import InwardRelay
+from prony.stack.services.relay import InwardRelay, check_port
 from prony.stack.stack import Stack, Start
 from prony.stack.tail import Tail
 
@@ -74,6 +74,8 @@ def up(
     by_lines = procfile or (options.project_folder(project) is None and (folder / "Procfile").exists())
     if by_lines and sets:
         raise click.UsageError("found --set for a Procfile; allowed: with a prony.toml.")
+    if port is not None:
+        check_port(port)
     code = 130
     try:
         if by_lines:

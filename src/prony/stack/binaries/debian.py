@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from prony.app.child import die_with_parent
 from prony.stack.folders import own_folder
 
 LIMIT_S = 180.0
@@ -147,6 +148,7 @@ def _run(argv: list[str], folder: Path, deadline: float, env: dict[str, str] | N
             cwd=folder,
             timeout=max(0.1, deadline - time.monotonic()),
             env=os.environ | {"LC_ALL": "C"} | (env or {}),
+            preexec_fn=die_with_parent,
         )
     except subprocess.TimeoutExpired:
         raise NotToBeHadError(f"fetching its package took longer than {LIMIT_S:.0f} s") from None

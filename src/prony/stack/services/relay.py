@@ -136,6 +136,16 @@ class InwardRelay:
             self._launcher.wait(self.process, STOP_S)
 
 
+def check_port(port: int, host: str = "127.0.0.1") -> None:
+    """Raises PlanError where a port of this machine's cannot be had: before a stack is brought up in vain."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise _no_port(host, port, error) from error
+
+
 def _no_port(host: str, port: int, error: OSError) -> PlanError:
     """Why a port of this machine's cannot be had, with what holds it where that can be seen."""
     if error.errno == errno.EACCES:
