@@ -121,6 +121,7 @@ def served_from_an_overlay(folder: Path, python: str) -> None:
     assert len(said) == 2  # kept: nothing is looked up again
 
 
+@pytest.mark.long
 def test_an_app_is_served_from_an_overlay_and_its_environment_left_as_it_was(tmp_path: Path) -> None:
     served_from_an_overlay(tmp_path, sys.executable)
 

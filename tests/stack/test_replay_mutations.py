@@ -143,6 +143,7 @@ def test_with_persistent_connections_opening_them_is_not_blamed(replayed: Replay
     assert any("CONN_MAX_AGE=(redacted)" in line for line in found.declared)
 
 
+@pytest.mark.long
 def test_in_another_order_the_verdicts_are_the_same(replayed: Replayed, as_told: Document) -> None:
     found = replayed("test-1", "test-2", "test-3", shuffle=7)
     ran = [trial.label for trial in found.trials if trial.label in SECONDS][-3:]
