@@ -15,7 +15,7 @@ from prony.cli import cli
 from prony.document import Document
 from prony.doubts import KINDS
 from prony.knobs import Knob, link, outside, pooler, proxy, server, stores
-from prony.knobs.sizes import SIZES, Size
+from prony.knobs.sizes import SIZES, WRITTEN, Size
 from prony.plan import keys
 from prony.plan.keys import Key
 from prony.recording import OUTCOMES
@@ -275,7 +275,7 @@ def boxes_page() -> list[str]:
         "",
         "CPU in cores, as one can count on for long; memory in MB of 1024 × 1024 bytes; the scheduler's period in ms.",
         "*Checked*: whether CPU and memory were read in a copy of the source, or are general knowledge, to be looked",
-        "up before one relies on them. None of these says what a platform sells today.",
+        f"up before one relies on them. As known on {WRITTEN}, or at the date by the source; not what is sold today.",
         "",
     ]
     rented = [size for size in SIZES.values() if not size.database]

@@ -15,6 +15,8 @@ FILE = Path(__file__).with_name("sizes.toml")
 SHARES = ("dedicated", "shared", "burstable")
 SIZES: dict[str, Size]  # every named size, in the file's order; read once, when first asked for
 
+WRITTEN = "2026-11-21"  # what bears no date of its own is as known then
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
