@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -106,14 +106,27 @@ class Served:
     @contextmanager
     def waiting(self, count: int) -> Iterator[list[http.client.HTTPConnection]]:
         """So many requests that wait in the app, or before it, for the release; each on a connection of its own."""
-        with ExitStack() as closing:
-            found = []
+        found: list[http.client.HTTPConnection] = []
+        try:
             for _ in range(count):
-                connection = self.connection()
-                closing.callback(connection.close)
-                connection.request("GET", "/wait", headers={"Connection": "close"})
-                found.append(connection)
+                self.one_more(found)
             yield found
+        finally:
+            for connection in found:
+                connection.close()
+
+    def one_more(self, waiting: list[http.client.HTTPConnection]) -> None:
+        """Another such request beside those."""
+        waiting.append(self.connection())
+        waiting[-1].request("GET", "/wait", headers={"Connection": "close"})
+
+    def filled(self, waiting: list[http.client.HTTPConnection], wanted: int, most: int) -> bool:
+        """Whether so many are in the app. One worker may have taken all before another woke: then one more goes."""
+        if self.gauge().in_flight >= wanted:
+            return True
+        if len(waiting) < most:
+            self.one_more(waiting)
+        return False
 
     def workers(self) -> list[psutil.Process]:
         """The processes that have a gauge and live below the app server's first, or are it."""

@@ -131,7 +131,7 @@ def at_once(site: Served, case: Case) -> None:
     began = site.gauge().ended
     with site.waiting((BOUNDED if case.backlog else FEW) if bound else UNBOUNDED) as waiting:
         expected = bound or (case.processes + 1 if case.pooled else UNBOUNDED)
-        until(lambda: site.gauge().in_flight >= expected, f"{expected} requests in the app")
+        until(lambda: site.filled(waiting, expected, 120 if case.backlog and bound else 0), f"{expected} in the app")
         Event().wait(0.2)  # time for one too many to get in
         assert case.pooled or site.gauge().in_flight == expected
         if case.server.get("worker_class") in {"gthread", "wsgi"}:  # these make threads as they need them
