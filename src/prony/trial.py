@@ -177,6 +177,7 @@ def _spec(plan: Plan, port: int, segment: Path) -> LoadSpec:
                 path=r.path,
                 weight=r.weight,
                 name=r.name,
+                headers=traffic.headers,
                 expect=Expectation(status=r.expect.status, contains=r.expect.contains),
             )
             for r in traffic.requests
@@ -190,6 +191,7 @@ def _spec(plan: Plan, port: int, segment: Path) -> LoadSpec:
         drain_s=traffic.drain_s,
         connections=most_connections(),
         seed=traffic.seed,
+        host_header=traffic.host,
         segment=str(segment),
     )
 

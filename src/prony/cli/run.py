@@ -10,7 +10,7 @@ from prony.campaign import explain as explaining
 from prony.campaign.bench import Bench
 from prony.cli import options, output
 from prony.plan import Plan
-from prony.plan.read import DUE_MAX
+from prony.plan.traffic import DUE_MAX
 from prony.report import terminal
 from prony.report.series import drawings
 

@@ -1,23 +1,8 @@
 """prony.toml and --set in, one frozen and validated Plan out."""
 
-from prony.plan.model import (
-    App,
-    Box,
-    Expect,
-    Limits,
-    Link,
-    Outside,
-    Plan,
-    Pooler,
-    Proxy,
-    Request,
-    Route,
-    Server,
-    Store,
-    Traffic,
-    Worker,
-)
+from prony.plan.model import App, Box, Link, Outside, Plan, Pooler, Proxy, Route, Server, Store, Worker
 from prony.plan.read import changed, read_document, read_file
+from prony.plan.requests import Expect, Limits, Request, Traffic
 
 __all__ = [
     "App",

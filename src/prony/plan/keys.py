@@ -108,6 +108,8 @@ TRAFFIC = (
     Key("timeout", "duration", 30.0, "A request without its whole answer by then has failed.", low=0.05, high=600),
     Key("drain", "duration", 5.0, "How long to wait for answers after the last request was due.", low=0, high=600),
     Key("seed", "integer", 1, "Seed of arrivals and of the mix.", 0, 2**31),
+    Key("host", "text", "", "The Host that requests name, such as shop.example.com; default: where they are sent."),
+    Key("headers", "table", {}, 'Header fields of every request: { X-Forwarded-Proto = "https" }.'),
 )
 REQUEST = (
     Key("path", "text", None, "Path and query, beginning with /.", required=True),

@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from prony.errors import PlanError
-from prony.plan import keys, tiers
+from prony.plan import keys, tiers, traffic
 from prony.plan.changes import apply
 from prony.plan.checks import only_known, shown, table_of, values_of, word
-from prony.plan.model import App, Expect, Limits, Plan, Request, Traffic
+from prony.plan.model import App, Plan
+from prony.plan.requests import Limits, Traffic
 
 FILE_BYTES_MAX = 1_000_000
-DUE_MAX = 50_000_000
 _ENTRY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*(\(.*\))?)?")
 _HOST = re.compile(r"(?=.{1,260}$)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?(:[0-9]{1,5})?")
-REQUESTS_MAX = 1000
 
 
 def read_file(path: Path, sets: Iterable[str] = ()) -> Plan:
@@ -71,17 +70,16 @@ def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
 def changed(plan: Plan, changes: Mapping[str, Any]) -> Plan:
     """The plan with some dotted names changed, validated again: `changed(plan, {"server.workers": 5})`."""
     new = read_document(plan.document, plan.source, Path(plan.app.folder), changes)
-    traffic = plan.traffic
-    return new if any(name.startswith("traffic") for name in changes) else _with_traffic(new, traffic)
+    return new if any(name.startswith("traffic") for name in changes) else _with_traffic(new, plan.traffic)
 
 
-def _with_traffic(plan: Plan, traffic: Traffic) -> Plan:
+def _with_traffic(plan: Plan, load: Traffic) -> Plan:
     return plan.loaded(
-        rate_rps=traffic.rate_rps,
-        users=traffic.users,
-        duration_s=traffic.duration_s,
-        seed=traffic.seed,
-        drain_s=traffic.drain_s,
+        rate_rps=load.rate_rps,
+        users=load.users,
+        duration_s=load.duration_s,
+        seed=load.seed,
+        drain_s=load.drain_s,
     )
 
 
@@ -107,7 +105,7 @@ def _plan(document: dict[str, Any], source: str, folder: Path) -> Plan:
     return Plan(
         app=app,
         **tiers.read(document, source, folder),
-        traffic=_traffic(document, source),
+        traffic=traffic.read(document, source),
         limits=_limits(document, source),
         source=source,
         document=document,
@@ -157,71 +155,6 @@ def _egress(hosts: tuple[str, ...], source: str) -> tuple[str, ...]:
                 'port: "mail.example.com:587" (without one: 80 and 443).'
             )
     return hosts
-
-
-def _traffic(document: Mapping[str, Any], source: str) -> Traffic:
-    table = dict(table_of(document, "traffic", source))
-    only_known(table, [*(key.name for key in keys.TRAFFIC), "request"], source, "traffic")
-    requests = table.pop("request", None)
-    values = values_of(table, keys.TRAFFIC, source, "traffic")
-    if requests is not None and (not isinstance(requests, list) or not all(isinstance(r, dict) for r in requests)):
-        raise PlanError(f"{source}: [traffic] request: found {shown(requests)}; allowed: tables [[traffic.request]].")
-    if requests is not None and not 1 <= len(requests) <= REQUESTS_MAX:
-        raise PlanError(f"{source}: [[traffic.request]]: found {len(requests)}; allowed: 1 to {REQUESTS_MAX} of them.")
-    if values["rate"] is not None and values["users"] is not None:
-        raise PlanError(
-            f"{source}: [traffic]: found both rate and users; allowed: rate (open loop) or users (closed loop)."
-        )
-    if (values["rate"] or 0) * values["duration"] > DUE_MAX:
-        raise PlanError(
-            f"{source}: [traffic]: found a rate and a duration that make over {DUE_MAX} requests; allowed: fewer.",
-            hint="a lower rate, or a shorter duration",
-        )
-    return Traffic(
-        requests=tuple(_request(r, source) for r in requests) if requests else (Request(),),
-        arrivals="closed" if values["users"] is not None else values["arrivals"],
-        rate_rps=values["rate"],
-        users=values["users"],
-        duration_s=values["duration"],
-        think_s=values["think"],
-        timeout_s=values["timeout"],
-        drain_s=values["drain"],
-        seed=values["seed"],
-        declared=requests is not None,
-    )
-
-
-def _request(raw: Mapping[str, Any], source: str) -> Request:
-    path = "traffic.request"
-    only_known(raw, [*(key.name for key in keys.REQUEST), "expect"], source, path)
-    values = values_of({k: v for k, v in raw.items() if k != "expect"}, keys.REQUEST, source, path)
-    if not values["path"].startswith("/") or any(c <= " " or ord(c) > 126 for c in values["path"]):
-        raise PlanError(
-            f"{source}: [[{path}]] path: found {shown(values['path'])}; allowed: a path that begins with / "
-            "and holds no spaces or other characters that a URL must encode."
-        )
-    expect = raw.get("expect", {})
-    if not isinstance(expect, dict):
-        raise PlanError(
-            f'{source}: [[{path}]] expect: found {shown(expect)}; allowed: {{ status = 200, contains = "…" }}.'
-        )
-    only_known(expect, keys.EXPECT_NAMES, source, f"{path}.expect")
-    status = expect.get("status", 200)
-    statuses = status if isinstance(status, list) else [status]
-    if not statuses or not all(isinstance(s, int) and not isinstance(s, bool) and 100 <= s <= 599 for s in statuses):
-        raise PlanError(
-            f"{source}: [[{path}]] expect.status: found {shown(status)}; allowed: a status from 100 to 599, or a list."
-        )
-    contains = expect.get("contains")
-    if contains is not None and (not isinstance(contains, str) or not contains):
-        raise PlanError(f"{source}: [[{path}]] expect.contains: found {shown(contains)}; allowed: a text.")
-    return Request(
-        path=values["path"],
-        method=values["method"],
-        weight=values["weight"],
-        name=values["name"] or values["path"],
-        expect=Expect(status=tuple(statuses), contains=contains),
-    )
 
 
 def _limits(document: Mapping[str, Any], source: str) -> Limits:

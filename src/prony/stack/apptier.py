@@ -13,7 +13,7 @@ from typing import Any
 from prony.app import entry
 from prony.app.overlay import overlay
 from prony.errors import PlanError, StackError
-from prony.plan import Plan, Server
+from prony.plan import Plan, Server, Traffic
 from prony.probes.gauge import GaugeReader
 from prony.stack import servers
 from prony.stack.environment import command_of, environment, refusals_folder
@@ -278,7 +278,7 @@ class AppTier:
             reader.close()
         first = plan.traffic.requests[0]
         for each in self.instances:
-            if not self.ground.launcher.wait_until(lambda one=each: self._answers(one, first), READY_S):  # type: ignore[misc]
+            if not self.ground.launcher.wait_until(lambda one=each: self._answers(one, plan.traffic), READY_S):  # type: ignore[misc]
                 raise StackError(
                     f"{each.server.title} gave no answer to {first.path} in {READY_S:.0f} s.",
                     log=each.process.last_lines(),
@@ -293,9 +293,9 @@ class AppTier:
                     log=last_words(each.process),
                 )
 
-    def _answers(self, instance: Instance, request: Any) -> bool:
+    def _answers(self, instance: Instance, traffic: Traffic) -> bool:
         self._all_alive("before it had answered")
-        return answers(self.ground.launcher, instance.port, request.method, request.path)
+        return answers(self.ground.launcher, instance.port, traffic)
 
     # ---- down
 
@@ -343,12 +343,14 @@ def last_words(process: Process) -> tuple[str, ...]:
     return lines[begins:][:LINES_SHOWN] if begins else lines[-LINES_SHOWN:]
 
 
-def answers(launcher: Any, port: int, method: str, path: str) -> bool:
-    """Whether a server on the stack's loopback gives any answer to a request."""
+def answers(launcher: Any, port: int, traffic: Traffic) -> bool:
+    """Whether a server on the stack's loopback gives any answer to the first request of the traffic."""
+    first = traffic.requests[0]
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=FIRST_ANSWER_S)
     try:
         connection.sock = launcher.connect(port, FIRST_ANSWER_S)
-        connection.request(method, path, headers={"Host": f"127.0.0.1:{port}"})
+        fields = traffic.headers | {"Host": traffic.host or f"127.0.0.1:{port}"}
+        connection.request(first.method, first.path, headers=fields)
         connection.getresponse().read(1)
     except (OSError, http.client.HTTPException):
         return False

@@ -7,6 +7,7 @@ import copy
 import itertools
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -26,6 +27,8 @@ from prony.stack.guard import MESSAGE_BYTES_MAX
 
 GUARD_READY_S = 15.0
 END_S = 10.0
+PORT_LOW, PORT_HIGH = 11_000, 32_000  # the kernel's own range of local ports begins at 32768
+PORT_TRIES = 200
 
 
 @dataclass(slots=True)
@@ -244,10 +247,16 @@ class Launcher:
         return str(self._ask({"do": "hosts", "file": str(file)}).get("error", ""))
 
     def free_port(self) -> int:
-        """A port that was free a moment ago."""
-        with self.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
+        """A port that was free a moment ago, below those that the kernel gives to outgoing connections.
+
+        A server that is restarted finds its port again: no client's connection can have taken it meanwhile.
+        """
+        for port in random.sample(range(PORT_LOW, PORT_HIGH), PORT_TRIES):
+            with self.socket() as probe, contextlib.suppress(OSError):
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+                return port
+        raise MachineError(f"None of {PORT_TRIES} ports tried between {PORT_LOW} and {PORT_HIGH} is free.")
 
     def poll(self) -> None:
         """Takes note of processes that ended."""

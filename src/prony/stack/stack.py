@@ -315,7 +315,7 @@ class Stack:
     def _await_entrance(self, plan: Plan, port: int) -> None:
         """A real request by the way that the load will take."""
         first = plan.traffic.requests[0]
-        if not self.launcher.wait_until(lambda: answers(self.launcher, port, first.method, first.path), READY_S):
+        if not self.launcher.wait_until(lambda: answers(self.launcher, port, plan.traffic), READY_S):
             front = self.proxy.process if self.proxy is not None else None
             last = (front or self.app.instances[0].process).last_lines()
             raise StackError(f"The stack's entrance gave no answer to {first.path} in {READY_S:.0f} s.", log=last)

@@ -1,0 +1,58 @@
+"""What is sent, and what counts as served well, as frozen data: requests, their expectations, arrivals, limits."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+
+class Expect(Struct, frozen=True, kw_only=True):
+    """What a right answer looks like."""
+
+    status: tuple[int, ...] = (200,)
+    contains: str | None = None
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One request of the mix: its share is weight ÷ sum of weights."""
+
+    path: str = "/"
+    method: str = "GET"
+    weight: float = 1.0
+    name: str = ""
+    expect: Expect = Expect()
+
+
+class Traffic(Struct, frozen=True, kw_only=True):
+    """What is sent and when: open loop at a rate (rps), or closed loop with users.
+
+    Attributes:
+        declared: Whether the mix is the user's own; False where prony guessed it.
+        host: The Host that every request names; empty: the address it is sent to.
+        headers: Header fields that every request carries.
+    """
+
+    requests: tuple[Request, ...] = (Request(),)
+    arrivals: str = "poisson"
+    rate_rps: float | None = None
+    users: int | None = None
+    duration_s: float = 10.0
+    think_s: float = 0.0
+    timeout_s: float = 30.0
+    drain_s: float = 5.0
+    seed: int = 1
+    declared: bool = True
+    host: str = ""
+    headers: dict[str, str] = {}
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What counts as serving well: latency percentiles in seconds by name ("p99"), and the share of errors."""
+
+    latency_s: dict[str, float] = field(default_factory=lambda: {"p99": 1.0})
+    errors: float = 0.01
+
+    @property
+    def text(self) -> str:
+        """The limits in one line."""
+        parts = [f"{name} ≤ {value:g} s" for name, value in self.latency_s.items()]
+        return ", ".join([*parts, f"errors ≤ {self.errors * 100:.3g} %", "backlog not growing"])

@@ -1,0 +1,106 @@
+"""The [traffic] table in, what is sent and when as frozen data out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from prony.errors import PlanError
+from prony.plan import keys
+from prony.plan.checks import only_known, shown, table_of, values_of, word
+from prony.plan.requests import Expect, Request, Traffic
+
+DUE_MAX = 50_000_000
+REQUESTS_MAX = 1000
+_HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]{0,260}")
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]{0,4000}")
+_OURS = {"host", "content-length", "transfer-encoding", "connection"}
+
+
+def read(document: Mapping[str, Any], source: str) -> Traffic:
+    """The [traffic] table and its [[traffic.request]] tables.
+
+    Raises:
+        PlanError: one paragraph on the first thing that is wrong.
+    """
+    table = dict(table_of(document, "traffic", source))
+    only_known(table, [*(key.name for key in keys.TRAFFIC), "request"], source, "traffic")
+    requests = table.pop("request", None)
+    values = values_of(table, keys.TRAFFIC, source, "traffic")
+    if requests is not None and (not isinstance(requests, list) or not all(isinstance(r, dict) for r in requests)):
+        raise PlanError(f"{source}: [traffic] request: found {shown(requests)}; allowed: tables [[traffic.request]].")
+    if requests is not None and not 1 <= len(requests) <= REQUESTS_MAX:
+        raise PlanError(f"{source}: [[traffic.request]]: found {len(requests)}; allowed: 1 to {REQUESTS_MAX} of them.")
+    if values["rate"] is not None and values["users"] is not None:
+        raise PlanError(
+            f"{source}: [traffic]: found both rate and users; allowed: rate (open loop) or users (closed loop)."
+        )
+    if (values["rate"] or 0) * values["duration"] > DUE_MAX:
+        raise PlanError(
+            f"{source}: [traffic]: found a rate and a duration that make over {DUE_MAX} requests; allowed: fewer.",
+            hint="a lower rate, or a shorter duration",
+        )
+    _check_fields(values["host"], values["headers"], source)
+    return Traffic(
+        requests=tuple(_request(r, source) for r in requests) if requests else (Request(),),
+        arrivals="closed" if values["users"] is not None else values["arrivals"],
+        rate_rps=values["rate"],
+        users=values["users"],
+        duration_s=values["duration"],
+        think_s=values["think"],
+        timeout_s=values["timeout"],
+        drain_s=values["drain"],
+        seed=values["seed"],
+        declared=requests is not None,
+        host=values["host"],
+        headers=values["headers"],
+    )
+
+
+def _check_fields(host: str, headers: Mapping[str, str], source: str) -> None:
+    """What cannot be sent as a header field, or would give away where a request ends."""
+    if not _HOST.fullmatch(host):
+        raise PlanError(f'{source}: [traffic] host: found {shown(host)}; allowed: one such as "shop.example.com".')
+    for name, value in headers.items():
+        if not _FIELD_NAME.fullmatch(name) or name.lower() in _OURS:
+            raise PlanError(
+                f"{source}: [traffic] headers: found a field called {word(name)}; allowed: names such as "
+                f"X-Forwarded-Proto, and none of {', '.join(sorted(_OURS))}."
+            )
+        if not _FIELD_VALUE.fullmatch(value):
+            raise PlanError(f"{source}: [traffic] headers: {word(name)}: found a value that no header field can hold.")
+
+
+def _request(raw: Mapping[str, Any], source: str) -> Request:
+    path = "traffic.request"
+    only_known(raw, [*(key.name for key in keys.REQUEST), "expect"], source, path)
+    values = values_of({k: v for k, v in raw.items() if k != "expect"}, keys.REQUEST, source, path)
+    if not values["path"].startswith("/") or any(c <= " " or ord(c) > 126 for c in values["path"]):
+        raise PlanError(
+            f"{source}: [[{path}]] path: found {shown(values['path'])}; allowed: a path that begins with / "
+            "and holds no spaces or other characters that a URL must encode."
+        )
+    expect = raw.get("expect", {})
+    if not isinstance(expect, dict):
+        raise PlanError(
+            f'{source}: [[{path}]] expect: found {shown(expect)}; allowed: {{ status = 200, contains = "…" }}.'
+        )
+    only_known(expect, keys.EXPECT_NAMES, source, f"{path}.expect")
+    status = expect.get("status", 200)
+    statuses = status if isinstance(status, list) else [status]
+    if not statuses or not all(isinstance(s, int) and not isinstance(s, bool) and 100 <= s <= 599 for s in statuses):
+        raise PlanError(
+            f"{source}: [[{path}]] expect.status: found {shown(status)}; allowed: a status from 100 to 599, or a list."
+        )
+    contains = expect.get("contains")
+    if contains is not None and (not isinstance(contains, str) or not contains):
+        raise PlanError(f"{source}: [[{path}]] expect.contains: found {shown(contains)}; allowed: a text.")
+    return Request(
+        path=values["path"],
+        method=values["method"],
+        weight=values["weight"],
+        name=values["name"] or values["path"],
+        expect=Expect(status=tuple(statuses), contains=contains),
+    )

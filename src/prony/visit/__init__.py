@@ -1,0 +1,1 @@
+"""A running stack in, what a visitor sees of it out: pages, crawls, checks and log-ins, before any load."""
