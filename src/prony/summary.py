@@ -29,11 +29,12 @@ TROUBLE = (
 
 
 class Errors(Struct, frozen=True, kw_only=True):
-    """Requests that failed: their share of those due, and counts by outcome and by status of the answer."""
+    """Requests that failed: their share of those due, and counts by outcome, by status and by what an answer lacked."""
 
     share: float
     by_outcome: dict[str, int]
     by_status: dict[str, int]
+    by_check: dict[str, int] = {}
 
 
 class Backlog(Struct, frozen=True, kw_only=True):
@@ -136,7 +137,7 @@ def summarise(recording: Recording) -> Summary:
         latency_s=spread((answered["done_ns"] - answered["due_ns"]) / 1e9),
         service_time_s=spread((answered["done_ns"] - answered["sent_ns"]) / 1e9),
         send_lag_s={name: value for name, value in spread(lag_s).items() if name in {"p50", "p99", "max"}},
-        errors=_errors(samples),
+        errors=_errors(samples, load.get("failed_checks", {})),
         backlog=_backlog(recording, window),
         generator=_generator(recording, window),
         tiers=_tiers(recording, window, int(np.count_nonzero(answered["done_ns"] <= window.end_ns))),
@@ -175,7 +176,7 @@ def latencies_s(recording: Recording) -> Any:
     return (answered["done_ns"] - answered["due_ns"]) / 1e9
 
 
-def _errors(samples: Samples) -> Errors:
+def _errors(samples: Samples, by_check: dict[str, int]) -> Errors:
     outcomes, counts = np.unique(samples["outcome"], return_counts=True)
     by_outcome = {OUTCOMES[o]: int(n) for o, n in zip(outcomes, counts, strict=True)}
     answered = samples[samples["status"] > 0]
@@ -185,6 +186,7 @@ def _errors(samples: Samples) -> Errors:
         share=wrong / len(samples) if len(samples) else 0.0,
         by_outcome=by_outcome,
         by_status={str(s): int(n) for s, n in zip(statuses, counts, strict=True)},
+        by_check=dict(by_check),
     )
 
 

@@ -100,8 +100,13 @@ def _trial(trial: Trial) -> str:
         f"  answers   {statuses}{''.join(f', {n} × {k}' for k, n in sorted(other.items()))}\n"
         f"  latency   p50 {duration(latency['p50'])}  p90 {duration(latency['p90'])}  p99 {duration(latency['p99'])}  "
         f"max {duration(latency['max'])}"
+        + "".join(f"\n  wrong     {n} × {escape(what)}" for what, n in _most(trial.errors.by_check))
         + "".join(f"\n  seen      {_incident(each)}" for each in trial.incidents[:SEEN_MAX])
     )
+
+
+def _most(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda each: -each[1])[:SEEN_MAX]
 
 
 def _incident(each: Incident) -> str:
