@@ -58,8 +58,12 @@ def _trials(console: Console, document: Document, series: dict[str, Series]) -> 
     costs = {name for cost in document.routes for name in cost.trials}  # their figures are in the table above
     shown = [trial for trial in document.trials if trial.id not in costs]
     for trial in shown[:6] if not document.capacities else shown:
+        by_route = len(trial.routes) > 1 and not document.routes and not document.capacities
+        guessed = "mix_guessed" in trial.doubts  # then figures over all routes say least
+        if by_route and guessed:
+            console.print(_trial_routes(trial))
         console.print(_trial(trial) if not document.capacities else _one_line(trial))
-        if len(trial.routes) > 1 and not document.routes and not document.capacities:
+        if by_route and not guessed:
             console.print(_trial_routes(trial))
         if len(document.trials) == 1 and trial.id in series:
             console.print(Padding(seconds(series[trial.id]), (0, 0, 0, 2)))
