@@ -279,9 +279,14 @@ def _about(stack: Stack, start: Start, plan: Plan) -> list[Event]:
     if not stack.launcher.namespace:
         found.append(Event(now_ns, "hook_only", "host", stack.launcher.why_no_namespace))
     if not plan.traffic.declared:
-        found.append(Event(now_ns, "mix_guessed", "traffic", "only / was asked for"))
+        found.append(Event(now_ns, "mix_guessed", "traffic", _guessed(plan)))
     found += [Event(now_ns, remark.kind, remark.tier, remark.text) for remark in stack.remarks]
     return found
+
+
+def _guessed(plan: Plan) -> str:
+    count = len(plan.traffic.requests)
+    return f"{count} pages, each asked for equally often" if count > 1 else f"only {plan.traffic.requests[0].path}"
 
 
 def _versions(start: Start) -> dict[str, str]:
