@@ -25,11 +25,7 @@ def advise(verdict: Verdict, plan: Plan, summary: Summary, costliest: str = "") 
         command="prony find", why="its capacity as an interval, over several fresh starts (about 2 minutes)"
     )
     if verdict.cause == "wrong_answers":
-        return (
-            Suggestion(
-                command="prony up", why="then open the pages: their answers, and the log beside them, say what is wrong"
-            ),
-        )
+        return (Suggestion(command="prony up", why="then open the pages: answers and log say what is wrong"),)
     if verdict.cause == "load_generator":
         lower = Suggestion(command="prony doctor", why="what keeps this machine from sending on time")
         return (lower,)
