@@ -257,10 +257,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         return structs.replace(self, traffic=new)
 
     def redacted(self) -> Plan:
-        """The plan as it is stored: values of environment variables taken out."""
+        """The plan as it is stored: values of environment variables and header fields taken out."""
         app = structs.replace(self.app, env=dict.fromkeys(self.app.env, "(redacted)"))
         stores = {name: structs.replace(store, url=store.url and "(redacted)") for name, store in self.stores.items()}
-        return structs.replace(self, app=app, stores=stores, document={})
+        traffic = structs.replace(self.traffic, headers=dict.fromkeys(self.traffic.headers, "(redacted)"))
+        return structs.replace(self, app=app, stores=stores, traffic=traffic, document={})
 
 
 def _count(number: int, noun: str) -> str:
