@@ -15,8 +15,8 @@ from prony.errors import PlanError, StackError
 from prony.plan import Plan
 from prony.probes.gauge import GaugeReader
 from prony.probes.refusals import Refusals
+from prony.stack import child, folders
 from prony.stack import cores as core_division
-from prony.stack import folders
 from prony.stack.apptier import READY_S, AppTier, Checked, Instance, answers, ended
 from prony.stack.egress import Egress
 from prony.stack.environment import refusals_folder
@@ -98,6 +98,7 @@ class Stack:
         self.services: dict[str, OutsideService] = {}
         self._egress = Egress(self.ground)
         self._links: dict[str, Link] = {}
+        self._handed: dict[str, str] = {}  # variables that hand stores and services to the app that runs
         self._starts = 0
 
     def __enter__(self) -> Self:
@@ -145,6 +146,7 @@ class Stack:
         handed = self._services(calm)
         self.stores.start(calm, lambda urls: self.app.prepare(plan, {**handed, **urls}))
         handed |= self.stores.environment(plan)
+        self._handed = handed
         self._starts += 1
         gauges = self.run_folder / f"gauges-{self._starts}"
         gauges.mkdir()
@@ -194,6 +196,16 @@ class Stack:
         return _counted([refusals_folder(self.ground)] if self.start is None else self.start.refusals)
 
     # ---- while it runs
+
+    def ask(self, module: str, task: Mapping[str, Any], timeout_s: float) -> Any:
+        """What one of the gauge's programs answers from within the interpreter of the app that runs; see `child`.
+
+        Raises:
+            StackError: nothing runs, or it gave no answer in time.
+        """
+        if self.start is None:
+            raise StackError("Nothing runs that could be asked.")
+        return child.answer(self.ground, self.start.plan.app, self._handed, module, task, timeout_s=timeout_s)
 
     def watched(self) -> list[Watched]:
         """Every tier's processes: "app" for all app servers, the others by their names."""
