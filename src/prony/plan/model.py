@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from prony.knobs import server as server_knobs
+from prony.plan.login import Login
 from prony.plan.requests import Limits, Traffic
 
 
@@ -195,6 +196,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         server: The main app server.
         others: Further app servers beside it, reached through the proxy.
         stores: What the app keeps its data in, by name.
+        login: As whom requests go out; None: as nobody.
     """
 
     app: App
@@ -210,6 +212,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     services: tuple[Outside, ...] = ()
     links: tuple[Link, ...] = ()
     boxes: tuple[Box, ...] = ()
+    login: Login | None = None
     document: dict[str, Any] = {}
 
     @property
@@ -257,11 +260,12 @@ class Plan(Struct, frozen=True, kw_only=True):
         return structs.replace(self, traffic=new)
 
     def redacted(self) -> Plan:
-        """The plan as it is stored: values of environment variables and header fields taken out."""
+        """The plan as it is stored: no values of variables or header fields, no URLs, nothing visitors log in by."""
         app = structs.replace(self.app, env=dict.fromkeys(self.app.env, "(redacted)"))
         stores = {name: structs.replace(store, url=store.url and "(redacted)") for name, store in self.stores.items()}
         traffic = structs.replace(self.traffic, headers=dict.fromkeys(self.traffic.headers, "(redacted)"))
-        return structs.replace(self, app=app, stores=stores, traffic=traffic, document={})
+        login = self.login and self.login.redacted()
+        return structs.replace(self, app=app, stores=stores, traffic=traffic, login=login, document={})
 
 
 def _count(number: int, noun: str) -> str:
