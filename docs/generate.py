@@ -117,7 +117,7 @@ def index() -> list[str]:
         ("[app]", keys.APP),
         ("[workers.NAME]", keys.WORKER),
         ("[traffic]", keys.TRAFFIC),
-        ("[[traffic.request]]", keys.REQUEST),
+        ("[[traffic.request]]", (*keys.REQUEST, keys.PARAMS)),
         ("[limits]", keys.LIMITS),
     ):
         lines += [f"## {title}", "", *table(own)]

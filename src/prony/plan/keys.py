@@ -117,6 +117,13 @@ REQUEST = (
     Key("weight", "number", 1.0, "Its share of the mix is weight ÷ sum of weights.", low=0.000_001, high=1_000_000),
     Key("name", "text", None, "What reports call it; default: the path."),
 )
+PARAMS = Key(
+    "params",
+    "table",
+    {},
+    'What stands for the {placeholders} of the path: { id = ["1", "2"] }, or the SELECT that finds it in the stack\'s own '
+    'database: { id = "SELECT id FROM shop_product" }. Without it: what `prony check` learned.',
+)
 EXPECT_NAMES = ("status", "contains")
 LATENCIES = ("p50", "p90", "p95", "p99", "p999")
 LIMITS = (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prony.errors import PlanError
-from prony.plan import keys
+from prony.plan import keys, params
 from prony.plan.checks import only_known, shown, table_of, values_of, word
 from prony.plan.requests import Expect, Request, Traffic
 
@@ -44,7 +44,7 @@ def read(document: Mapping[str, Any], source: str) -> Traffic:
         )
     _check_fields(values["host"], values["headers"], source)
     return Traffic(
-        requests=tuple(_request(r, source) for r in requests) if requests else (Request(),),
+        requests=tuple(_request(r, source, values["seed"]) for r in requests) if requests else (Request(),),
         arrivals="closed" if values["users"] is not None else values["arrivals"],
         rate_rps=values["rate"],
         users=values["users"],
@@ -73,10 +73,10 @@ def _check_fields(host: str, headers: Mapping[str, str], source: str) -> None:
             raise PlanError(f"{source}: [traffic] headers: {word(name)}: found a value that no header field can hold.")
 
 
-def _request(raw: Mapping[str, Any], source: str) -> Request:
+def _request(raw: Mapping[str, Any], source: str, seed: int) -> Request:
     path = "traffic.request"
-    only_known(raw, [*(key.name for key in keys.REQUEST), "expect"], source, path)
-    values = values_of({k: v for k, v in raw.items() if k != "expect"}, keys.REQUEST, source, path)
+    only_known(raw, [*(key.name for key in keys.REQUEST), "expect", keys.PARAMS.name], source, path)
+    values = values_of(raw, keys.REQUEST, source, path)
     if not values["path"].startswith("/") or any(c <= " " or ord(c) > 126 for c in values["path"]):
         raise PlanError(
             f"{source}: [[{path}]] path: found {shown(values['path'])}; allowed: a path that begins with / "
@@ -97,10 +97,15 @@ def _request(raw: Mapping[str, Any], source: str) -> Request:
     contains = expect.get("contains")
     if contains is not None and (not isinstance(contains, str) or not contains):
         raise PlanError(f"{source}: [[{path}]] expect.contains: found {shown(contains)}; allowed: a text.")
+    given = params.read(raw.get(keys.PARAMS.name, {}), values["path"], source)
+    lists = {name: each for name, each in given.items() if not isinstance(each, str)}
     return Request(
         path=values["path"],
         method=values["method"],
         weight=values["weight"],
         name=values["name"] or values["path"],
         expect=Expect(status=tuple(statuses), contains=contains),
+        params=given,
+        paths=params.fill(values["path"], lists, seed) if given else (),
+        expected="expect" in raw,
     )
