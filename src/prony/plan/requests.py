@@ -8,10 +8,17 @@ from prony.plan.params import Params, placeholders
 
 
 class Expect(Struct, frozen=True, kw_only=True):
-    """What a right answer looks like."""
+    """What a right answer looks like: `prony.load.spec.Expectation` says what each field means."""
 
     status: tuple[int, ...] = (200,)
     contains: str | None = None
+    type: str | None = None
+    header: dict[str, str] = {}
+    matches: str | None = None
+    json: dict[str, str | int | float | bool] = {}
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    sha256: str | None = None
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -20,8 +27,9 @@ class Request(Struct, frozen=True, kw_only=True):
     Attributes:
         path: As it is written, perhaps with placeholders: "/products/{id}/".
         params: What may stand for each placeholder: values, or a SELECT that gives them.
-        paths: The concrete paths it stands for, each as likely as the others; empty: `path` alone, or not known yet.
+        paths: The concrete paths it stands for, one of them at random each time; empty: `path` alone, or not known yet.
         expected: Whether the user said what a right answer is.
+        anonymous: Whether it is sent without a visitor's cookies and header fields.
     """
 
     path: str = "/"
@@ -32,6 +40,7 @@ class Request(Struct, frozen=True, kw_only=True):
     params: Params = {}
     paths: tuple[str, ...] = ()
     expected: bool = False
+    anonymous: bool = False
 
     @property
     def first(self) -> str:
