@@ -23,6 +23,7 @@ from prony.recording import Store, now_text
 from prony.stack.cores import divide
 from prony.stack.stack import Stack
 from prony.summary import Summary, summarise
+from prony.visit.params import resolve
 
 QUIET_S = 5.0
 LOGS_KEPT = 20
@@ -170,6 +171,7 @@ class Bench:
         if fresh or start is None or not _same_stack(start.plan, plan) or not self._quiet():
             self.teller.progress(label, f"starting {plan.title}", None)
             start = stack.boot(plan)
+        plan = resolve(stack, plan)
         writer = self.store.begin_trial(self.campaign, plan, label, role, start.number)
 
         def progress(state: trial.Progress) -> None:

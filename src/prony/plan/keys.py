@@ -116,9 +116,7 @@ REQUEST = (
     Key("method", "choice", "GET", "HTTP method.", choices=("GET", "HEAD")),
     Key("weight", "number", 1.0, "Its share of the mix is weight ÷ sum of weights.", low=0.000_001, high=1_000_000),
     Key("name", "text", None, "What reports call it; default: the path."),
-    Key(
-        "anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."
-    ),
+    Key("anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."),
 )
 PARAMS = Key(
     "params",

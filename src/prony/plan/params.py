@@ -45,7 +45,9 @@ def read(raw: Any, path: str, source: str) -> Params:
     found: Params = {}
     for name, value in raw.items():
         if name not in names:
-            known = f"one of {', '.join(names)}" if names else 'a name that the path has in braces, as "/products/{id}/"'
+            known = (
+                f"one of {', '.join(names)}" if names else 'a name that the path has in braces, as "/products/{id}/"'
+            )
             raise PlanError(f"{where}: found {word(name)}, which {shown(path)} has not; allowed: {known}.")
         found[name] = _select(value, where, name) if isinstance(value, str) else _values(value, where, name)
     return found

@@ -40,6 +40,7 @@ class Start:
         gauges: Folder of the gauge's mapped files.
         refusals: Folders of those in which refusals are counted: the same, the workers', the prepare commands'.
         told: How often each refusal has been told by the trials on it.
+        handed: The variables that hand its stores and services to the app; nothing to be shown or kept.
         checked: What was found in the app's interpreter, by server.
         versions: Program and version of each store and proxy.
     """
@@ -53,6 +54,7 @@ class Start:
     checked: dict[str, Checked] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
+    handed: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def app(self) -> Process:
@@ -165,7 +167,9 @@ class Stack:
             shutil.rmtree(gauges, ignore_errors=True)
             raise
         instances = list(self.app.instances)
-        self.start = Start(self._starts, plan, port, instances, gauges, refusals, checked, self._versions())
+        self.start = Start(
+            self._starts, plan, port, instances, gauges, refusals, checked, self._versions(), handed=handed
+        )
         return self.start
 
     def stop_app(self, *, gently: bool = True) -> None:

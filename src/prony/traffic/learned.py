@@ -126,7 +126,9 @@ def apply(plan: Plan, learned: Learned | None, say: Callable[[str], None] = lamb
     for request in requests:
         if request not in left:
             names = ", ".join(placeholders(request.path))
-            say(f"{request.path} is left out: nothing is known to stand for {names} (prony check, or params = {{ … }}).")
+            say(
+                f"{request.path} is left out: nothing is known to stand for {names} (prony check, or params = {{ … }})."
+            )
     if not left:
         first = traffic.requests[0]
         raise PlanError(
