@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def asked(entry: str, host: str, paths: "list[str]") -> "dict[str, str]":
-    """Each path's exception, as "OperationalError: no such table: shop_item (shop/views.py, line 3)"; others left out."""
+    """Each path's exception: "OperationalError: no such table: shop_item (shop/views.py, line 3)"; others left out."""
     found: "dict[str, str]" = {}
     try:
         from prony_gauge.target import resolve
@@ -40,7 +40,7 @@ def asked(entry: str, host: str, paths: "list[str]") -> "dict[str, str]":
 def told(error: "Any") -> str:
     """An exception in one line, with the app's own line that it came by."""
     frames = traceback.extract_tb(error.__traceback__) if error is not None else []
-    here = os.getcwd() + os.sep
+    here = os.getcwd() + os.sep  # noqa: PTH109 - pathlib is not imported before the app does
     own = [each for each in frames if each.filename.startswith(here) and "site-packages" not in each.filename]
     where = " (%s, line %s)" % (own[-1].filename[len(here) :], own[-1].lineno) if own else ""
     text = " ".join(str(error).split())[:300]

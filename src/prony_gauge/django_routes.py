@@ -48,30 +48,28 @@ def routes(prefix: str) -> "list[dict[str, Any]]":
     from django.urls import get_resolver
 
     found = []
-    _walk(get_resolver(), prefix + "/", {}, "", (), found, 0)
+    _walk(get_resolver(), {"prefix": prefix + "/", "params": {}, "odd": "", "names": ()}, found, 0)
     return found
 
 
-def _walk(
-    resolver: "Any",
-    prefix: str,
-    params: "dict[str, Any]",
-    regex: str,
-    names: "tuple[str, ...]",
-    found: "list[Any]",
-    depth: int,
-) -> None:
+def _walk(resolver: "Any", above: "dict[str, Any]", found: "list[Any]", depth: int) -> None:
+    """Adds what is below a resolver: `above` is the prefix, the params, the odd pattern and the namespaces so far."""
     for each in resolver.url_patterns:
         if len(found) >= shape.ROUTES_MAX or depth > DEPTH_MAX:
             return
         template, own, odd = _template(each.pattern)
-        below = {**params, **own}
+        here = {
+            "prefix": _joined(above["prefix"], template),
+            "params": {**above["params"], **own},
+            "odd": above["odd"] or odd,
+            "names": above["names"],
+        }
         if hasattr(each, "url_patterns"):
-            spaces = [*names, *filter(None, [each.namespace or each.app_name])]
+            spaces = [*above["names"], *filter(None, [each.namespace or each.app_name])]
             spaces += [each.app_name] if each.app_name in ADMIN | DEBUG else []
-            _walk(each, _joined(prefix, template), below, regex or odd, tuple(dict.fromkeys(spaces)), found, depth + 1)
-            continue
-        found.append(_route(each, _joined(prefix, template), below, regex or odd, names))
+            _walk(each, {**here, "names": tuple(dict.fromkeys(spaces))}, found, depth + 1)
+        else:
+            found.append(_route(each, here["prefix"], here["params"], here["odd"], here["names"]))
 
 
 def _joined(prefix: str, template: str) -> str:
@@ -115,7 +113,7 @@ def _decorated(view: "Any") -> "list[str]":
     while view is not None and seen < DEPTH_MAX:
         seen += 1
         code, cells = getattr(view, "__code__", None), getattr(view, "__closure__", None) or ()
-        for name, cell in zip(code.co_freevars if code else (), cells):
+        for name, cell in zip(code.co_freevars if code else (), cells):  # noqa: B905 - Python 3.9 has no strict
             value = getattr(cell, "cell_contents", None)
             if name == "request_method_list" and isinstance(value, (list, tuple, set)):
                 return sorted({str(each).upper() for each in value} - {"HEAD", "OPTIONS"}) or ["GET"]

@@ -1,4 +1,4 @@
-"""Turns Django routes into the same with values for their parameters, read from the app's models through its own ORM."""
+"""Turns Django routes into the same with values for their parameters, read from the app's models by its own ORM."""
 
 import re
 
@@ -48,7 +48,7 @@ def _together(route: "dict[str, Any]", model: "Optional[Any]") -> None:
             rows = list(model._default_manager.order_by("pk").values_list(*fields)[:VALUES_MAX])
         except Exception:
             return
-        route["rows"] = [dict(zip(names, map(str, row))) for row in rows]
+        route["rows"] = [dict(zip(names, map(str, row))) for row in rows]  # noqa: B905 - Python 3.9 has no strict
 
 
 def _view_model(view: "Any") -> "Optional[Any]":

@@ -1,13 +1,12 @@
 """Turns the user's entry into a line of JSON with the app's routes: `python -m prony_gauge.routes ENTRY [--values]`.
 
 Run in the user's interpreter, in the app's folder, contained as the app is. What goes wrong is data, too: an "error".
-Each route is {"template", "methods", "name", "params": {name: {"kind", "choices", "values"}}, "source", "marks", "query"}.
-Templates are written in one form: "/products/{id}/". Marks are "admin", "debug", "docs", "static",
+Each route is {"template", "methods", "name", "params": {name: {"kind", "choices", "values"}}, "source", "marks",
+"query"}. Templates are written in one form: "/products/{id}/". Marks are "admin", "debug", "docs", "static",
 "websocket" and "regex". With --ask HOST PATH… it tells instead what exception each of these paths meets under Django.
 """
 
 import json
-import os
 import sys
 
 TYPE_CHECKING = False
@@ -245,10 +244,7 @@ def fill_in(operation: "dict[str, Any]", params: "dict[str, Any]") -> "dict[str,
 def described_by(parameter: "dict[str, Any]") -> "dict[str, Any]":
     """Kind, choices and examples of one OpenAPI parameter."""
     schema = parameter.get("schema", {})
-    if schema.get("format") == "uuid":
-        kind = "uuid"
-    else:
-        kind = KINDS.get(schema.get("type", ""), "str")
+    kind = "uuid" if schema.get("format") == "uuid" else KINDS.get(schema.get("type", ""), "str")
     examples = parameter.get("examples") or {}
     values = [each.get("value") for each in examples.values()] if isinstance(examples, dict) else list(examples)
     values += [parameter.get("example"), schema.get("example"), schema.get("default"), *schema.get("examples", ())]
@@ -260,7 +256,7 @@ def described_by(parameter: "dict[str, Any]") -> "dict[str, Any]":
 # ---- the program
 
 
-def told(entry: str, values: bool) -> "dict[str, Any]":
+def told(entry: str, *, values: bool) -> "dict[str, Any]":
     """Everything that is to be known: framework, facts, routes; the "error" that was in the way, where one was."""
     found = {"framework": "", "facts": {}, "routes": []}
     try:
@@ -315,15 +311,15 @@ def kind_of(app: "Any") -> "tuple[str, dict[str, Any]]":
 
 def main() -> None:
     """Prints the line."""
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, "")
     if "--ask" in sys.argv:
         from prony_gauge import django_errors
 
         at = sys.argv.index("--ask")
         found = {"errors": django_errors.asked(sys.argv[1], sys.argv[at + 1], sys.argv[at + 2 :])}
     else:
-        found = told(sys.argv[1], "--values" in sys.argv)
-    print("\nprony-routes " + json.dumps(found, default=str))
+        found = told(sys.argv[1], values="--values" in sys.argv)
+    sys.stdout.write("\nprony-routes " + json.dumps(found, default=str) + "\n")
 
 
 if __name__ == "__main__":

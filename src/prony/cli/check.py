@@ -1,4 +1,4 @@
-"""`prony check`: brings the stack up, looks at every page before any load, and says what is wrong, why, and what to write."""
+"""`prony check`: looks at every page before any load, and says what is wrong, why, and what to write."""
 
 from __future__ import annotations
 

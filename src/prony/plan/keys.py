@@ -122,8 +122,8 @@ PARAMS = Key(
     "params",
     "table",
     {},
-    'What stands for the {placeholders} of the path: { id = ["1", "2"] }, or the SELECT that finds it in the stack\'s own '
-    'database: { id = "SELECT id FROM shop_product" }. Without it: what `prony check` learned.',
+    'What stands for the {placeholders} of the path: { id = ["1", "2"] }, or the SELECT that finds it in the stack\'s '
+    'own database: { id = "SELECT id FROM shop_product" }. Without it: what `prony check` learned.',
 )
 # What `expect` may ask of an answer.
 EXPECT = {

@@ -1,4 +1,4 @@
-"""Known routes and what a crawl came to in, the routes to visit with their concrete paths out, and those left out, why."""
+"""Known routes and what a crawl came to in, the routes to visit with their paths out, and those left out, and why."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ REASONS = {
     "regex": "its pattern is more than a path with parameters",
     "values": "nothing is known that its parameters may be",
     "redirect": "it only sends on to another page",
+    "gone": "a link leads to it, and nothing is there",
     "bound": "there are more routes than are visited",
 }
 _MARKS = ("websocket", "static", "admin", "debug", "docs", "regex")
@@ -95,8 +96,11 @@ def offered(routes: Sequence[AppRoute], crawled: Crawl, seed: int) -> tuple[list
     """Every route that a mix can be made of, where the user declared none; and the others, each with its reason."""
     left: dict[str, LeftOut] = {}
     found: dict[str, Candidate] = {}
+    doing = _doing(routes, crawled)
     for route in routes:
         reason, text = _reason(route)
+        if not reason and route.template in doing:
+            reason, text = "danger", _does(doing[route.template])
         if route.template in found or (reason and route.template in left):
             continue
         if reason:
@@ -110,14 +114,14 @@ def offered(routes: Sequence[AppRoute], crawled: Crawl, seed: int) -> tuple[list
             paths=_paths(route, crawled, seed),
             why=next((param.why for param in route.params.values() if param.why), ""),
         )
-    _add_crawled(found, left, crawled)
+    _add_crawled(found, left, crawled, Templates(routes))
     kept = list(found.values())
     for each in kept[ROUTES_MAX:]:
         left[each.template] = _left_out(each.template, each.name, "bound", REASONS["bound"])
     return kept[:ROUTES_MAX], list(left.values())
 
 
-def _add_crawled(found: dict[str, Candidate], left: dict[str, LeftOut], crawled: Crawl) -> None:
+def _add_crawled(found: dict[str, Candidate], left: dict[str, LeftOut], crawled: Crawl, shapes: Templates) -> None:
     """What only the crawl knows: other templates, queries of known ones, and what it did not follow."""
     alike: dict[str, list[str]] = {}
     for path, template in crawled.paths.items():
@@ -131,13 +135,14 @@ def _add_crawled(found: dict[str, Candidate], left: dict[str, LeftOut], crawled:
             tried = [*asked, *(path for path in known if path not in asked)]
             found[template] = Candidate(name=template, template=template, paths=tuple(tried[:PATHS_MAX]))
     for path, why in crawled.left.items():
-        template = path.partition("?")[0]
+        route = shapes.route(path)
+        template = path.partition("?")[0] if route is None else route.template
         if template in found or template in left or why in _MARKS[:2]:
             continue
         reason = why if why in REASONS else "danger"
-        text = REASONS[reason] if reason != "danger" else f"“{why}” in it: it may do something"
+        text = REASONS[reason] if reason != "danger" else _does(why)
         if reason != "method" and len([each for each in left.values() if each.reason == reason]) < ROUTES_MAX:
-            left[template] = _left_out(path, template, reason, text)
+            left[template] = _left_out(template, template, reason, text)
 
 
 def _left_out(template: str, name: str, reason: str, text: str) -> LeftOut:
@@ -154,7 +159,22 @@ def _reason(route: AppRoute) -> tuple[str, str]:
     if is_admin(route.template):
         return "admin", REASONS["admin"]
     word = danger(route.template, route.name)
-    return ("danger", f"“{word}” in it: it may do something") if word else ("", "")
+    return ("danger", _does(word)) if word else ("", "")
+
+
+def _does(word: str) -> str:
+    return f"“{word}” in it, or in a link to it: it may do something"
+
+
+def _doing(routes: Sequence[AppRoute], crawled: Crawl) -> dict[str, str]:
+    """Routes to which only links lead that say they do something, each with the word."""
+    shapes, found = Templates(routes), {}
+    harmless = set(crawled.paths.values())
+    for path, why in crawled.left.items():
+        route = shapes.route(path)
+        if route is not None and why not in REASONS and route.template not in harmless:
+            found[route.template] = why
+    return found
 
 
 def _paths(route: AppRoute, crawled: Crawl, seed: int) -> tuple[str, ...]:

@@ -98,17 +98,12 @@ def _urls(data: Any, depth: int = 0) -> list[tuple[str, str]]:
 def _html(page: Page) -> Contents:
     text = page.text
     tree = LexborHTMLParser(text)
-    links, files = [], []
-    for node in tree.css("a[href], area[href]"):
-        links.append((str(node.attributes.get("href") or ""), _said(node)))
-    for node in tree.css("form"):
-        if (node.attributes.get("method") or "get").lower() == "get":
-            links.append((str(node.attributes.get("action") or ""), " ".join(node.text().split())[:60]))
-    for node in tree.css("script[src], img[src]"):
-        files.append(str(node.attributes.get("src") or ""))
-    for node in tree.css("link[href]"):
-        if _ICONS & set((node.attributes.get("rel") or "").lower().split()):
-            files.append(str(node.attributes.get("href") or ""))
+    links = [(_of(node, "href"), _said(node)) for node in tree.css("a[href], area[href]")]
+    forms = [node for node in tree.css("form") if (node.attributes.get("method") or "get").lower() == "get"]
+    links += [(_of(node, "action"), " ".join(node.text().split())[:60]) for node in forms]
+    files = [_of(node, "src") for node in tree.css("script[src], img[src]")]
+    needed = [node for node in tree.css("link[href]") if _ICONS & set(_of(node, "rel").lower().split())]
+    files += [_of(node, "href") for node in needed]
     title = tree.css_first("title")
     raw = _TITLE.search(text)
     return Contents(
@@ -122,10 +117,12 @@ def _html(page: Page) -> Contents:
     )
 
 
+def _of(node: Any, name: str) -> str:
+    return str(node.attributes.get(name) or "")
+
+
 def _said(node: Any) -> str:
-    words = " ".join(node.text().split()) or str(
-        node.attributes.get("title") or node.attributes.get("aria-label") or ""
-    )
+    words = " ".join(node.text().split()) or _of(node, "title") or _of(node, "aria-label")
     return words[:100]
 
 

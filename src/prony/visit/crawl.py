@@ -1,4 +1,4 @@
-"""A running stack and its known routes in, what a visitor who follows links comes to out; nothing dangerous is followed."""
+"""A running stack and known routes in, what a visitor who follows links comes to out; nothing dangerous is followed."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ FILES_SECONDS_MAX = 10.0
 _FILE = re.compile(
     r"\.(?:css|m?js|map|png|jpe?g|gif|svg|ico|webp|avif|woff2?|ttf|eot|mp4|webm|pdf|zip|gz|webmanifest)$", re.IGNORECASE
 )
+_ONWARD = {"next", "redirect", "redirect_to", "return", "return_to", "continue"}  # the same page, for somebody else
 _QUERY_NAMES = re.compile(r"(?:^|&)([^=&]+)=")
 
 
@@ -80,21 +81,16 @@ def crawl(
         named: Templates and paths that the user named: they are followed whatever they are called.
         say: Hears how many pages were seen.
     """
-    return _Crawler(browser, visitor, tuple(routes), set(named), say).run(starts)
+    return _Crawler(browser, visitor, Templates(routes), set(named), say).run(starts)
 
 
 class _Crawler:
     def __init__(
-        self,
-        browser: Browser,
-        visitor: Visitor,
-        routes: tuple[AppRoute, ...],
-        named: set[str],
-        say: Callable[[int], None],
+        self, browser: Browser, visitor: Visitor, templates: Templates, named: set[str], say: Callable[[int], None]
     ) -> None:
         self._browser = browser
         self._visitor = visitor
-        self._templates = Templates(routes)
+        self._templates = templates
         self._named = named
         self._say = say
         self._queue: deque[tuple[str, int]] = deque()
@@ -171,6 +167,8 @@ class _Crawler:
             self._found.left[path] = why
             return
         names = tuple(sorted(_QUERY_NAMES.findall(query)))
+        if _ONWARD & set(names):
+            return
         if query:
             self._queries[bare if route is None else route.template, names] += 1
             if self._queries[bare if route is None else route.template, names] > QUERIES_MAX:

@@ -1,4 +1,4 @@
-"""One answer, its page, the facts of the app and its log in; what is wrong with it, why, and what to write to mend it out."""
+"""One answer, the facts of the app and its log in; what is wrong with it, why, and what to write to mend it, out."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Visit:
     asked: str
     page: Page
     template: str = ""
-    contents: Contents = Contents()
+    contents: Contents = field(default_factory=Contents)
     log: tuple[str, ...] = ()
     error: str = ""
     refused: tuple[str, ...] = ()
@@ -228,7 +228,7 @@ def _client_error(visit: Visit, facts: Facts) -> Iterator[Finding]:
         yield finding(
             "csrf",
             "the check against forged requests refuses it (CSRF)",
-            f'[traffic] headers = {{ Referer = "https://{facts.host}/" }}, or leave it out: it wants a form',
+            "leave it out: it wants a form that was asked for before",
         )
     if status in {401, 403, 407}:
         yield _login(facts, f"answers {status}: only for those who are logged in, or allowed to")

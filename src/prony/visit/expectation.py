@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 
@@ -21,9 +20,9 @@ ANY = "*"
 def expectation_of(answers: Sequence[tuple[Page, Contents]], method: str = "GET") -> Expect:
     """What is expected of a route whose answers were these, all of them right.
 
-    Status and type are those seen. A landmark is what is the same in all titles: the whole of it, what it ends or begins
-    with where they differ, and nothing after the first digit of one title alone (a count would change). JSON objects must
-    have the keys that all had. The size may vary widely; `learned.size_range` says how.
+    Status and type are those seen. A landmark is what is the same in all titles: the whole of it, what it ends or
+    begins with where they differ, and nothing after the first digit of one title alone (a count would change). JSON
+    objects must have the keys that all had. The size may vary widely; `learned.size_range` says how.
     """
     pages = [page for page, _ in answers]
     kinds = {page.kind for page in pages}
@@ -50,11 +49,17 @@ def landmark(titles: Sequence[str]) -> str:
         [title] = set(titles)
         digit = re.search(r"[0-9]", title)
         return _cut(title[: digit.start()] if digit else title)
-    ending = os.path.commonprefix([each[::-1] for each in titles])[::-1]
+    ending = _common([each[::-1] for each in titles])[::-1]
     if len(ending) >= len(ENDING) + 3:
         return ending[-LANDMARK_MAX:]
-    beginning = os.path.commonprefix(list(titles))
+    beginning = _common(titles)
     return _cut(beginning) if len(beginning.rpartition(">")[2].strip()) >= 3 else ENDING
+
+
+def _common(texts: Sequence[str]) -> str:
+    """What all of them begin with."""
+    least, most = min(texts), max(texts)
+    return least[: next((at for at, each in enumerate(least) if each != most[at]), len(least))]
 
 
 def _cut(text: str) -> str:

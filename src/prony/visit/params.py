@@ -1,4 +1,4 @@
-"""A plan whose requests name a SELECT in, the same with the concrete paths that it finds in the stack's database out."""
+"""A plan whose requests name a SELECT in, the same with the paths that it finds in the stack's database out."""
 
 from __future__ import annotations
 

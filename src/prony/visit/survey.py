@@ -1,4 +1,4 @@
-"""A running start and its plan in, every page of the mix visited and judged out, and what was learned of right answers."""
+"""A running start and its plan in, every page of the mix visited and judged, and what right answers are, out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prony.recording import now_text
 from prony.stack.stack import Stack, Start
 from prony.traffic.learned import Learned, LearnedRoute, LeftOut
 from prony.visit.browser import Browser, Page, Visitor
-from prony.visit.candidates import Candidate, declared, offered
+from prony.visit.candidates import REASONS, Candidate, declared, offered
 from prony.visit.contents import contents_of
 from prony.visit.crawl import Crawl, crawl
 from prony.visit.diagnosis import CAUSES, Facts, Finding, Visit, diagnose, finding
@@ -85,7 +85,7 @@ def survey(
     resolved = resolve(stack, plan)
     with Browser(stack.launcher, start.port, plan.traffic) as browser:
         visitor = log_in(browser) or browser.visitor()
-        return _Surveyor(stack, start, resolved, facts, routes, browser, visitor, say).survey()
+        return _Surveyor(_Place(stack, start, resolved, routes, facts), browser, visitor, say).survey()
 
 
 @dataclass(slots=True)
@@ -107,27 +107,27 @@ class _Answers:
         return [each for each in self.visits if not _is_wrong(self.found[each.asked])]
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is surveyed, and what is known of it."""
+
+    stack: Stack
+    start: Start
+    plan: Plan
+    routes: AppRoutes
+    facts: Facts
+
+
 class _Surveyor:
-    def __init__(
-        self,
-        stack: Stack,
-        start: Start,
-        plan: Plan,
-        facts: Facts,
-        routes: AppRoutes,
-        browser: Browser,
-        visitor: Visitor,
-        say: Callable[[str], None],
-    ) -> None:
-        self._stack = stack
-        self._start = start
-        self._plan = plan
-        self._facts = facts
-        self._routes = routes
+    def __init__(self, place: _Place, browser: Browser, visitor: Visitor, say: Callable[[str], None]) -> None:
+        self._place = place
+        self._plan = place.plan
+        self._facts = place.facts
+        self._routes = place.routes
         self._browser = browser
         self._visitor = visitor
         self._say = say
-        self._listener = Listener(stack, start)
+        self._listener = Listener(place.stack, place.start)
         self._left: list[LeftOut] = []
 
     def survey(self) -> Survey:
@@ -145,7 +145,7 @@ class _Surveyor:
             if id(each) not in reached:
                 self._leave_unknown(each)
         self._look_into(answers)
-        answers = [each for each in answers if not self._is_redirect_only(each)]
+        answers = [each for each in answers if not self._is_of_no_use(each)]
         pages = tuple(self._checked(each) for each in answers)
         found = tuple(self._of_the_whole(crawled, answers))
         return Survey(
@@ -205,10 +205,11 @@ class _Surveyor:
         answers.found[path] = diagnose(visit, self._facts)
 
     def _get(self, candidate: Candidate, path: str) -> Page:
-        return self._visitor.ask(candidate.method, path)
+        follow = candidate.expect is None or max(candidate.expect.status) < 300 or min(candidate.expect.status) > 399
+        return self._visitor.ask(candidate.method, path, follow=follow)
 
     def _sort_out(self, answers: _Answers) -> None:
-        """Keeps only paths that were seen to be right, where some are: a draft's page answers 404, and that is right."""
+        """Keeps only paths that were seen to be right, where some are: a draft's page rightly answers 404."""
         kept = [each.asked for each in answers.right()]
         if kept and not answers.candidate.listed:
             answers.candidate.paths = tuple(kept)
@@ -234,7 +235,7 @@ class _Surveyor:
                 silent[visit.asked] = each
         if not silent or self._facts.framework != "django":
             return
-        told = exceptions(self._stack, self._start, self._plan, self._facts.host, list(silent))
+        told = exceptions(self._place.stack, self._place.start, self._plan, self._facts.host, list(silent))
         for path, each in silent.items():
             for number, visit in enumerate(each.visits):
                 if visit.asked == path and path in told:
@@ -255,25 +256,28 @@ class _Surveyor:
             )
         )
 
-    def _is_redirect_only(self, answers: _Answers) -> bool:
-        """Whether it leads only to other pages: in a mix that prony makes there is no need of it."""
+    def _is_of_no_use(self, answers: _Answers) -> bool:
+        """Whether a mix that prony makes has no need of it: it leads only to other pages, or nowhere."""
         causes = {f.cause for each in answers.visits for f in answers.found[each.asked] if f.wrong}
-        if (
-            self._plan.traffic.declared
-            or not answers.visits
-            or not causes <= {"redirect", "trailing_slash"}
-            or not causes
-        ):
+        if self._plan.traffic.declared or not causes or answers.right():
             return False
-        to = answers.visits[0].page.path
+        candidate = answers.candidate
+        names = placeholders(candidate.template)
+        if causes <= {"redirect", "trailing_slash"}:
+            reason, text = "redirect", f"it sends on to {answers.visits[0].page.path}"
+        elif causes <= {"unknown_values", "not_found"} and names:
+            reason, text = "values", f"nothing is there for {len(answers.visits)} values tried for {', '.join(names)}"
+        elif causes <= {"unknown_values"}:
+            reason, text = "values", "what its query wants is not known"
+        elif causes == {"not_found"} and candidate.source == "crawl":
+            reason, text = "gone", REASONS["gone"]
+        else:
+            return False
+        key = next(iter(names), "")
+        params = f', params = {{ {key} = ["…"] }}' if reason == "values" and key else ""
+        remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if reason == "values" else ""
         self._left.append(
-            LeftOut(
-                name=answers.candidate.name,
-                template=answers.candidate.template,
-                reason="redirect",
-                text=f"it sends on to {to}",
-                remedy=f'[[traffic.request]] path = "{answers.candidate.template}", expect = {{ status = 302 }}',
-            )
+            LeftOut(name=candidate.name, template=candidate.template, reason=reason, text=text, remedy=remedy)
         )
         return True
 
