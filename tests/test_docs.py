@@ -91,6 +91,7 @@ PLACES = {
     "TRAFFIC": ("reference.md", "[traffic]"),
     "REQUEST": ("reference.md", "[[traffic.request]]"),
     "PARAMS": ("reference.md", "[[traffic.request]]"),
+    "LOGIN": ("reference.md", "[login]"),
     "LIMITS": ("reference.md", "[limits]"),
     "INSTANCES": ("reference/servers.md", ""),
     "SERVER_ENTRY": ("reference/servers.md", ""),

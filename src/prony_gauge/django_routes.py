@@ -47,7 +47,7 @@ def routes(prefix: str) -> "list[dict[str, Any]]":
     """Every route that the root URLconf leads to; `callback` is the view, for who looks for its model."""
     from django.urls import get_resolver
 
-    found = []
+    found: "list[dict[str, Any]]" = []
     _walk(get_resolver(), {"prefix": prefix + "/", "params": {}, "odd": "", "names": ()}, found, 0)
     return found
 
@@ -173,10 +173,7 @@ def from_regex(text: str) -> "tuple[str, dict[str, Any], str]":
         if match:
             end = _closing(body, match.end())
             regex = body[match.end() : end]
-            kind = _kind_of_regex(regex)
-            params[match[1]] = {"kind": kind}
-            if kind == "choices":
-                params[match[1]]["choices"] = [each for each in re.split(r"[|()]|\?:", regex) if each]
+            params[match[1]] = _param(regex)
             out.append("{%s}" % match[1])
             at = end + 1
         elif body.startswith("/?", at):  # with or without: both are answered
@@ -191,6 +188,13 @@ def from_regex(text: str) -> "tuple[str, dict[str, Any], str]":
     template = "".join(out)
     odd = text if re.search(r"[()\[\]*+?|\\^$]", template) else ""
     return template, params, odd
+
+
+def _param(regex: str) -> "dict[str, Any]":
+    kind = _kind_of_regex(regex)
+    if kind != "choices":
+        return {"kind": kind}
+    return {"kind": kind, "choices": [each for each in re.split(r"[|()]|\?:", regex) if each]}
 
 
 def _closing(text: str, at: int) -> int:

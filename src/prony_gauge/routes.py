@@ -1,9 +1,11 @@
-"""Turns the user's entry into a line of JSON with the app's routes: `python -m prony_gauge.routes ENTRY [--values]`.
+"""Turns the user's entry into its routes: `python -m prony_gauge.routes TASK ANSWER`, both files of JSON.
 
 Run in the user's interpreter, in the app's folder, contained as the app is. What goes wrong is data, too: an "error".
+The task is {"entry": …, "values": whether to look for parameters' values in the database}.
 Each route is {"template", "methods", "name", "params": {name: {"kind", "choices", "values"}}, "source", "marks",
 "query"}. Templates are written in one form: "/products/{id}/". Marks are "admin", "debug", "docs", "static",
-"websocket" and "regex". With --ask HOST PATH… it tells instead what exception each of these paths meets under Django.
+"websocket" and "regex". A task with "host" and "paths" asks instead what exception each of these meets under Django,
+and gets {"errors": {path: text}}.
 """
 
 import json
@@ -39,7 +41,14 @@ def route(template: str, source: str, **more: "Any") -> "dict[str, Any]":
     marks = set(more.pop("marks", ()))
     if template.startswith(DEBUG_PREFIXES):
         marks.add("debug")
-    found = {"template": template, "methods": ["GET"], "name": "", "params": {}, "source": source, "query": {}}
+    found: "dict[str, Any]" = {
+        "template": template,
+        "methods": ["GET"],
+        "name": "",
+        "params": {},
+        "source": source,
+        "query": {},
+    }
     return {**found, **more, "marks": sorted(marks)}
 
 
@@ -119,7 +128,7 @@ def flask_template(rule: "Any") -> "tuple[str, dict[str, Any]]":
     """A rule's path in our form, and its parameters; defaults that the rule is built with are no parameters."""
     import re
 
-    params = {}
+    params: "dict[str, dict[str, Any]]" = {}
     for name, converter in getattr(rule, "_converters", {}).items():
         kind = KINDS.get(type(converter).__name__, "str")
         params[name] = {"kind": kind}
@@ -258,7 +267,7 @@ def described_by(parameter: "dict[str, Any]") -> "dict[str, Any]":
 
 def told(entry: str, *, values: bool) -> "dict[str, Any]":
     """Everything that is to be known: framework, facts, routes; the "error" that was in the way, where one was."""
-    found = {"framework": "", "facts": {}, "routes": []}
+    found: "dict[str, Any]" = {"framework": "", "facts": {}, "routes": []}
     try:
         from prony_gauge.target import resolve
 
@@ -310,16 +319,18 @@ def kind_of(app: "Any") -> "tuple[str, dict[str, Any]]":
 
 
 def main() -> None:
-    """Prints the line."""
+    """Reads the task, writes the answer."""
     sys.path.insert(0, "")
-    if "--ask" in sys.argv:
+    with open(sys.argv[1], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is not imported before the app does
+        task = json.load(file)
+    if "paths" in task:
         from prony_gauge import django_errors
 
-        at = sys.argv.index("--ask")
-        found = {"errors": django_errors.asked(sys.argv[1], sys.argv[at + 1], sys.argv[at + 2 :])}
+        found = {"errors": django_errors.asked(task["entry"], task["host"], task["paths"])}
     else:
-        found = told(sys.argv[1], values="--values" in sys.argv)
-    sys.stdout.write("\nprony-routes " + json.dumps(found, default=str) + "\n")
+        found = told(task["entry"], values=task["values"])
+    with open(sys.argv[2], "w", encoding="utf-8") as file:  # noqa: PTH123 - the same
+        json.dump(found, file, default=str)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `prony_gauge.routes` printed in, an app's routes and the facts of its framework out."""
+"""What `prony_gauge.routes` told in, an app's routes and the facts of its framework out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-
-MARK = "prony-routes "
 
 
 class Param(Struct, frozen=True, kw_only=True):
@@ -60,39 +58,9 @@ class AppRoutes(Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-class _Asked(Struct, frozen=True, kw_only=True):
-    errors: dict[str, str] = {}
-
-
-def routes_command(python: str, entry: str) -> list[str]:
-    """The command that tells an app's routes, with values for their parameters where it can."""
-    return [python, "-m", "prony_gauge.routes", entry, "--values"]
-
-
-def errors_command(python: str, entry: str, host: str, paths: list[str]) -> list[str]:
-    """The command that tells which exceptions a Django app meets at these paths."""
-    return [python, "-m", "prony_gauge.routes", entry, "--ask", host, *paths]
-
-
-def found(printed: str) -> AppRoutes:
-    """The routes in what the first command printed; where there are none, why."""
-    line = _line(printed)
-    if line is None:
-        return AppRoutes(error=(printed.strip().splitlines() or ["it ended before it had told anything"])[-1])
+def found(told: Any) -> AppRoutes:
+    """The routes in what the program answered; where it is none, why."""
     try:
-        return msgspec.json.decode(line, type=AppRoutes)
-    except msgspec.DecodeError as error:
-        return AppRoutes(error=f"what it told cannot be read: {error}")
-
-
-def errors(printed: str) -> dict[str, str]:
-    """The exceptions in what the second command printed, by path."""
-    try:
-        return msgspec.json.decode(_line(printed) or "{}", type=_Asked).errors
-    except msgspec.DecodeError:
-        return {}
-
-
-def _line(printed: str) -> str | None:
-    lines = [line for line in printed.splitlines() if line.startswith(MARK)]
-    return lines[-1].removeprefix(MARK) if lines else None
+        return msgspec.convert(told, AppRoutes)
+    except msgspec.ValidationError as error:
+        return AppRoutes(error=f"what the app's interpreter told cannot be read: {error}")

@@ -95,8 +95,9 @@ def _document(plan: Plan, found: Survey, started_at: str, kept: str) -> Check:
 
 def _show(console: Console, document: Check, logs: str) -> None:
     wide = max((len(page.template) for page in document.pages), default=0)
+    told: set[tuple[str, str]] = set()
     for page in document.pages:
-        _show_page(console, page, min(wide, 60))
+        _show_page(console, page, min(wide, 60), told)
     if document.findings:
         console.print()
     for each in document.findings:
@@ -107,7 +108,7 @@ def _show(console: Console, document: Check, logs: str) -> None:
         console.print(Text(line))
 
 
-def _show_page(console: Console, page: Checked, wide: int) -> None:
+def _show_page(console: Console, page: Checked, wide: int, told: set[tuple[str, str]]) -> None:
     mark = ("✓", "green") if page.right else ("✗", "bold red")
     several = f" ({page.known} of them)" if page.known > 1 else ""
     figures = f"{page.status or '–'}  {page.type or '–'}  {_size(page.bytes)}  {page.took_s * 1000:.0f} ms"
@@ -117,6 +118,10 @@ def _show_page(console: Console, page: Checked, wide: int) -> None:
         Text.assemble(mark, f" {verb}{page.template.ljust(wide)}{several}  ", (figures, "dim"), title), soft_wrap=True
     )
     for each in page.findings:
+        if (each.text, each.remedy) in told:
+            console.print(Text.assemble("    ", (each.cause, "red" if each.wrong else "yellow"), ": as above."))
+            continue
+        told.add((each.text, each.remedy))
         _show_finding(console, each, "    ")
 
 

@@ -12,7 +12,8 @@ from prony.knobs import Knob
 from prony.knobs.values import NotAllowedError
 from prony.plan.keys import Key
 
-SECRETS = {("app", "env"), ("stores", "url")}  # never echo what may hold a key
+# never echo what may hold a key
+SECRETS = {("app", "env"), ("stores", "url"), ("login", "fields"), ("login", "password"), ("login", "session")}
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
 

@@ -121,12 +121,14 @@ class Visitor:
     Attributes:
         fields: Header fields that each of its requests carries besides.
         cookies: Those it has been given, by name; Secure ones are kept too, and sent over http.
+        secure: The names of those that a browser would send over https only.
     """
 
     def __init__(self, browser: Browser, fields: Mapping[str, str]) -> None:
         self.browser = browser
         self.fields = dict(fields)
         self.cookies: dict[str, str] = {}
+        self.secure: set[str] = set()
         self._client = httpx.Client(
             base_url=f"http://127.0.0.1:{browser.port}", timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
         )
@@ -186,15 +188,18 @@ class Visitor:
 
     def _keep(self, lines: list[str]) -> None:
         for line in lines:
-            name, equals, value = line.partition(";")[0].partition("=")
+            pair, _, attributes = line.partition(";")
+            name, equals, value = pair.partition("=")
             if not equals:
                 continue
             name, value = name.strip(), value.strip()
             gone = "max-age=0" in line.lower() or "01 jan 1970" in line.lower().replace("-", " ")
             if gone:
                 self.cookies.pop(name, None)
-            else:
-                self.cookies[name] = value
+                continue
+            self.cookies[name] = value
+            if "secure" in {each.strip().lower() for each in attributes.split(";")}:
+                self.secure.add(name)
 
     def close(self) -> None:
         """Lets go of its connections; its cookies stay."""

@@ -44,6 +44,7 @@ class Candidate:
     Attributes:
         paths: Concrete ones, in the order in which they are tried.
         listed: Whether the user said what its paths are: then none is dropped.
+        anonymous: Whether nobody who is logged in asks for it.
         expect: What the user declared; None where nothing.
         why: What was in the way of finding paths.
     """
@@ -54,6 +55,7 @@ class Candidate:
     source: str = "crawl"
     paths: tuple[str, ...] = ()
     listed: bool = False
+    anonymous: bool = False
     expect: Expect | None = None
     why: str = ""
 
@@ -61,7 +63,9 @@ class Candidate:
 def declared(request: Request, routes: Iterable[AppRoute], crawled: Crawl, seed: int) -> Candidate:
     """One request that the user declared, its placeholders filled where they did not say by what."""
     expect = request.expect if request.expected else None
-    found = Candidate(request.name, request.path, request.method, "declared", expect=expect)
+    found = Candidate(
+        request.name, request.path, request.method, "declared", anonymous=request.anonymous, expect=expect
+    )
     if request.filled:
         found.paths, found.listed = request.paths or (request.path,), True
         return found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 from pathlib import Path
 
 from prony.app import routes
 from prony.app.routes import AppRoutes
+from prony.errors import StackError
 from prony.plan import Plan
-from prony.stack.environment import environment
 from prony.stack.stack import Stack, Start
 
 ANSWER_S = 60.0
@@ -16,36 +16,21 @@ LINES_MAX = 400
 BYTES_MAX = 200_000
 
 
-def app_routes(stack: Stack, start: Start, plan: Plan) -> AppRoutes:
-    """The app's routes, told in its own interpreter, contained as the app is; what fails is in their `error`."""
-    command = routes.routes_command(plan.app.python, plan.app.entry)
-    return routes.found(_told(stack, start, plan, command, "routes"))
+def app_routes(stack: Stack, plan: Plan) -> AppRoutes:
+    """The routes of the app that runs, told in its own interpreter; what was in the way is in their `error`."""
+    try:
+        return routes.found(stack.ask("routes", {"entry": plan.app.entry, "values": True}, timeout_s=ANSWER_S))
+    except StackError as error:
+        return AppRoutes(error=" ".join([error.message, *error.log[-1:]]))
 
 
-def exceptions(stack: Stack, start: Start, plan: Plan, host: str, paths: list[str]) -> dict[str, str]:
-    """The exceptions that a Django app meets at these paths, by path."""
-    command = routes.errors_command(plan.app.python, plan.app.entry, host, paths)
-    return routes.errors(_told(stack, start, plan, command, "exceptions"))
-
-
-def _told(stack: Stack, start: Start, plan: Plan, command: list[str], name: str) -> str:
-    """What a command prints that runs beside the app, in its environment; what it prints elsewhere stays in a log."""
-    printed = stack.logs / f"{name}.out"
-    printed.write_text("", encoding="utf-8")
-    process = stack.launcher.spawn(
-        f"the app's interpreter, for {name}",
-        command,
-        env=environment(stack.ground, plan.app, start.handed),
-        cwd=Path(plan.app.folder),
-        log=stack.logs / f"{name}.log",
-        stdout=printed,
-        cores=stack.ground.cores.stack,
-    )
-    if not stack.launcher.wait(process, ANSWER_S):
-        stack.launcher.signal(process, signal.SIGKILL)
-    stack.launcher.kill_group(process)
-    text = printed.read_text(encoding="utf-8", errors="replace")
-    return text if "prony-" in text else text + "\n".join(process.last_lines())
+def exceptions(stack: Stack, plan: Plan, host: str, paths: list[str]) -> dict[str, str]:
+    """The exceptions that a Django app which runs meets at these paths, by path."""
+    with contextlib.suppress(StackError):
+        task = {"entry": plan.app.entry, "host": host, "paths": paths}
+        told = stack.ask("routes", task, timeout_s=ANSWER_S).get("errors", {})
+        return {str(path): str(text) for path, text in told.items()}
+    return {}
 
 
 class Listener:

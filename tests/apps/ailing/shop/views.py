@@ -11,9 +11,11 @@ LINKS = """
 <a href="/account/">Account</a> <a href="/about">About</a> <a href="/logout/">Log out</a>
 <a href="/pay/">Pay now</a>
 <a href="/hook/">Hook</a> <a href="/broken/">Broken</a> <a href="/tables/">Tables</a> <a href="/manifest/">Manifest</a>
-<a href="/mail/">Mail</a> <a href="/secure/">Secure</a> <a href="/away/">Away</a> <a href="/loop/">Loop</a>
+<a href="/mail/">Mail</a> <a href="/secure/">Secure</a>
+<a href="/away/">Away</a> <a href="/loop/">Loop</a>
 <a href="/empty/">Empty</a> <a href="/cookie/">Cookie</a> <a href="/count/">Count</a> <a href="/limit/">Limit</a>
-<a href="/members/">Members</a> <a href="/data.json">Data</a> <a href="/notes/5/x/">Remove</a> <a href="/nowhere/">Old</a>
+<a href="/members/">Members</a> <a href="/data.json">Data</a> <a href="/notes/5/x/">Remove</a>
+<a href="/nowhere/">Old</a>
 <a href="http://elsewhere.example/">Elsewhere</a> <a href="/django-admin/">Admin</a> <a href="/api/products/">API</a>
 <a href="mailto:somebody@example.com">Mail</a> <form action="/search/"><input name="q"></form>
 """
