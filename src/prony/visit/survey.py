@@ -18,6 +18,7 @@ from prony.stack.stack import Stack, Start
 from prony.traffic.learned import Learned, LearnedRoute, LeftOut
 from prony.visit.browser import Browser
 from prony.visit.candidates import REASONS, Candidate, declared, offered
+from prony.visit.contents import contents_of
 from prony.visit.crawl import FILES_MAX, Crawl, crawl
 from prony.visit.diagnosis import CAUSES, Facts, Finding, finding
 from prony.visit.expectation import expectation_of
@@ -106,6 +107,7 @@ class _Surveyor:
             candidates = [declared(each, self._routes.routes, crawled, self._plan.traffic.seed) for each in requests]
         else:
             candidates, self._left = offered(self._routes.routes, crawled, self._plan.traffic.seed)
+        self._round.forget()
         self._say(f"Visiting {len(candidates)} routes …")
         ends_s = time.monotonic() + SECONDS_MAX
         answers = [self._round.visit(each) for each in candidates if each.paths and time.monotonic() < ends_s]
@@ -240,7 +242,8 @@ class _Surveyor:
         routes = []
         given = {(each.method, each.path): each.params for each in self._plan.traffic.requests}
         for each, page in zip(answers, pages, strict=True):
-            right = each.right()
+            seen = [(visit.page, visit.contents) for visit in each.right()]
+            seen += [(again, contents_of(again)) for again in each.again]
             key = (each.candidate.method, each.candidate.template)
             routes.append(
                 LearnedRoute(
@@ -248,7 +251,7 @@ class _Surveyor:
                     template=page.template,
                     method=page.method,
                     paths=tuple(each.candidate.paths[:PATHS_MAX]),
-                    expect=expectation_of([(v.page, v.contents) for v in right], page.method) if right else Expect(),
+                    expect=expectation_of(seen, page.method) if seen else Expect(),
                     params=given.get(key, {}) if self._plan.traffic.declared else {},
                     source=page.source,
                     right=page.right,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ SEVERAL = 3  # paths of a route that are visited in any case
 THOROUGH_MAX = 200  # and of one with more, so many while there is time, to sort the right from the wrong
 THOROUGH_S = 3.0
 THOROUGH_ALL_S = 40.0
+_DIGITS = re.compile(r"[0-9]+")  # a count in a title may change
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,14 @@ class Place:
 
 @dataclass(slots=True)
 class Answers:
-    """The answers of one route's paths, and what is said of them."""
+    """The answers of one route's paths, and what is said of them; `again` are those of second visits."""
 
     candidate: Candidate
     visits: list[Visit] = field(default_factory=list)
     found: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
     times_s: list[float] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
+    again: list[Page] = field(default_factory=list)
 
     def wrong(self) -> Visit | None:
         """The first visit that got a wrong answer."""
@@ -67,6 +70,11 @@ class Round:
         self.visitor = self.nobody if somebody is None else _as(browser, somebody)
         self._listener = Listener(place.stack, place.start)
         self._spare_s = THOROUGH_ALL_S
+
+    def forget(self) -> None:
+        """What was logged and refused so far is nothing to do with the visits that follow."""
+        self._listener.lines()
+        self._listener.refused()
 
     def visit(self, candidate: Candidate) -> Answers:
         answers = Answers(candidate)
@@ -121,8 +129,10 @@ class Round:
     def _compare(self, answers: Answers, first: Visit, again: Page) -> None:
         """Two visits to one page that differ in what an expectation would hold on to."""
         there = contents_of(again)
-        before = (first.page.status, first.page.kind, first.contents.title)
-        after = (again.status, again.kind, there.title)
+        before = (first.page.status, first.page.kind, _DIGITS.sub("", first.contents.title))
+        after = (again.status, again.kind, _DIGITS.sub("", there.title))
+        if again.status == first.page.status:
+            answers.again.append(again)
         if before != after:
             shown = [f"{a} and then {b}" for a, b in zip(before, after, strict=True) if a != b]
             text = f"two visits to {first.asked} differ: {'; '.join(shown)}"

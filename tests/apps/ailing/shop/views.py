@@ -108,7 +108,7 @@ def cookie(request):
 
 
 def counted(request):
-    return page(f"Visit {next(count)}", "<p>Welcome</p>")
+    return page("Heads" if next(count) % 2 else "Tails", "<p>Welcome</p>")
 
 
 def limit(request):
