@@ -134,7 +134,8 @@ def _add_crawled(found: dict[str, Candidate], left: dict[str, LeftOut], crawled:
         asked = [path for path in paths if path in crawled.pages]
         known = [path for path in paths if "?" not in path] + [path for path in paths if "?" in path][:QUERIED_MAX]
         if template not in found:
-            if template in left:
+            missing = template == "/" and all(crawled.pages[path].page.status == 404 for path in asked)
+            if template in left or missing:  # nobody said that there is something at /
                 continue
             tried = [*asked, *(path for path in known if path not in asked)]
             found[template] = Candidate(name=template, template=template, paths=tuple(tried[:PATHS_MAX]))

@@ -12,6 +12,7 @@ from prony.plan import Plan
 from prony.stack.stack import Stack, Start
 
 ANSWER_S = 60.0
+LOGGED_S = 0.5
 LINES_MAX = 400
 BYTES_MAX = 200_000
 
@@ -41,8 +42,10 @@ class Listener:
         self._logs = {each.process.log: _size(each.process.log) for each in start.instances}
         self._refused = stack.refused()
 
-    def lines(self) -> tuple[str, ...]:
-        """Lines logged since this was asked last."""
+    def lines(self, *, wait: bool = False) -> tuple[str, ...]:
+        """Lines logged since this was asked last; some servers log what went wrong after they have answered."""
+        if wait:
+            self._stack.launcher.wait_until(lambda: any(_size(path) > at for path, at in self._logs.items()), LOGGED_S)
         found: list[str] = []
         for path, at in self._logs.items():
             size = _size(path)

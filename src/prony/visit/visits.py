@@ -104,7 +104,7 @@ class Round:
             page=page,
             template=answers.candidate.template,
             contents=contents_of(page),
-            log=self._listener.lines(),
+            log=self._listener.lines(wait=page.status >= 500),
             refused=self._listener.refused(),
             expect=answers.candidate.expect,
         )
