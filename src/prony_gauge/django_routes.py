@@ -164,7 +164,7 @@ def _kind_of_regex(regex: str) -> str:
 
 def from_regex(text: str) -> "tuple[str, dict[str, Any], str]":
     """A regular expression with named groups as a template; where more is in it than that, it is returned as odd."""
-    params, out, at = {}, [], 0
+    params, out, odd, at = {}, [], "", 0
     body = text.lstrip("^")
     body = body[:-1] if body.endswith("$") and not body.endswith("\\$") else body
     body = re.sub(r"\\Z$", "", body)
@@ -183,11 +183,10 @@ def from_regex(text: str) -> "tuple[str, dict[str, Any], str]":
             out.append(body[at + 1])
             at += 2
         else:
+            odd = text if body[at] in "()[]*+?|\\^$" else odd
             out.append(body[at])
             at += 1
-    template = "".join(out)
-    odd = text if re.search(r"[()\[\]*+?|\\^$]", template) else ""
-    return template, params, odd
+    return "".join(out), params, odd
 
 
 def _param(regex: str) -> "dict[str, Any]":

@@ -134,7 +134,7 @@ def _empty(tree: LexborHTMLParser) -> str:
     for node in body.css("script, style, noscript, template"):
         node.decompose()
     words = " ".join(body.text(separator=" ").split())
-    if not words and not body.css_first("img, svg, canvas, video, [id]"):
+    if not words and not body.css_first("img, svg, canvas, video, input, [id]"):
         return "no words"
     found = _NOTHING.search(words) if len(words) < 20_000 else None
     return f"“{found[0]}”" if found else ""

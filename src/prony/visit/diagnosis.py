@@ -53,7 +53,7 @@ _RAISED = re.compile(
 )
 _MISSING_TABLE = re.compile(
     r"no such (?:table|column): [\w.]+|relation \"?[\w.]+\"? does not exist|column \"?[\w.]+\"? does not exist|"
-    r"Table '[\w.]+' doesn't exist|Unknown column '[\w.]+'|UndefinedTable|UndefinedColumn"
+    r"Table '[\w.]+' doesn't exist|Unknown column '[\w.]+'"
 )
 _MANIFEST = re.compile(
     r"Missing staticfiles manifest entry for '([^']+)'|asset[^.]{0,60}not (?:found )?in (?:the )?manifest",

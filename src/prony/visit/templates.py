@@ -69,44 +69,60 @@ def _pattern(route: AppRoute) -> re.Pattern[str]:
 
 
 def generalise(paths: Iterable[str]) -> dict[str, str]:
-    """A template for each path: its own form, or, where at least three differ in one segment only, theirs.
+    """A template for each path: its own form, or, where at least three are alike, theirs.
 
-    A segment is taken for a parameter when all are numbers, UUIDs or other keys; or when it is not the first and at
-    least half of them look like slugs (they hold a hyphen or a digit). Words alone ("about", "terms") stay as they are.
+    Segments that are numbers, UUIDs or other keys, and differ among paths that are else the same, are parameters. So is
+    a segment that is not the first, when at least half of those that stand there look like slugs (they hold a hyphen or
+    a digit). Words alone ("about", "terms") stay as they are.
     """
     found = {path: path.partition("?")[0] for path in paths}
-    for _ in range(3):  # one parameter a round
-        groups: dict[tuple[str, ...], set[str]] = defaultdict(set)
-        for template in set(found.values()):
-            segments = template.split("/")
-            for at, segment in enumerate(segments):
-                if segment and not _PLACEHOLDER.search(segment):
-                    groups[(*segments[:at], "\0", *segments[at + 1 :])].add(segment)
-        named = {key: name for key, alike in groups.items() if (name := _name(key, alike))}
-        if not named:
-            break
-        key = max(named, key=lambda each: (len(groups[each]), each))
-        for path, template in found.items():
-            segments = template.split("/")
-            at = key.index("\0")
-            if len(segments) == len(key) and (*segments[:at], "\0", *segments[at + 1 :]) == key:
-                found[path] = "/".join([*segments[:at], "{" + _free(named[key], template) + "}", *segments[at + 1 :]])
+    alike: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+    for template in found.values():
+        segments = tuple(template.split("/"))
+        alike[_skeleton(segments)].add(segments)
+    for path, template in found.items():
+        segments = tuple(template.split("/"))
+        group = alike[_skeleton(segments)]
+        if len(group) >= ALIKE_MIN:
+            found[path] = _named(segments, [len(set(column)) > 1 for column in zip(*group, strict=True)])
+    return _with_slugs(found)
+
+
+def _skeleton(segments: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple("\0" + _shape(each) if _shape(each) else each for each in segments)
+
+
+def _shape(segment: str) -> str:
+    return next((name for name, shape in _SHAPES if shape.fullmatch(segment)), "")
+
+
+def _named(segments: tuple[str, ...], differ: list[bool]) -> str:
+    names: list[str] = []
+    for segment, varies in zip(segments, differ, strict=True):
+        name = _shape(segment) if varies else ""
+        before = sum(each.startswith("{" + name) for each in names)
+        names.append(segment if not name else "{" + name + (str(before + 1) if before else "") + "}")
+    return "/".join(names)
+
+
+def _with_slugs(found: dict[str, str]) -> dict[str, str]:
+    groups: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for template in found.values():
+        segments = template.split("/")
+        for at, segment in enumerate(segments):
+            groups[(*segments[:at], "\0", *segments[at + 1 :])].add(segment)
+    for path, template in found.items():
+        segments = template.split("/")
+        for at in range(len(segments)):
+            key = (*segments[:at], "\0", *segments[at + 1 :])
+            if _are_slugs(key, groups[key]):
+                found[path] = "/".join([*segments[:at], "{slug}", *segments[at + 1 :]])
+                break
     return found
 
 
-def _free(name: str, template: str) -> str:
-    return name if "{" + name + "}" not in template else name + str(template.count("{") + 1)
-
-
-def _name(key: tuple[str, ...], alike: set[str]) -> str:
-    """What the differing segments are to be called; empty where they are no parameter."""
-    if len(alike) < ALIKE_MIN:
-        return ""
-    for name, shape in _SHAPES:
-        if all(shape.fullmatch(each) for each in alike):
-            return name
-    fixed = any(each and each != "\0" for each in key[: key.index("\0")])
-    like_slugs = sum("-" in each or any(c.isdigit() for c in each) for each in alike)
-    if fixed and all(_SLUG.fullmatch(each) for each in alike) and 2 * like_slugs >= len(alike):
-        return "slug"
-    return ""
+def _are_slugs(key: tuple[str, ...], alike: set[str]) -> bool:
+    fixed = any(each for each in key[: key.index("\0")])
+    if len(alike) < ALIKE_MIN or not fixed or not all(_SLUG.fullmatch(each) for each in alike):
+        return False
+    return 2 * sum("-" in each or any(c.isdigit() for c in each) for each in alike) >= len(alike)
