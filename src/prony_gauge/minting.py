@@ -1,8 +1,8 @@
 """Turns an entry and a number of users into cookies of sessions that the app takes for its own, with no password.
 
 Run as `python -m prony_gauge.minting TASK ANSWER` in the app's folder and environment. TASK is a file of JSON:
-`entry`, `users` (how many; 0 for all), `names` (of users; empty for the first ones) and `sessions` (what each holds).
-ANSWER becomes one: {"framework", "cookies": [{name: value}]}, or {"error", "try"}.
+`entry`, `users` (how many; 0 for all), `names` (of users; empty for the first ones), `sessions` (what each holds),
+`agent` (the visitors' User-Agent). ANSWER becomes one: {"framework", "cookies": [{name: value}]}, or {"error", "try"}.
 """
 
 # ruff: noqa: SLF001, PTH123 (Django names its public API for models _meta; a Path brings nothing here)
@@ -42,7 +42,7 @@ def minted(task: "dict[str, Any]") -> "dict[str, Any]":
     app = resolve(task["entry"])
     flask = flask_within(app)
     if flask is not None:
-        return {"framework": "flask", "cookies": flask_cookies(flask, task["sessions"])}
+        return {"framework": "flask", "cookies": flask_cookies(flask, task["sessions"], task["agent"])}
     if os.environ.get("DJANGO_SETTINGS_MODULE") and "django" in sys.modules:
         return {"framework": "django", "cookies": django_cookies(task)}
     raise CannotError(
@@ -54,17 +54,17 @@ def minted(task: "dict[str, Any]") -> "dict[str, Any]":
 def flask_within(app: "Any") -> "Any":
     """The Flask app that an entry is or wraps; None where it is none."""
     for _ in range(DEPTH):
+        app = getattr(app, "__self__", app)  # app.wsgi_app is a method of the app
         if hasattr(app, "session_interface") and hasattr(app, "test_request_context"):
             return app
         within = [getattr(app, name, None) for name in WRAPPED]
         app = next((each for each in within if each is not None and not isinstance(each, (str, bytes))), None)
-        app = getattr(app, "__self__", app)  # app.wsgi_app is a method of the app
         if app is None:
             return None
     return None
 
 
-def flask_cookies(app: "Any", sessions: "list[dict[str, Any]]") -> "list[dict[str, str]]":
+def flask_cookies(app: "Any", sessions: "list[dict[str, Any]]", agent: str) -> "list[dict[str, str]]":
     """A session of the app's own making for each of these."""
     if not all(sessions):
         raise CannotError(
@@ -73,11 +73,15 @@ def flask_cookies(app: "Any", sessions: "list[dict[str, Any]]") -> "list[dict[st
         )
     made = []
     for values in sessions:
-        with app.test_request_context("/") as context:
+        visitor = {"REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": agent}
+        with app.test_request_context("/", environ_overrides=visitor) as context:
             session = app.session_interface.open_session(app, context.request)
             if session is None:
                 raise CannotError("the Flask app has no SECRET_KEY, without which it has no sessions")
             session.update(values)
+            identify = getattr(getattr(app, "login_manager", None), "_session_identifier_generator", None)
+            if "_user_id" in values and identify is not None:
+                session.setdefault("_id", identify())  # Flask-Login: whose browser the session is
             session.modified = True
             response = app.response_class()
             app.session_interface.save_session(app, session, response)
@@ -168,7 +172,6 @@ def main(argv: "list[str]") -> None:
     """Reads the task and writes the answer."""
     with open(argv[1], encoding="utf-8") as file:
         task = json.load(file)
-    sys.path.insert(0, "")
     try:
         answer = minted(task)
     except CannotError as error:

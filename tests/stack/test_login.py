@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from prony.plan import Plan, read_document, read_file
 from prony.recording import Store
 from prony.stack.stack import Stack
 from prony.visit.browser import Browser
-from prony.visit.login import log_in
+from prony.visit.login import as_visitor, log_in
 
 SCHOOL = Path(prony.__file__).parent / "workloads" / "school"
 APP = Path(__file__).parent.parent / "apps" / "guarded.py"
@@ -52,9 +53,7 @@ class Site:
     def seen_by(self, fields: dict[str, str], path: str) -> str:
         """A page as somebody with these header fields sees it."""
         with Browser(self.stack.launcher, self.start.port, self.plan.traffic) as browser:
-            visitor = browser.visitor()
-            visitor.fields |= fields
-            page = visitor.get(path, follow=False)
+            page = as_visitor(browser, fields).get(path, follow=False)
         assert page.status == 200
         return page.text
 
@@ -229,3 +228,61 @@ def test_a_load_goes_out_as_the_visitors_and_nothing_of_them_is_kept(tmp_path: P
     for number in (1, 2, 3):
         assert token_of(f"user{number}").encode() not in kept
         assert f"secret-{number}".encode() not in kept
+
+
+# ---- Flask
+
+FLASK = """
+from flask import Flask, redirect, session
+from flask_login import LoginManager, UserMixin, login_required, current_user
+
+class User(UserMixin):
+    def __init__(self, number):
+        self.id = number
+
+def create_app():
+    app = Flask(__name__)
+    app.secret_key = "only for the tests"
+    manager = LoginManager(app)
+    manager.session_protection = "strong"
+    manager.user_loader(lambda number: User(number) if int(number) <= 5 else None)
+
+    @app.get("/account")
+    @login_required
+    def account():
+        return f"account {current_user.id}"
+
+    @app.get("/own")
+    def own():
+        number = session.get("user_id")
+        return f"own {number}" if isinstance(number, int) else redirect("/")
+
+    @app.get("/")
+    def home():
+        return "home"
+
+    return app
+"""
+
+
+@pytest.mark.long
+def test_flask_sessions_are_minted_by_the_apps_own_code(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "shop.py").write_text(FLASK, encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "venv", folder / ".venv"], check=True)
+    pip = [str(folder / ".venv/bin/python"), "-m", "pip", "install", "--quiet", "flask", "flask-login", "gunicorn"]
+    done = subprocess.run(pip, check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no Flask to be had here: {done.stderr[-200:]}")
+    plan = read_document({"app": {"entry": "shop:create_app()"}}, "prony.toml", folder)
+    assert plan.app.python == str(folder / ".venv/bin/python")
+    with Stack(tmp_path / "logs", own_folder=tmp_path / "own") as stack:
+        site = Site(stack, plan)
+        login = {"kind": "minted", "proof": "/account", "session": {"_user_id": "{n}", "_fresh": True}}
+        found = site.log_in(**login, users=5)
+        assert [site.seen_by(fields, "/account") for fields in found] == [f"account {n}" for n in range(1, 6)]
+        assert "visitor 6 could not be logged in" in site.refused(**login, users=6)
+        [own] = site.log_in(kind="minted", proof="/own", session={"user_id": "{n:d}"})
+        assert site.seen_by(own, "/own") == "own 1"
+        assert "which has to be said" in site.refused(kind="minted", proof="/own")

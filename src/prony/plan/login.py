@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,7 @@ def _rows(path: Path, name: str, source: str) -> tuple[dict[str, str], ...]:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise PlanError(f"{what} has over {FILE_BYTES_MAX} bytes; allowed: fewer.")
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [[each.strip() for each in line] for line in csv.reader(file, strict=True) if any(line)]
+            lines = [[each.strip() for each in line] for line in _lines(file) if any(line)]
     except OSError as error:
         raise PlanError(
             f"{what} cannot be read: {error.strerror}.", hint="name a file in the project's folder, or say users = 50"
@@ -192,6 +192,10 @@ def _rows(path: Path, name: str, source: str) -> tuple[dict[str, str], ...]:
         if len(line) != len(head):
             raise PlanError(f"{what}: its line {number} has {len(line)} values; allowed: {len(head)}, one a column.")
     return tuple(dict(zip(head, line, strict=True)) for line in lines[1:])
+
+
+def _lines(file: Iterable[str]) -> Iterable[list[str]]:
+    return csv.reader(file, strict=True, skipinitialspace=True)
 
 
 def _check_placeholders(login: Login, source: str) -> None:

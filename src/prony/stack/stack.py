@@ -40,6 +40,7 @@ class Start:
         gauges: Folder of the gauge's mapped files.
         refusals: Folders of those in which refusals are counted: the same, the workers', the prepare commands'.
         told: How often each refusal has been told by the trials on it.
+        handed: The variables that hand its stores and services to the app; nothing to be shown or kept.
         checked: What was found in the app's interpreter, by server.
         versions: Program and version of each store and proxy.
     """
@@ -53,6 +54,7 @@ class Start:
     checked: dict[str, Checked] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
+    handed: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def app(self) -> Process:
@@ -98,7 +100,6 @@ class Stack:
         self.services: dict[str, OutsideService] = {}
         self._egress = Egress(self.ground)
         self._links: dict[str, Link] = {}
-        self._handed: dict[str, str] = {}  # variables that hand stores and services to the app that runs
         self._starts = 0
 
     def __enter__(self) -> Self:
@@ -146,7 +147,6 @@ class Stack:
         handed = self._services(calm)
         self.stores.start(calm, lambda urls: self.app.prepare(plan, {**handed, **urls}))
         handed |= self.stores.environment(plan)
-        self._handed = handed
         self._starts += 1
         gauges = self.run_folder / f"gauges-{self._starts}"
         gauges.mkdir()
@@ -167,7 +167,9 @@ class Stack:
             shutil.rmtree(gauges, ignore_errors=True)
             raise
         instances = list(self.app.instances)
-        self.start = Start(self._starts, plan, port, instances, gauges, refusals, checked, self._versions())
+        self.start = Start(
+            self._starts, plan, port, instances, gauges, refusals, checked, self._versions(), handed=handed
+        )
         return self.start
 
     def stop_app(self, *, gently: bool = True) -> None:
@@ -205,7 +207,7 @@ class Stack:
         """
         if self.start is None:
             raise StackError("Nothing runs that could be asked.")
-        return child.answer(self.ground, self.start.plan.app, self._handed, module, task, timeout_s=timeout_s)
+        return child.answer(self.ground, self.start.plan.app, self.start.handed, module, task, timeout_s=timeout_s)
 
     def watched(self) -> list[Watched]:
         """Every tier's processes: "app" for all app servers, the others by their names."""

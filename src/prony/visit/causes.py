@@ -309,4 +309,4 @@ def _place(page: Page) -> str:
 
 
 def _path(path: str) -> str:
-    return path.partition("?")[0].rstrip("/")
+    return path.partition("?")[0].rstrip("/") or "/"
