@@ -13,19 +13,17 @@ def asked(entry: str, host: str, paths: "list[str]") -> "dict[str, str]":
     """Each path's exception: "OperationalError: no such table: shop_item (shop/views.py, line 3)"; others left out."""
     found: "dict[str, str]" = {}
     try:
+        from prony_gauge.routes import module
         from prony_gauge.target import resolve
 
         resolve(entry)
-        from django.core.signals import got_request_exception
-        from django.test import Client
-
         met: "list[str]" = []
 
         def note(**_: "Any") -> None:
             met.append(told(sys.exc_info()[1]))
 
-        got_request_exception.connect(note, weak=False)
-        client = Client(raise_request_exception=False, HTTP_HOST=host)
+        module("django.core.signals").got_request_exception.connect(note, weak=False)
+        client = module("django.test").Client(raise_request_exception=False, HTTP_HOST=host)
         for path in paths:
             met.clear()
             client.get(path)

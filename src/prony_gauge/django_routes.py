@@ -17,10 +17,8 @@ DIGITS = ("[0-9]", r"\d")
 
 def facts() -> "dict[str, Any]":
     """The settings that explain what pages answer: no values that anybody would keep secret."""
-    import django
-    from django.conf import settings
-
-    found = {"version": django.get_version()}
+    settings = shape.module("django.conf").settings
+    found = {"version": shape.module("django").get_version()}
     names = {
         "debug": "DEBUG",
         "append_slash": "APPEND_SLASH",
@@ -45,10 +43,13 @@ def facts() -> "dict[str, Any]":
 
 def routes(prefix: str) -> "list[dict[str, Any]]":
     """Every route that the root URLconf leads to; `callback` is the view, for who looks for its model."""
-    from django.urls import get_resolver
-
     found: "list[dict[str, Any]]" = []
-    _walk(get_resolver(), {"prefix": prefix + "/", "params": {}, "odd": "", "names": ()}, found, 0)
+    _walk(
+        shape.module("django.urls").get_resolver(),
+        {"prefix": prefix + "/", "params": {}, "odd": "", "names": ()},
+        found,
+        0,
+    )
     return found
 
 

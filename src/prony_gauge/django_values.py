@@ -14,9 +14,11 @@ _SUFFIX = re.compile(r"_(?:id|pk|slug|uuid|key|name|username)$")
 
 def add(routes: "list[dict[str, Any]]") -> None:
     """Adds `values` to each parameter whose model is found; what fails is left as it was, with a word in `why`."""
-    from django.apps import apps
+    from prony_gauge.routes import module
 
-    models = [model for model in apps.get_models() if not model._meta.abstract and not model._meta.proxy]
+    models = [
+        model for model in module("django.apps").apps.get_models() if not model._meta.abstract and not model._meta.proxy
+    ]
     known = {}
     for route in routes:
         open_ = {name: param for name, param in route["params"].items() if not param.get("choices")}

@@ -8,6 +8,7 @@ Each route is {"template", "methods", "name", "params": {name: {"kind", "choices
 and gets {"errors": {path: text}}.
 """
 
+import importlib
 import json
 import sys
 
@@ -34,6 +35,11 @@ KINDS = {  # what frameworks call a converter -> int, number, str, slug, uuid, p
 }
 DOCS = ("openapi", "swagger_ui_html", "swagger_ui_redirect", "redoc_html")
 DEBUG_PREFIXES = ("/__debug__", "/_debug_toolbar", "/silk", "/__reload__", "/_profiler", "/debugbar")
+
+
+def module(name: str) -> "Any":
+    """A module of the user's own environment."""
+    return importlib.import_module(name)
 
 
 def route(template: str, source: str, **more: "Any") -> "dict[str, Any]":
@@ -290,8 +296,7 @@ def told(entry: str, *, values: bool) -> "dict[str, Any]":
 
 def routes_of_django() -> "list[dict[str, Any]]":
     """Django's routes, where it stands behind something that nothing is known of."""
-    from django.conf import settings
-
+    settings = module("django.conf").settings
     if not settings.configured or not getattr(settings, "ROOT_URLCONF", ""):
         return []
     from prony_gauge import django_routes

@@ -133,7 +133,7 @@ def test_nothing_dangerous_was_asked_for_and_each_is_listed(shop: Shop) -> None:
 
 
 def test_a_mix_that_is_declared_is_all_that_is_visited(shop: Shop) -> None:
-    requests = [
+    requests: list[dict[str, Any]] = [
         {"path": "/products/{id}/"},
         {"path": "/categories/{slug}/", "params": {"slug": "SELECT slug FROM shop_category"}},
         {"path": "/away/", "expect": {"status": 302}},
@@ -254,7 +254,7 @@ def told(python: Path, folder: Path, entry: str) -> dict[str, Any]:
 
     prony_gauge.install.lay_out(str(folder / "gauge"))
     (folder / "task").write_text(json.dumps({"entry": entry, "values": False}), encoding="utf-8")
-    argv = [python, "-m", "prony_gauge.routes", "task", "answer"]
+    argv = [str(python), "-m", "prony_gauge.routes", "task", "answer"]
     subprocess.run(argv, cwd=folder, env={"PYTHONPATH": str(folder / "gauge")}, check=True)
     answer: dict[str, Any] = json.loads((folder / "answer").read_text(encoding="utf-8"))
     assert "error" not in answer, answer
