@@ -24,6 +24,7 @@ from prony.stack.cores import divide
 from prony.stack.stack import Stack, Start
 from prony.summary import Summary, summarise
 from prony.visit.login import Fields, log_in
+from prony.visit.params import resolve
 
 QUIET_S = 5.0
 LOGS_KEPT = 20
@@ -172,6 +173,7 @@ class Bench:
         if fresh or start is None or not _same_stack(start.plan, plan) or not self._quiet():
             self.teller.progress(label, f"starting {plan.title}", None)
             start = stack.boot(plan)
+        plan = resolve(stack, plan)
         visitors = self._logged_in(start, plan, label)
         writer = self.store.begin_trial(self.campaign, plan, label, role, start.number)
 

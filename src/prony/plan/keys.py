@@ -118,6 +118,13 @@ REQUEST = (
     Key("name", "text", None, "What reports call it; default: the path."),
     Key("anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."),
 )
+PARAMS = Key(
+    "params",
+    "table",
+    {},
+    'What stands for the {placeholders} of the path: { id = ["1", "2"] }, or the SELECT that finds it in the stack\'s '
+    'own database: { id = "SELECT id FROM shop_product" }. Without it: what `prony check` learned.',
+)
 # What `expect` may ask of an answer.
 EXPECT = {
     "status": "the status, or a list of them (200 where none is given)",

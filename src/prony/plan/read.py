@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from prony.errors import PlanError
 from prony.plan import keys, login, tiers, traffic
 from prony.plan.changes import apply
@@ -70,17 +72,16 @@ def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
 def changed(plan: Plan, changes: Mapping[str, Any]) -> Plan:
     """The plan with some dotted names changed, validated again: `changed(plan, {"server.workers": 5})`."""
     new = read_document(plan.document, plan.source, Path(plan.app.folder), changes)
-    return new if any(name.startswith("traffic") for name in changes) else _with_traffic(new, plan.traffic)
+    return structs.replace(new, traffic=_kept(plan.traffic, new.traffic, set(changes)))
 
 
-def _with_traffic(plan: Plan, load: Traffic) -> Plan:
-    return plan.loaded(
-        rate_rps=load.rate_rps,
-        users=load.users,
-        duration_s=load.duration_s,
-        seed=load.seed,
-        drain_s=load.drain_s,
-    )
+def _kept(before: Traffic, after: Traffic, changes: set[str]) -> Traffic:
+    """The traffic after a change: what was filled in since it was read stays, unless the change is about just that."""
+    if not any(name.partition(".")[0] == "traffic" for name in changes):
+        return before
+    if {"traffic", "traffic.request", "traffic.file"} & changes:
+        return after
+    return structs.replace(after, requests=before.requests, declared=before.declared)
 
 
 def read_document(document: Mapping[str, Any], source: str, folder: Path, changes: Mapping[str, Any] = {}) -> Plan:

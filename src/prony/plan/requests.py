@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from prony.plan.params import Params, placeholders
+
 
 class Expect(Struct, frozen=True, kw_only=True):
     """What a right answer looks like: `prony.load.spec.Expectation` says what each field means."""
@@ -23,7 +25,10 @@ class Request(Struct, frozen=True, kw_only=True):
     """One request of the mix: its share is weight ÷ sum of weights.
 
     Attributes:
-        paths: What is really asked for, one of them at random each time; empty: `path`.
+        path: As it is written, perhaps with placeholders: "/products/{id}/".
+        params: What may stand for each placeholder: values, or a SELECT that gives them.
+        paths: The concrete paths it stands for, one of them at random each time; empty: `path` alone, or not known yet.
+        expected: Whether the user said what a right answer is.
         anonymous: Whether it is sent without a visitor's cookies and header fields.
     """
 
@@ -32,8 +37,20 @@ class Request(Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     name: str = ""
     expect: Expect = Expect()
+    params: Params = {}
     paths: tuple[str, ...] = ()
+    expected: bool = False
     anonymous: bool = False
+
+    @property
+    def first(self) -> str:
+        """One path to ask for."""
+        return self.paths[0] if self.paths else self.path
+
+    @property
+    def filled(self) -> bool:
+        """Whether it is known what to ask for."""
+        return bool(self.paths) or not placeholders(self.path)
 
 
 class Traffic(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from prony.errors import PlanError
-from prony.plan import expectations, keys
+from prony.plan import expectations, keys, params
 from prony.plan.checks import only_known, shown, table_of, values_of, word
 from prony.plan.requests import Request, Traffic
 
@@ -44,7 +44,7 @@ def read(document: Mapping[str, Any], source: str) -> Traffic:
         )
     _check_fields(values["host"], values["headers"], source)
     return Traffic(
-        requests=tuple(_request(r, source) for r in requests) if requests else (Request(),),
+        requests=tuple(_request(r, source, values["seed"]) for r in requests) if requests else (Request(),),
         arrivals="closed" if values["users"] is not None else values["arrivals"],
         rate_rps=values["rate"],
         users=values["users"],
@@ -73,15 +73,17 @@ def _check_fields(host: str, headers: Mapping[str, str], source: str) -> None:
             raise PlanError(f"{source}: [traffic] headers: {word(name)}: found a value that no header field can hold.")
 
 
-def _request(raw: Mapping[str, Any], source: str) -> Request:
+def _request(raw: Mapping[str, Any], source: str, seed: int) -> Request:
     path = "traffic.request"
-    only_known(raw, [*(key.name for key in keys.REQUEST), "expect"], source, path)
-    values = values_of({k: v for k, v in raw.items() if k != "expect"}, keys.REQUEST, source, path)
+    only_known(raw, [*(key.name for key in keys.REQUEST), "expect", keys.PARAMS.name], source, path)
+    values = values_of(raw, keys.REQUEST, source, path)
     if not values["path"].startswith("/") or any(c <= " " or ord(c) > 126 for c in values["path"]):
         raise PlanError(
             f"{source}: [[{path}]] path: found {shown(values['path'])}; allowed: a path that begins with / "
             "and holds no spaces or other characters that a URL must encode."
         )
+    given = params.read(raw.get(keys.PARAMS.name, {}), values["path"], source)
+    lists = {name: each for name, each in given.items() if not isinstance(each, str)}
     return Request(
         path=values["path"],
         method=values["method"],
@@ -89,4 +91,7 @@ def _request(raw: Mapping[str, Any], source: str) -> Request:
         name=values["name"] or values["path"],
         expect=expectations.read(raw.get("expect", {}), source, path, values["method"]),
         anonymous=values["anonymous"],
+        params=given,
+        paths=params.fill(values["path"], lists, seed) if given else (),
+        expected="expect" in raw,
     )
