@@ -124,9 +124,8 @@ def index() -> list[str]:
         if title == "[workers.NAME]":
             lines += ["Of `command` and `process` one is needed, and not both.", ""]
         if title == "[[traffic.request]]":
-            names = " and ".join(f"`{name}`" for name in keys.EXPECT_NAMES)
-            what = "a status, or a list of them (200 where none is given), and a text in its body"
-            lines += [f"`expect = {{ … }}` says by {names} what a right answer is: {what}.", ""]
+            lines += ["`expect = { … }` says what a right answer is; each part that is given must hold:", ""]
+            lines += grid(("part", "asks for"), ((code([name]), what) for name, what in keys.EXPECT.items()))
     return lines
 
 

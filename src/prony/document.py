@@ -10,8 +10,8 @@ from msgspec import Struct
 from prony.capacity import Capacity
 from prony.doubts import Doubt
 from prony.plan import Plan
-from prony.summary import Errors, Incident, Summary
-from prony.verdict import Verdict
+from prony.summary import Errors, Incident, RouteFigures, Summary
+from prony.verdict import Suggestion, Verdict
 
 
 class Trial(Struct, frozen=True, kw_only=True):
@@ -34,6 +34,33 @@ class Trial(Struct, frozen=True, kw_only=True):
     tiers: dict[str, dict[str, float | None]]
     doubts: tuple[str, ...]
     incidents: tuple[Incident, ...] = ()
+    routes: tuple[RouteFigures, ...] = ()
+
+
+class RouteCost(Struct, frozen=True, kw_only=True):
+    """What one route costs by itself, whatever the mix; None where it was not measured or is not to be believed.
+
+    Attributes:
+        name: The route, as the plan has it.
+        time_s: Median time of one request when nothing else is asked.
+        requests: How many of those were asked.
+        errors: The share of requests that failed, over all that were asked for this table.
+        alone_rps: Right answers a second when nothing but this route is asked, by users enough to keep every slot busy.
+        app_cpu_s: CPU time of the app servers for one request of it, then.
+        database_cpu_s: CPU time of the database for one.
+        bytes: Median length of an answer, head included.
+        trials: Where these were measured.
+    """
+
+    name: str
+    time_s: float | None
+    requests: int
+    errors: float
+    alone_rps: float | None = None
+    app_cpu_s: float | None = None
+    database_cpu_s: float | None = None
+    bytes: float | None = None
+    trials: tuple[str, ...] = ()
 
 
 class Test(Struct, frozen=True, kw_only=True):
@@ -120,6 +147,8 @@ class Document(Struct, frozen=True, kw_only=True):
     tests: tuple[Test, ...] = ()
     configurations: tuple[Configuration, ...] = ()
     recommended: Recommended | None = None
+    routes: tuple[RouteCost, ...] = ()
+    next: tuple[Suggestion, ...] = ()
 
 
 def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
@@ -144,6 +173,7 @@ def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
         tiers=summary.tiers,
         doubts=tuple(doubt.name for doubt in doubts),
         incidents=summary.incidents,
+        routes=summary.routes,
     )
 
 

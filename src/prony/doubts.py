@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from prony.recording import Recording
 from prony.stats import samples_wanted
-from prony.summary import QUANTILES, Summary
+from prony.summary import QUANTILES, RouteFigures, Summary
 
 LATENCY = ("latency_s", "service_time_s")
 # Events that are doubts as they stand.
@@ -168,8 +168,9 @@ KINDS = {
         ),
         Kind(
             "mix_guessed",
-            "No [[traffic.request]] is declared: only / was asked for.",
-            "Declare the mix in prony.toml.",
+            "The mix is guessed: visitors do not ask for each page equally often. Rates and latencies over all pages "
+            "depend on the mix; each route's own cost does not.",
+            "Declare [[traffic.request]] with weights in prony.toml, or import an access log: prony import access.log.",
         ),
     )
 }
@@ -254,9 +255,10 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
 
 def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:
     """The summary with every voided figure null."""
+    routes = tuple(_enough(each) for each in summary.routes)
     voids = {name for doubt in doubts for name in doubt.voids}
     if not voids:
-        return summary
+        return structs.replace(summary, routes=routes)
     if "all" in voids:
         voids |= {*LATENCY, "send_lag_s"}
 
@@ -267,7 +269,25 @@ def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:
         summary,
         latency_s=cleared("latency_s", summary.latency_s),
         service_time_s=cleared("service_time_s", summary.service_time_s),
+        routes=tuple(
+            structs.replace(
+                each,
+                latency_s=cleared("latency_s", each.latency_s),
+                service_time_s=cleared("service_time_s", each.service_time_s),
+            )
+            for each in routes
+        ),
     )
+
+
+def _enough(route: RouteFigures) -> RouteFigures:
+    """A route with those quantiles null for which it had too few answers."""
+
+    def kept(values: dict[str, float | None]) -> dict[str, float | None]:
+        few = {name for name, q in QUANTILES.items() if q > 0.5 and route.requests < samples_wanted(q)}
+        return {name: None if name in few else value for name, value in values.items()}
+
+    return structs.replace(route, latency_s=kept(route.latency_s), service_time_s=kept(route.service_time_s))
 
 
 def late(doubts: Iterable[Doubt]) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from prony.errors import StackError
 from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec
@@ -38,6 +39,8 @@ LATE_S = 20.0
 PORTS = 28_000  # the kernel's own range of local ports, 32768 to 60999
 RECYCLING = ("max_requests", "workers_max_rss")  # knobs that make a server replace workers of its own accord
 
+Visitors = tuple[dict[str, str], ...]
+
 
 class Progress(NamedTuple):
     """How far a trial is: seconds of its sending window, and the engine's latest account of itself."""
@@ -48,9 +51,17 @@ class Progress(NamedTuple):
 
 
 def run(
-    stack: Stack, start: Start, plan: Plan, writer: TrialWriter, progress: Callable[[Progress], None] = lambda _: None
+    stack: Stack,
+    start: Start,
+    plan: Plan,
+    writer: TrialWriter,
+    progress: Callable[[Progress], None] = lambda _: None,
+    *,
+    visitors: Visitors = (),
 ) -> None:
     """One trial on a running start: `plan` differs from the start's own in its traffic only.
+
+    `visitors` are the header fields of each visitor as whom requests go out; without any they go out as nobody.
 
     Raises:
         StackError: the load engine would not run.
@@ -60,7 +71,7 @@ def run(
     writer.write(_none(), _canaries(stack))
     run_folder = stack.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
-    spec = _spec(plan, start.port, run_folder / "segment")
+    spec = _spec(plan, start.port, run_folder / "segment", visitors)
     engine = _launch(stack, run_folder, spec)
     follower = _Follower(plan, run_folder, writer)
     recycles = any(server.knobs.get(knob) for server in start.plan.servers for knob in RECYCLING)
@@ -166,7 +177,7 @@ def _read_from(path: Path, offset: int) -> bytes:
     return b""
 
 
-def _spec(plan: Plan, port: int, segment: Path) -> LoadSpec:
+def _spec(plan: Plan, port: int, segment: Path, visitors: Visitors = ()) -> LoadSpec:
     traffic = plan.traffic
     return LoadSpec(
         host="127.0.0.1",
@@ -178,7 +189,9 @@ def _spec(plan: Plan, port: int, segment: Path) -> LoadSpec:
                 weight=r.weight,
                 name=r.name,
                 headers=traffic.headers,
-                expect=Expectation(status=r.expect.status, contains=r.expect.contains),
+                expect=Expectation(**structs.asdict(r.expect)),
+                paths=r.paths,
+                anonymous=r.anonymous,
             )
             for r in traffic.requests
         ),
@@ -192,6 +205,7 @@ def _spec(plan: Plan, port: int, segment: Path) -> LoadSpec:
         connections=most_connections(),
         seed=traffic.seed,
         host_header=traffic.host,
+        visitors=visitors,
         segment=str(segment),
     )
 
@@ -204,6 +218,7 @@ def most_connections() -> int:
 
 def _launch(stack: Stack, folder: Path, spec: LoadSpec) -> Process:
     path = folder / "spec.json"
+    path.touch(mode=0o600)  # visitors' cookies may be in it; the folder goes with the trial
     path.write_bytes(msgspec.json.encode(spec))
     return stack.launcher.spawn(
         "the load engine",
@@ -264,9 +279,14 @@ def _about(stack: Stack, start: Start, plan: Plan) -> list[Event]:
     if not stack.launcher.namespace:
         found.append(Event(now_ns, "hook_only", "host", stack.launcher.why_no_namespace))
     if not plan.traffic.declared:
-        found.append(Event(now_ns, "mix_guessed", "traffic", "only / was asked for"))
+        found.append(Event(now_ns, "mix_guessed", "traffic", _guessed(plan)))
     found += [Event(now_ns, remark.kind, remark.tier, remark.text) for remark in stack.remarks]
     return found
+
+
+def _guessed(plan: Plan) -> str:
+    count = len(plan.traffic.requests)
+    return f"{count} pages, each asked for equally often" if count > 1 else f"only {plan.traffic.requests[0].path}"
 
 
 def _versions(start: Start) -> dict[str, str]:

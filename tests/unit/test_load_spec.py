@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from prony.load.connection import route_of
+from prony.load.mix import routes_of
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts
 from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec, loopback_address
 
@@ -124,12 +124,16 @@ def test_other_hosts_are_refused(host: str) -> None:
 
 def test_a_request_is_written_with_its_own_fields_before_ours() -> None:
     request = RequestSpec(method="POST", path="/a?b=c", headers={"User-Agent": "me", "X-Y": "z"})
-    assert route_of(request, 0, LoadSpec(**OPEN)).wire == (
+
+    def wire(request: RequestSpec, **fields: Any) -> bytes:
+        return routes_of(LoadSpec(**OPEN | {"requests": (request,)} | fields))[0].wire
+
+    assert wire(request) == (
         b"POST /a?b=c HTTP/1.1\r\nhost: 127.0.0.1:8000\r\n"
         b"user-agent: me\r\naccept: */*\r\ncontent-length: 0\r\nx-y: z\r\n\r\n"
     )
-    assert b"host: [::1]:8000\r\n" in route_of(RequestSpec(), 0, LoadSpec(**OPEN | {"host": "::1"})).wire
-    assert b"host: shop.test\r\n" in route_of(RequestSpec(), 0, LoadSpec(**OPEN | {"host_header": "shop.test"})).wire
+    assert b"host: [::1]:8000\r\n" in wire(RequestSpec(), host="::1")
+    assert b"host: shop.test\r\n" in wire(RequestSpec(), host_header="shop.test")
 
 
 def test_lag_percentiles_are_within_their_bin() -> None:
@@ -139,6 +143,6 @@ def test_lag_percentiles_are_within_their_bin() -> None:
         lags.fine[lag_ns >> FINE_BITS] += 1
     assert lags.quantile_s(0.5) == pytest.approx(0.0245, abs=2e-6)
     for _ in range(100):
-        lags.add_coarse(FINE_NS + 3_000_000_000)
+        lags.add(FINE_NS + 3_000_000_000)
     assert lags.quantile_s(0.99) == pytest.approx((FINE_NS + 3e9) / 1e9, abs=1.1e-3)
     assert lags.quantile_s(0.25) == pytest.approx(0.0245, abs=2e-6)

@@ -87,8 +87,12 @@ class Hunt:
 
 def saturate(bench: Bench, plan: Plan, duration_s: float, label: str) -> Measured:
     """A closed loop with four users for each slot (8 to 200): what it achieves is about what the plan can do."""
-    users = min(200, max(8, 4 * plan.server.slots)) if plan.server.slots else 64
-    return bench.measure(plan.loaded(users=users, duration_s=duration_s), label, "saturation")
+    return bench.measure(plan.loaded(users=busy_users(plan), duration_s=duration_s), label, "saturation")
+
+
+def busy_users(plan: Plan) -> int:
+    """As many users as keep every slot busy."""
+    return min(200, max(8, 4 * plan.server.slots)) if plan.server.slots else 64
 
 
 def capacity(

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import click
 
+from prony.campaign import costs
 from prony.campaign import find as finding
 from prony.campaign.bench import Bench
 from prony.campaign.explain import explain
 from prony.cli import options, output
+from prony.document import RouteCost
 from prony.report import terminal
+
+COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the budget
 
 
 @click.command()
@@ -54,11 +58,15 @@ def find(
         shown.running(),
         Bench(store, "find", plan.title, place, shown, namespace=not no_namespace) as bench,
     ):
+        routes: tuple[RouteCost, ...] = ()
+        if not plan.traffic.declared:  # what holds whatever the mix comes first
+            shown.stage("What each page costs by itself")
+            routes, _ = costs.measure(bench, plan, COSTS_S)
         if start is None:
             start = 0.7 * finding.saturate(bench, plan, min(trial, 5.0), "saturation").summary.achieved_rps
         found = finding.capacity(bench, plan, start, budget_s=budget, trial_s=trial)
         verdicts = () if found.worst is None else (explain(bench, found.worst, relieve=False).verdict,)
-        document = bench.document(capacities=(found.capacity,), verdicts=verdicts)
+        document = bench.document(capacities=(found.capacity,), verdicts=verdicts, routes=routes)
         bench.conclude(document)
     if as_json:
         output.print_json(document)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from prony.campaign import explain as explaining
-from prony.campaign.bench import Bench
+from prony.campaign import first
+from prony.campaign.bench import Bench, Measured
 from prony.cli import options, output
+from prony.document import Document
 from prony.plan import Plan
 from prony.plan.traffic import DUE_MAX
 from prony.report import terminal
@@ -34,13 +39,17 @@ def _load_options(command: click.Command) -> click.Command:
 @click.command()
 @_load_options  # type: ignore[arg-type] # click's decorators take functions and commands alike
 def run(**given: object) -> None:
-    """One trial: starts the stack, loads it, says what was seen, and stops everything.
+    """The first answer, or one trial under a load of your choice.
+
+    With no load named here or in prony.toml: what each page costs by itself, a light and a heavy load, what limits it
+    and what to try next, in about a minute. With one: a single trial under that load.
 
     \b
-    Example:  prony run --rate 50 --duration 20s
+    Example:  prony run
+              prony run --rate 50 --duration 20s
               prony run --users 30 --set server.workers=5
     """
-    _trial("run", relieve=False, **given)  # type: ignore[arg-type]
+    _run(**given)
 
 
 @click.command()
@@ -51,32 +60,55 @@ def explain(**given: object) -> None:
     \b
     Example:  prony explain --users 200 --set server.worker_class=gevent
     """
-    _trial("explain", relieve=True, **given)  # type: ignore[arg-type]
+    shown = output.Shown()
+    plan = options.plan_of(given["project"], given["sets"], shown.say)  # type: ignore[arg-type] # click checked them
+    _trial("explain", plan, shown, relieve=True, **given)
 
 
-def _trial(
+def _run(**given: Any) -> None:
+    asked = [given["rate"], given["users"], given["duration"]]
+    shown = output.Shown()
+    began_s = time.monotonic()
+    plan = options.plan_of(given["project"], given["sets"], shown.say)
+    if any(each is not None for each in (*asked, plan.traffic.rate_rps, plan.traffic.users)):
+        _trial("run", plan, shown, relieve=False, **given)
+        return
+
+    def answered(bench: Bench) -> tuple[Document, Measured]:
+        return first.answer(bench, plan, began_s)
+
+    _measured("run", plan, shown, answered, **given)
+
+
+def _trial(verb: str, plan: Plan, shown: output.Shown, *, relieve: bool, **given: Any) -> None:
+    loaded = under_load(plan, given["rate"], given["users"], given["duration"])
+
+    def one(bench: Bench) -> tuple[Document, Measured]:
+        measured = bench.measure(loaded, verb, "run")
+        explained = explaining.explain(bench, measured, relieve=relieve)
+        return bench.document(verdicts=(explained.verdict,)), measured
+
+    _measured(verb, loaded, shown, one, **given)
+
+
+def _measured(
     verb: str,
+    plan: Plan,
+    shown: output.Shown,
+    work: Callable[[Bench], tuple[Document, Measured]],
     *,
-    relieve: bool,
     project: Path,
-    rate: float | None,
-    users: int | None,
-    duration: float | None,
-    sets: tuple[str, ...],
     as_json: bool,
     no_namespace: bool,
-    debug: bool,  # noqa: ARG001 - main() looks for it
+    **_: object,
 ) -> None:
-    shown = output.Shown()
-    plan = under_load(options.plan_of(project, sets, shown.say), rate, users, duration)
+    """Runs a campaign and shows what it came to; ends with whether the trial it hangs on held the limits."""
     store, place = options.open_store(options.project_folder(project))
     with (
         shown.running(),
         Bench(store, verb, plan.title, place, shown, namespace=not no_namespace) as bench,
     ):
-        measured = bench.measure(plan, verb, "run")
-        explained = explaining.explain(bench, measured, relieve=relieve)
-        document = bench.document(verdicts=(explained.verdict,))
+        document, measured = work(bench)
         bench.conclude(document)
     if as_json:
         output.print_json(document)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from prony.load.checks import KEPT_BYTES_MAX
 from prony.samples import CHECK_FAILED, OK, PROTOCOL_ERROR, WRONG_STATUS
 
 if TYPE_CHECKING:
     import asyncio
     import socket
 
-    from prony.load.spec import LoadSpec, RequestSpec
+    from prony.load.mix import Route
 
 HEAD_BYTES_MAX: Final = 64 * 1024
+KEPT_BYTES_IN_ALL_MAX: Final = 64 * 1024 * 1024  # of bodies still to be judged, on all connections
 _BODILESS: Final = frozenset((101, 204, 304))
 _DELIMITED: Final = re.compile(rb"^(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _HEAD_END: Final = b"\r\n\r\n"
@@ -28,44 +29,17 @@ _BUFFER: Final = memoryview(bytearray(HEAD_BYTES_MAX))
 _monotonic_ns = time.monotonic_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One kind of request, made ready to be sent."""
-
-    number: int  # its place among the requests, which samples store
-    wire: bytes  # the whole request
-    statuses: frozenset[int]
-    needle: bytes | None  # what the body must contain
-    bodiless: bool  # HEAD: the answer ends with its head, whatever that says
-    idempotent: bool  # may be sent again where a kept connection turns out closed
-
-
-def route_of(request: RequestSpec, number: int, spec: LoadSpec) -> Route:
-    """A request of a plan made ready: its bytes, and what is expected of the answer."""
-    host = f"[{spec.host}]" if ":" in spec.host else spec.host
-    fields = {"host": spec.host_header or f"{host}:{spec.port}", "user-agent": "prony", "accept": "*/*"}
-    if request.method in {"POST", "PUT", "PATCH"}:
-        fields["content-length"] = "0"
-    fields |= {name.lower(): value for name, value in request.headers.items()}
-    lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
-    needle = request.expect.contains
-    return Route(
-        number=number,
-        wire="\r\n".join([*lines, "", ""]).encode("latin-1"),
-        statuses=frozenset(request.expect.status),
-        needle=None if needle is None else needle.encode(),
-        bodiless=request.method == "HEAD",
-        idempotent=request.method in {"GET", "HEAD"},
-    )
-
-
 class Owner(Protocol):
     """Whom a connection tells how its request ended."""
 
     loop: asyncio.AbstractEventLoop
+    kept_bytes: int  # of bodies that are being kept, on all connections
 
     def ended(self, connection: Connection, outcome: int, now_ns: int) -> None:
         """The connection's request ended with this outcome; the connection may be `reusable`."""
+
+    def lacking(self, what: str) -> None:
+        """An answer was not as expected: what it lacked."""
 
     def broken(self, connection: Connection, code: int, now_ns: int) -> None:
         """The socket failed with this errno, 0 where the server closed it; a request may have been under way."""
@@ -90,7 +64,6 @@ class Connection:
         "due_ns",
         "fd",
         "first_byte_ns",
-        "found",
         "head_done",
         "keep_alive",
         "owner",
@@ -105,9 +78,10 @@ class Connection:
         "sent_ns",
         "sock",
         "status",
-        "tail",
         "unsent",
+        "user",
         "uses",
+        "wire",
     )
 
     def __init__(self, owner: Owner, sock: socket.socket, body_bytes_max: int) -> None:
@@ -120,29 +94,35 @@ class Connection:
         self.parser: HttpResponseParser | None = HttpResponseParser(self)
         self.parser_clean = True
         self.route: Route | None = None  # None while idle
+        self.user = 0  # who sent the latest request
         self.uses = 0
-        self.unsent = b""
+        self.wire = self.unsent = b""
         self.room = 0  # most bytes to read at once; 0 is the whole buffer
         self.retried = False
         self.due_ns = self.sent_ns = self.first_byte_ns = self.received = self.status = 0
-        self.head_done = self.complete = self.keep_alive = self.found = False
-        self._head = self.tail = b""
+        self.head_done = self.complete = self.keep_alive = False
+        self._head = b""
         owner.loop.add_reader(self.fd, self.on_readable)
 
-    def begin(self, route: Route, due_ns: int, sent_ns: int) -> int:
+    def begin(self, route: Route, wire: bytes, due_ns: int, sent_ns: int) -> int:
         """Write a request, now or as soon as the socket takes it.
+
+        Args:
+            route: Which kind it is.
+            wire: The whole of it.
+            due_ns: When it was due.
+            sent_ns: This instant.
 
         Returns:
             0, or the errno with which the socket failed.
         """
         self.route = route
+        self.wire = wire
         self.due_ns = due_ns
         self.sent_ns = sent_ns
         self.first_byte_ns = self.received = self.status = 0
-        self.head_done = self.complete = self.found = False
-        self.tail = b""
+        self.head_done = self.complete = False
         self.uses += 1
-        wire = route.wire
         try:
             written = self.send(wire)
         except BlockingIOError:
@@ -227,11 +207,7 @@ class Connection:
 
     def _judged(self) -> int:
         route = self.route
-        if route is None or self.status not in route.statuses:
-            return WRONG_STATUS
-        if route.needle is not None and not self.found:
-            return CHECK_FAILED
-        return OK
+        return OK if route is not None and self.status in route.statuses else WRONG_STATUS
 
     def on_message_begin(self) -> None:
         """httptools: a message begins; one after the answer was asked for by nobody."""
@@ -284,18 +260,94 @@ class Connection:
 
 
 class CheckingConnection(Connection):
-    """A connection that also looks for a text in the body, without keeping the body."""
+    """A connection that also takes of an answer what its route's checks ask for: fields, length, a text, the body."""
 
-    __slots__ = ()
+    __slots__ = ("fields", "found", "keeping", "kept", "size", "tail")
+
+    def __init__(self, owner: Owner, sock: socket.socket, body_bytes_max: int) -> None:
+        super().__init__(owner, sock, body_bytes_max)
+        self.fields: dict[bytes, bytes] = {}
+        self.kept: list[bytes] | None = []
+        self.keeping = self.found = False
+        self.size = 0
+        self.tail = b""
+
+    def on_message_begin(self) -> None:
+        """httptools: what was taken of a former answer, or of an interim one, goes."""
+        if not self.complete:
+            self._let_go()
+        super().on_message_begin()
+
+    def _let_go(self) -> None:
+        if self.keeping:
+            self.owner.kept_bytes -= self.size
+            self.keeping = False
+        self.fields = {}
+        self.kept = []
+        self.found = False
+        self.size = 0
+        self.tail = b""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """httptools: a header field, or a trailer."""
+        route = self.route
+        if route is None or route.checks is None or self.head_done:
+            return
+        name = name.lower()
+        if name in route.checks.wanted:
+            former = self.fields.get(name)
+            self.fields[name] = value if former is None else former + b", " + value
+
+    def on_headers_complete(self) -> None:
+        """httptools: a head is whole."""
+        super().on_headers_complete()
+        checks = None if self.route is None else self.route.checks
+        if checks is not None and self.head_done and not self.complete and not self.size:
+            self.keeping = checks.keeps or (checks.reads and b"content-encoding" in self.fields)
 
     def on_body(self, data: bytes) -> None:
         """httptools: a piece of a body."""
         route = self.route
-        if route is None or route.needle is None or self.found or self.complete:
+        if route is None or route.checks is None or self.complete:
+            return
+        self.size += len(data)
+        if self.keeping:
+            self._keep(data)
+            return
+        needle = route.checks.needle
+        if needle is None or self.found:
             return
         window = self.tail + data
-        if route.needle in window:
+        if needle in window:
             self.found = True
             self.tail = b""
         else:
-            self.tail = window[max(0, len(window) - len(route.needle) + 1) :]
+            self.tail = window[max(0, len(window) - len(needle) + 1) :]
+
+    def _keep(self, data: bytes) -> None:
+        owner = self.owner
+        owner.kept_bytes += len(data)
+        if self.kept is not None:
+            self.kept.append(data)
+        if self.size > KEPT_BYTES_MAX or owner.kept_bytes > KEPT_BYTES_IN_ALL_MAX:
+            owner.kept_bytes -= self.size
+            self.kept = None
+            self.keeping = False
+
+    def _judged(self) -> int:
+        outcome = super()._judged()
+        checks = None if self.route is None else self.route.checks
+        if outcome == OK and checks is not None:
+            kept = self.kept
+            body = None if kept is None else kept[0] if len(kept) == 1 else b"".join(kept)
+            what = checks.missing(self.fields, self.size, body, found=self.found)
+            if what is not None:
+                self.owner.lacking(what)
+                outcome = CHECK_FAILED
+        self._let_go()
+        return outcome
+
+    def close(self) -> None:
+        """Give the socket back, and what was kept."""
+        self._let_go()
+        super().close()

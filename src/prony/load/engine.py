@@ -15,7 +15,6 @@ second.
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import socket
 import time
@@ -24,8 +23,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
-from prony.load.connection import CheckingConnection, Connection, Route, route_of
+from prony.load.connection import CheckingConnection, Connection
 from prony.load.failures import UNREACHED, outcome_of
+from prony.load.mix import Mix, Route
+from prony.load.opening import opened
 from prony.load.schedule import Closed, Open
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts, Segment
 from prony.load.spec import LoadResult, LoadSpec, LoadTick, loopback_address
@@ -62,11 +63,13 @@ class Engine:
         self._on_tick = on_tick
         self._address = loopback_address(spec.host)
         self._family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
-        self._routes: list[Route] = [route_of(request, index, spec) for index, request in enumerate(spec.requests)]
-        checks = any(route.needle is not None for route in self._routes)
+        self._mix = Mix(spec)
+        self._only = self._mix.only
+        checks = any(route.checks is not None for route in self._mix.routes)
         self._connection: type[Connection] = CheckingConnection if checks else Connection
+        self._lacking: dict[str, int] = {}
+        self.kept_bytes = 0
         self._schedule: Open | Closed = Closed(spec) if spec.arrivals == "closed" else Open(spec)
-        self._only_route = self._routes[0] if len(self._routes) == 1 else None
         self._closed = self._schedule if isinstance(self._schedule, Closed) else None
         self._think_ns = round(spec.think_s * 1e9)
         self._timeout_ns = round(spec.timeout_s * 1e9)
@@ -78,7 +81,7 @@ class Engine:
         self._idle: dict[Connection, None] = {}  # the one used last is taken first
         self._in_flight: dict[Connection, None] = {}  # in the order of sending
         self._retrying: dict[Connection, None] = {}  # in flight too, but sent earlier than their neighbours
-        self._waiting: deque[tuple[int, Route]] = deque()
+        self._waiting: deque[tuple[int, int, Route, bytes]] = deque()
         self._pumping = False
         self._live = 0
         self._scheduled = self._sent = self._ended = self._opened = self._retried = 0
@@ -158,7 +161,7 @@ class Engine:
             return
         schedule, end_ns = self._schedule, self._end_ns
         while (due_ns := schedule.next_ns) <= now_ns and due_ns < end_ns:
-            self._dispatch(due_ns, self._routes[schedule.take()])
+            self._dispatch(due_ns, schedule.take())
         if now_ns < end_ns and self._scheduled < ARRIVALS_MAX:
             self._timer.arm(min(schedule.next_ns, end_ns))
             return
@@ -167,13 +170,14 @@ class Engine:
         self._timer.arm(self._end_ns + round(self.spec.drain_s * 1e9))
         self._finish_if_idle()
 
-    def _dispatch(self, due_ns: int, route: Route) -> None:
-        """A request has become due: send it, or let it wait for a connection."""
+    def _dispatch(self, due_ns: int, user: int) -> None:
+        """A user's request has become due: send it, or let it wait for a connection."""
         self._scheduled += 1
+        route, wire = self._only or self._mix.take(user)
         if self._waiting or not (self._idle or self._live < self.spec.connections):
-            self._waiting.append((due_ns, route))
+            self._waiting.append((due_ns, user, route, wire))
         else:
-            self._send(due_ns, route)
+            self._send(due_ns, user, route, wire)
 
     def _pump(self) -> None:
         """Connections may have become free: send what waits for one, in its order."""
@@ -184,16 +188,18 @@ class Engine:
             self._send(*self._waiting.popleft())
         self._pumping = False
 
-    def _send(self, due_ns: int, route: Route) -> None:
+    def _send(self, due_ns: int, user: int, route: Route, wire: bytes) -> None:
         """Send on the connection used last, or on a new one; the caller knows that one is to be had."""
         if self._idle:
-            self._send_on(self._idle.popitem()[0], due_ns, route)
+            connection = self._idle.popitem()[0]
+            connection.user = user
+            self._send_on(connection, due_ns, route, wire)
             return
         sent_ns = _monotonic_ns()
         self._count_sent(sent_ns - due_ns)
-        self._send_on_new(due_ns, route, sent_ns, retried=False)
+        self._send_on_new(due_ns, user, route, wire, sent_ns)
 
-    def _send_on(self, connection: Connection, due_ns: int, route: Route) -> None:
+    def _send_on(self, connection: Connection, due_ns: int, route: Route, wire: bytes) -> None:
         sent_ns = _monotonic_ns()
         lag_ns = sent_ns - due_ns
         if lag_ns < FINE_NS:  # _count_sent without the call: this is the busiest path
@@ -203,41 +209,32 @@ class Engine:
             self._count_sent(lag_ns)
         connection.retried = False
         self._in_flight[connection] = None
-        code = connection.begin(route, due_ns, sent_ns)
+        code = connection.begin(route, wire, due_ns, sent_ns)
         if code:
             self.broken(connection, code, sent_ns)
 
     def _count_sent(self, lag_ns: int) -> None:
         self._sent += 1
-        if lag_ns < FINE_NS:
-            self._lag_counts[lag_ns >> FINE_BITS] += 1
-        else:
-            self._lags.add_coarse(lag_ns)
+        self._lags.add(lag_ns)
 
-    def _send_on_new(self, due_ns: int, route: Route, sent_ns: int, *, retried: bool) -> None:
-        sock: socket.socket | None = None
-        try:
-            sock = socket.socket(self._family, socket.SOCK_STREAM)
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = sock.connect_ex((self._address, self.spec.port))
-        except OSError as error:
-            code = error.errno or -1
-        if sock is None or code not in {0, errno.EINPROGRESS}:
-            if sock is not None:
-                sock.close()
+    def _send_on_new(
+        self, due_ns: int, user: int, route: Route, wire: bytes, sent_ns: int, *, retried: bool = False
+    ) -> None:
+        sock, code = opened(self._family, (self._address, self.spec.port))
+        if sock is None:
             now_ns = _monotonic_ns()
             outcome = outcome_of(code, otherwise=REFUSED)
             self._ended += 1
             self._add(due_ns, sent_ns, 0, now_ns, 0, route.number, 0, outcome)
-            self._after(outcome, now_ns, at_once=False)
+            self._after(outcome, now_ns, user, at_once=False)
             return
         self._opened += 1
         self._live += 1
         connection = self._connection(self, sock, self.spec.body_bytes_max)
+        connection.user = user
         connection.retried = retried
         (self._retrying if retried else self._in_flight)[connection] = None
-        code = connection.begin(route, due_ns, sent_ns)
+        code = connection.begin(route, wire, due_ns, sent_ns)
         if code:
             self.broken(connection, code, _monotonic_ns())
 
@@ -262,11 +259,16 @@ class Engine:
             self._close(connection)
         elif self._users_go_on and not self._waiting and now_ns < self._end_ns:
             self._scheduled += 1
-            self._send_on(connection, now_ns, self._only_route or self._next_route())
+            route, wire = self._only or self._mix.take(connection.user)
+            self._send_on(connection, now_ns, route, wire)
             return
         else:
             self._idle[connection] = None
-        self._after(outcome, now_ns, at_once=connection.status != 0)
+        self._after(outcome, now_ns, connection.user, at_once=connection.status != 0)
+
+    def lacking(self, what: str) -> None:
+        """An answer was not as expected: count what it lacked, which is one of a few sentences."""
+        self._lacking[what] = self._lacking.get(what, 0) + 1
 
     def broken(self, connection: Connection, code: int, now_ns: int) -> None:
         """A socket failed or was closed by the server: while idle that is nothing, else the request ended so."""
@@ -283,12 +285,14 @@ class Engine:
             self._retried += 1
             del self._in_flight[connection]
             self._close(connection)
-            self._send_on_new(connection.due_ns, route, connection.sent_ns, retried=True)
+            self._send_on_new(
+                connection.due_ns, connection.user, route, connection.wire, connection.sent_ns, retried=True
+            )
             return
         connection.complete = False
         self.ended(connection, outcome, now_ns)
 
-    def _after(self, outcome: int, now_ns: int, *, at_once: bool) -> None:
+    def _after(self, outcome: int, now_ns: int, user: int, *, at_once: bool) -> None:
         """What the end of a request sets going: what waits for a connection, a user's next request, the end of all."""
         if self._waiting:
             self._pump()
@@ -298,15 +302,12 @@ class Engine:
         elif users is not None:
             if at_once and self._users_go_on:
                 if now_ns < self._end_ns:
-                    self._dispatch(now_ns, self._only_route or self._next_route())
+                    self._dispatch(now_ns, user)
                 return
             due_ns = now_ns + self._think_ns + (_UNREACHED_PAUSE_NS if outcome in UNREACHED else 0)
             if due_ns < users.next_ns:
                 self._timer.arm(min(due_ns, self._end_ns))
-            users.put(due_ns)
-
-    def _next_route(self) -> Route:
-        return self._routes[self._closed.route() if self._closed else 0]
+            users.put(due_ns, user)
 
     def _close(self, connection: Connection) -> None:
         connection.close()
@@ -362,7 +363,7 @@ class Engine:
         for c in (*self._in_flight, *self._retrying):
             index = c.route.number if c.route else 0
             self._add(c.due_ns, c.sent_ns, c.first_byte_ns, now_ns, c.received, index, c.status, UNANSWERED)
-        for due_ns, route in self._waiting:
+        for due_ns, _, route, _ in self._waiting:
             self._add(due_ns, 0, 0, now_ns, 0, route.number, 0, NOT_SENT)
         self._shut()
 
@@ -395,4 +396,5 @@ class Engine:
             lag_p50_s=self._lags.quantile_s(0.50),
             lag_p99_s=self._lags.quantile_s(0.99),
             interrupted=self._interrupted,
+            failed_checks=self._lacking,
         )

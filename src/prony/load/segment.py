@@ -72,7 +72,7 @@ class LagCounts:
     """How late requests were sent: counts in bins of 1 µs, of 1 ms from 67 ms on, so that any number of them fits.
 
     Attributes:
-        fine: The count of each lag below `FINE_NS`, at `lag_ns >> FINE_BITS`; the caller counts these itself.
+        fine: The count of each lag below `FINE_NS`, at `lag_ns >> FINE_BITS`; the busiest caller counts these itself.
     """
 
     __slots__ = ("_coarse", "fine")
@@ -81,8 +81,11 @@ class LagCounts:
         self.fine = [0] * _FINE_BINS
         self._coarse: dict[int, int] = {}
 
-    def add_coarse(self, lag_ns: int) -> None:
-        """Count a lag of `FINE_NS` or more."""
+    def add(self, lag_ns: int) -> None:
+        """Count a lag, however long."""
+        if lag_ns < FINE_NS:
+            self.fine[lag_ns >> FINE_BITS] += 1
+            return
         at = lag_ns >> _COARSE_BITS
         self._coarse[at] = self._coarse.get(at, 0) + 1
 

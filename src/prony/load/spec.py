@@ -14,20 +14,52 @@ from prony.traffic.arrivals import ARRIVALS_MAX, DURATION_MAX_S, ROUTES_MAX
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET: Final = re.compile(r"[/*][\x21-\x7e]*")
 _FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_MEDIA_TYPE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _LOOPBACK: Final = ipaddress.ip_network("127.0.0.0/8")
 
 
+def _check_fields(fields: dict[str, str]) -> None:
+    for name, value in fields.items():  # the value may be a secret, and is not told
+        if not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+            raise ValueError(f"not a header field that can be sent: {name!r}")
+
+
+def _within(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"`{name}` is from {least:g} to {most:g}, not {value}")
+
+
+JsonValue = str | int | float | bool
+
+
 class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What makes an answer the right one.
+    """What makes an answer the right one; what is None or empty is not looked at.
+
+    Bodies are looked at as bytes, chunks joined, with gzip and deflate undone.
 
     Attributes:
         status: Accepted status codes, 100 to 599.
-        contains: Text that the body must contain, compared as UTF-8 bytes as they come over the wire (chunks joined,
-            content codings such as gzip not undone). None: the body is not looked at.
+        contains: Text that the body must contain, compared as UTF-8.
+        type: The media type, such as `text/html`, whatever its parameters.
+        header: Header fields and what their values must be; a `*` stands for anything, alone for any value.
+        matches: A regular expression (Python's) that must match somewhere in the body, decoded as UTF-8.
+        json: Paths such as `items.0.name` and the texts, numbers or truths that must stand there in the body's JSON; in
+            texts a `*` stands for anything, alone for any value.
+        min_bytes: Least length of the body.
+        max_bytes: Greatest length of the body.
+        sha256: SHA-256 of the body, in hexadecimal.
     """
 
     status: tuple[int, ...] = (200,)
     contains: str | None = None
+    type: str | None = None
+    header: dict[str, str] = {}
+    matches: str | None = None
+    json: dict[str, JsonValue] = {}
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Check the fields; raises ValueError."""
@@ -35,6 +67,24 @@ class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"expected statuses are numbers from 100 to 599, not {self.status}")
         if self.contains == "":
             raise ValueError("`contains` needs a text: every body contains the empty one")
+        if self.type is not None and not _MEDIA_TYPE.fullmatch(self.type):
+            raise ValueError(f"`type` is a media type such as text/html, not {self.type!r}")
+        for name, value in self.header.items():
+            if not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+                raise ValueError(f"no answer has a header field such as {name!r}")
+        if self.matches is not None:
+            try:
+                re.compile(self.matches)
+            except (re.error, OverflowError, RecursionError) as error:
+                raise ValueError(f"`matches` is no regular expression: {error}") from error
+        if not all(self.json):
+            raise ValueError("a path of `json` names something: it is not empty")
+        for bound in (self.min_bytes, self.max_bytes):
+            _within("min_bytes` and `max_bytes", bound or 0, 0, 2**31)
+        if self.min_bytes is not None and self.max_bytes is not None and self.min_bytes > self.max_bytes:
+            raise ValueError("`min_bytes` is more than `max_bytes`: no body has such a length")
+        if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
+            raise ValueError("`sha256` has 64 hexadecimal digits")
 
 
 class RequestSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,10 +93,13 @@ class RequestSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         method: An HTTP method.
         path: The request target with its query, percent-encoded ASCII.
+        paths: Variants of it: each request takes one of them at random, in place of `path`. One that stands here twice
+            is taken twice as often.
         headers: Header fields added to Host, User-Agent and Accept, or replacing them.
         weight: Its share of the traffic, relative to the others'.
         expect: What makes the answer right.
         name: What reports call it; the path where empty.
+        anonymous: Whether it is sent without any visitor's header fields.
     """
 
     method: str = "GET"
@@ -55,16 +108,17 @@ class RequestSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: float = 1
     expect: Expectation = Expectation()
     name: str = ""
+    paths: tuple[str, ...] = ()
+    anonymous: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields; raises ValueError."""
         if not _TOKEN.fullmatch(self.method) or self.method == "CONNECT":
             raise ValueError(f"not a method that can be sent: {self.method!r}")
-        if not _TARGET.fullmatch(self.path):
-            raise ValueError(f"a path starts with / and is percent-encoded ASCII: {self.path!r}")
-        for name, value in self.headers.items():
-            if not _TOKEN.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
-                raise ValueError(f"not a header field that can be sent: {name!r}")
+        for path in (self.path, *self.paths):
+            if not _TARGET.fullmatch(path):
+                raise ValueError(f"a path starts with / and is percent-encoded ASCII: {path!r}")
+        _check_fields(self.headers)
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise ValueError(f"a weight is a finite number, not negative: {self.weight}")
 
@@ -87,6 +141,8 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         seed: Of the arrivals and of the choice of routes.
         body_bytes_max: Longest body taken, as transferred; a longer one is a protocol error.
         host_header: The Host field; host and port where empty.
+        visitors: Header fields of each visitor, such as their Cookie or Authorization. Each request goes out as one of
+            them: user i of a closed loop as visitor i modulo their number, the requests of an open loop in turn.
         segment: File that samples are appended to (see `prony.samples`).
     """
 
@@ -104,6 +160,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     seed: int = 1
     body_bytes_max: int = 16 * 1024 * 1024
     host_header: str = ""
+    visitors: tuple[dict[str, str], ...] = ()
     segment: str
 
     def __post_init__(self) -> None:
@@ -115,6 +172,8 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError("the weights of the requests add up to nothing")
         if not _FIELD_VALUE.fullmatch(self.host_header):
             raise ValueError(f"not a Host that can be sent: {self.host_header!r}")
+        for visitor in self.visitors:
+            _check_fields(visitor)
         _within("port", self.port, 1, 65_535)
         _within("duration_s", self.duration_s, 1e-3, DURATION_MAX_S)
         _within("think_s", self.think_s, 0, DURATION_MAX_S)
@@ -176,6 +235,7 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
         lag_p50_s: Median of sent - due over the requests sent. Steps of 1 µs, of 1 ms above 67 ms.
         lag_p99_s: The 99th percentile of the same. 0 where nothing was sent.
         interrupted: Whether it was told to stop before its time.
+        failed_checks: Why answers were `check_failed`: the first thing each of them lacked, and how often.
     """
 
     started_ns: int
@@ -191,6 +251,7 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     lag_p50_s: float
     lag_p99_s: float
     interrupted: bool
+    failed_checks: dict[str, int] = {}
 
 
 def loopback_address(host: str) -> str:
@@ -210,8 +271,3 @@ def loopback_address(host: str) -> str:
     if address == ipaddress.IPv6Address("::1"):
         return "::1"
     raise ValueError(f"load goes only to loopback (127.0.0.0/8, ::1, localhost), not to {host!r}")
-
-
-def _within(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        raise ValueError(f"`{name}` is from {least:g} to {most:g}, not {value}")

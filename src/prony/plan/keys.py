@@ -116,8 +116,21 @@ REQUEST = (
     Key("method", "choice", "GET", "HTTP method.", choices=("GET", "HEAD")),
     Key("weight", "number", 1.0, "Its share of the mix is weight ÷ sum of weights.", low=0.000_001, high=1_000_000),
     Key("name", "text", None, "What reports call it; default: the path."),
+    Key("anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."),
 )
-EXPECT_NAMES = ("status", "contains")
+# What `expect` may ask of an answer.
+EXPECT = {
+    "status": "the status, or a list of them (200 where none is given)",
+    "contains": "a text in the body",
+    "type": 'the media type, such as `"text/html"`',
+    "header": "header fields and their values; a `*` in a value stands for anything, alone for any value at all",
+    "matches": "a regular expression (Python's) that matches somewhere in the body",
+    "json": 'paths in a body of JSON and what stands there: `{ "items.0.name" = "Tea", count = 3, next = "*" }`; '
+    "a `*` in a text stands for anything, alone for any value at all",
+    "min_bytes": "the least length of the body",
+    "max_bytes": "the greatest length of the body",
+    "sha256": "the SHA-256 of the body, in hexadecimal",
+}
 LATENCIES = ("p50", "p90", "p95", "p99", "p999")
 LIMITS = (
     *(

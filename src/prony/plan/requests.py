@@ -6,20 +6,34 @@ from msgspec import Struct, field
 
 
 class Expect(Struct, frozen=True, kw_only=True):
-    """What a right answer looks like."""
+    """What a right answer looks like: `prony.load.spec.Expectation` says what each field means."""
 
     status: tuple[int, ...] = (200,)
     contains: str | None = None
+    type: str | None = None
+    header: dict[str, str] = {}
+    matches: str | None = None
+    json: dict[str, str | int | float | bool] = {}
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    sha256: str | None = None
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """One request of the mix: its share is weight ÷ sum of weights."""
+    """One request of the mix: its share is weight ÷ sum of weights.
+
+    Attributes:
+        paths: What is really asked for, one of them at random each time; empty: `path`.
+        anonymous: Whether it is sent without a visitor's cookies and header fields.
+    """
 
     path: str = "/"
     method: str = "GET"
     weight: float = 1.0
     name: str = ""
     expect: Expect = Expect()
+    paths: tuple[str, ...] = ()
+    anonymous: bool = False
 
 
 class Traffic(Struct, frozen=True, kw_only=True):

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from prony.errors import PlanError
-from prony.plan import keys
+from prony.plan import expectations, keys
 from prony.plan.checks import only_known, shown, table_of, values_of, word
-from prony.plan.requests import Expect, Request, Traffic
+from prony.plan.requests import Request, Traffic
 
 DUE_MAX = 50_000_000
 REQUESTS_MAX = 1000
@@ -82,25 +82,11 @@ def _request(raw: Mapping[str, Any], source: str) -> Request:
             f"{source}: [[{path}]] path: found {shown(values['path'])}; allowed: a path that begins with / "
             "and holds no spaces or other characters that a URL must encode."
         )
-    expect = raw.get("expect", {})
-    if not isinstance(expect, dict):
-        raise PlanError(
-            f'{source}: [[{path}]] expect: found {shown(expect)}; allowed: {{ status = 200, contains = "…" }}.'
-        )
-    only_known(expect, keys.EXPECT_NAMES, source, f"{path}.expect")
-    status = expect.get("status", 200)
-    statuses = status if isinstance(status, list) else [status]
-    if not statuses or not all(isinstance(s, int) and not isinstance(s, bool) and 100 <= s <= 599 for s in statuses):
-        raise PlanError(
-            f"{source}: [[{path}]] expect.status: found {shown(status)}; allowed: a status from 100 to 599, or a list."
-        )
-    contains = expect.get("contains")
-    if contains is not None and (not isinstance(contains, str) or not contains):
-        raise PlanError(f"{source}: [[{path}]] expect.contains: found {shown(contains)}; allowed: a text.")
     return Request(
         path=values["path"],
         method=values["method"],
         weight=values["weight"],
         name=values["name"] or values["path"],
-        expect=Expect(status=tuple(statuses), contains=contains),
+        expect=expectations.read(raw.get("expect", {}), source, path, values["method"]),
+        anonymous=values["anonymous"],
     )

@@ -327,6 +327,7 @@ def _environment() -> Environment:
         "share": figures.share,
         "count": figures.count,
         "percent": figures.percent,
+        "size": figures.size,
         "milliseconds": figures.milliseconds,
         "megabytes": figures.megabytes,
         "tier": lambda token: word(TIERS, token, TIER_WORDS),

@@ -10,15 +10,16 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from prony.document import Configuration, Document, Recommended, Test, Trial
+from prony.document import Configuration, Document, Recommended, RouteCost, Test, Trial
 from prony.doubts import Doubt
 from prony.figures import count, duration, percent, rate, share, size
 from prony.recording import Campaign
 from prony.report.series import Series
 from prony.summary import Incident
-from prony.verdict import CAUSES, TIERS, Verdict
+from prony.verdict import CAUSES, TIERS, Suggestion, Verdict
 
 SEEN_MAX = 6
+ROUTES_MAX = 30
 
 
 def show(console: Console, document: Document, series: dict[str, Series]) -> None:
@@ -30,6 +31,8 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
     console.print(head + status)
     for line in document.declared:
         console.print(f"  {escape(line)}", style="dim")
+    if document.routes:
+        console.print(_routes(document.routes))
     for test in document.tests:
         console.print(_test(test))
     if not document.tests:
@@ -46,18 +49,68 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
             )
     if document.recommended is not None:
         console.print(_recommended(document.recommended))
+    if document.next:
+        console.print(_next(document.next))
     _doubts(console, document.doubts)
 
 
 def _trials(console: Console, document: Document, series: dict[str, Series]) -> None:
-    for trial in document.trials[:6] if not document.capacities else document.trials:
+    costs = {name for cost in document.routes for name in cost.trials}  # their figures are in the table above
+    shown = [trial for trial in document.trials if trial.id not in costs]
+    for trial in shown[:6] if not document.capacities else shown:
+        by_route = len(trial.routes) > 1 and not document.routes and not document.capacities
+        guessed = "mix_guessed" in trial.doubts  # then figures over all routes say least
+        if by_route and guessed:
+            console.print(_trial_routes(trial))
         console.print(_trial(trial) if not document.capacities else _one_line(trial))
+        if by_route and not guessed:
+            console.print(_trial_routes(trial))
         if len(document.trials) == 1 and trial.id in series:
             console.print(Padding(seconds(series[trial.id]), (0, 0, 0, 2)))
-    if len(document.trials) > 6 and not document.capacities:
-        console.print(f"  … and {len(document.trials) - 6} trials more: prony report {document.campaign} --html FILE")
+    if len(shown) > 6 and not document.capacities:
+        console.print(f"  … and {len(shown) - 6} trials more: prony report {document.campaign} --html FILE")
     for verdict in document.verdicts if not document.capacities else ():
         console.print(_verdict(verdict))
+
+
+def _routes(costs: Iterable[RouteCost]) -> RenderableType:
+    """What each route costs by itself, the costliest first."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("page", overflow="fold")
+    for name in ("time", "alone, rps", "app CPU", "database CPU", "size", "failed"):
+        table.add_column(name, justify="right")
+    for cost in list(costs)[:ROUTES_MAX]:
+        table.add_row(
+            escape(cost.name),
+            duration(cost.time_s),
+            count(cost.alone_rps),
+            duration(cost.app_cpu_s),
+            duration(cost.database_cpu_s),
+            size(cost.bytes),
+            f"[bold red]{share(cost.errors)}[/bold red]" if cost.errors else "0 %",
+        )
+    head = "\n[bold]What each page costs by itself[/bold]"
+    how = "  time: the median for one visitor; alone: nothing but this page, with every slot busy"
+    return Group(head, f"[dim]{how}[/dim]", Padding(table, (0, 0, 0, 2)))
+
+
+def _trial_routes(trial: Trial) -> RenderableType:
+    """One trial's figures by route, the slowest first."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("page", overflow="fold")
+    for name in ("requests", "p50", "p99", "size", "failed"):
+        table.add_column(name, justify="right")
+    for each in sorted(trial.routes, key=lambda route: -(route.latency_s["p50"] or 0.0))[:ROUTES_MAX]:
+        failed = f"[bold red]{share(each.errors)}[/bold red]" if each.errors else "0 %"
+        latency = each.latency_s
+        figures = (count(each.requests), duration(latency["p50"]), duration(latency["p99"]), size(each.bytes))
+        table.add_row(escape(each.name), *figures, failed)
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _next(suggestions: Iterable[Suggestion]) -> RenderableType:
+    lines = [f"  [bold cyan]{escape(each.command)}[/bold cyan]\n      {escape(each.why)}" for each in suggestions]
+    return "\n".join(["\n[bold]What to try next[/bold]", *lines])
 
 
 def seconds(series: Series) -> Table:
@@ -100,8 +153,13 @@ def _trial(trial: Trial) -> str:
         f"  answers   {statuses}{''.join(f', {n} × {k}' for k, n in sorted(other.items()))}\n"
         f"  latency   p50 {duration(latency['p50'])}  p90 {duration(latency['p90'])}  p99 {duration(latency['p99'])}  "
         f"max {duration(latency['max'])}"
+        + "".join(f"\n  wrong     {n} × {escape(what)}" for what, n in _most(trial.errors.by_check))
         + "".join(f"\n  seen      {_incident(each)}" for each in trial.incidents[:SEEN_MAX])
     )
+
+
+def _most(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda each: -each[1])[:SEEN_MAX]
 
 
 def _incident(each: Incident) -> str:

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 DueTimes = npt.NDArray[np.int64]
 Routes = npt.NDArray[np.uint16]
+Variants = npt.NDArray[np.uint32]
 
 ARRIVALS_MAX: Final = 50_000_000
 DURATION_MAX_S: Final = 86_400.0
 ROUTES_MAX: Final = 65_535
 
 # One seed feeds independent streams of random numbers, so that when a request is due says nothing about its route.
-_GAPS, _ROUTES = 1, 2
+_GAPS, _ROUTES, _VARIANTS = 1, 2, 3
 
 
 def constant(rate_rps: float, duration_s: float) -> DueTimes:
@@ -74,13 +75,14 @@ def poisson(rate_rps: float, duration_s: float, seed: int) -> DueTimes:
     return due_ns[: np.searchsorted(due_ns, round(duration_s * 1e9))]
 
 
-def routes(weights: Sequence[float], count: int, seed: int) -> Routes:
+def routes(weights: Sequence[float], count: int, seed: int, start: int = 0) -> Routes:
     """Which route each arrival takes: P(route = k) = weight_k / sum of weights, independently.
 
     Args:
         weights: One weight per route, not negative, not all zero; at most `ROUTES_MAX` of them.
         count: How many routes to draw, from 0 to `ARRIVALS_MAX`.
         seed: A non-negative integer; the same seed gives the same routes.
+        start: How many arrivals stand before the first one drawn here: blocks put together are the whole.
 
     Returns:
         Indices into `weights`, shape (count,).
@@ -95,10 +97,39 @@ def routes(weights: Sequence[float], count: int, seed: int) -> Routes:
         raise ValueError("weights are finite numbers, not negative, and not all zero")
     if not 0 <= count <= ARRIVALS_MAX:
         raise ValueError(f"{count} arrivals: from 0 to {ARRIVALS_MAX} can be given routes")
-    random = np.random.default_rng([seed, _ROUTES])
     upper = np.cumsum(shares) / shares.sum()
     upper[np.flatnonzero(shares)[-1] :] = 1.0  # rounding must not leave a gap below 1
-    return np.searchsorted(upper, random.random(count), side="right").astype(np.uint16)
+    return np.searchsorted(upper, _uniform(count, seed, _ROUTES, start), side="right").astype(np.uint16)
+
+
+def variants(sizes: Sequence[int], chosen: Routes, seed: int, start: int = 0) -> Variants:
+    """Which variant of its route each arrival takes: P(variant = j | route = k) = 1 / sizes_k, independently.
+
+    Args:
+        sizes: How many variants each route has, at least 1.
+        chosen: The routes of the arrivals, as `routes` gave them.
+        seed: A non-negative integer; the same seed gives the same variants.
+        start: How many arrivals stand before the first of `chosen`.
+
+    Returns:
+        Indices below the size of each arrival's route, shape of `chosen`.
+
+    Raises:
+        ValueError: A size below 1.
+    """
+    available = np.asarray(sizes, dtype=np.int64)
+    if (available < 1).any():
+        raise ValueError("a route has at least one variant")
+    among = available[chosen]
+    drawn = (_uniform(len(chosen), seed, _VARIANTS, start) * among).astype(np.int64)
+    return np.minimum(drawn, among - 1).astype(np.uint32)  # rounding must not reach the size itself
+
+
+def _uniform(count: int, seed: int, stream: int, start: int) -> npt.NDArray[np.float64]:
+    """Independent uniform numbers in [0, 1): a seed's stream from its number `start` on."""
+    generator = np.random.PCG64([seed, stream])
+    generator.advance(start)
+    return np.random.Generator(generator).random(count)
 
 
 def _expected(rate_rps: float, duration_s: float) -> float:

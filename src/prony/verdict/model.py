@@ -51,3 +51,15 @@ class Verdict(Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...]
     figures: dict[str, float]
     trial: str = ""
+
+
+class Suggestion(Struct, frozen=True, kw_only=True):
+    """One thing to try next.
+
+    Attributes:
+        command: What to run; where a change of the user's own comes first, `why` says which.
+        why: What it would show.
+    """
+
+    command: str
+    why: str

@@ -10,8 +10,9 @@ from msgspec import Struct
 from prony import stats
 from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
+from prony.summary.routes import RouteFigures, routes_of, spread
+from prony.summary.windowed import Window, Windowed
 
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 BIN_S = 0.1
 INCIDENTS_MAX = 50
 TROUBLE = (
@@ -29,11 +30,12 @@ TROUBLE = (
 
 
 class Errors(Struct, frozen=True, kw_only=True):
-    """Requests that failed: their share of those due, and counts by outcome and by status of the answer."""
+    """Requests that failed: their share of those due, and counts by outcome, by status and by what an answer lacked."""
 
     share: float
     by_outcome: dict[str, int]
     by_status: dict[str, int]
+    by_check: dict[str, int] = {}
 
 
 class Backlog(Struct, frozen=True, kw_only=True):
@@ -58,6 +60,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         incidents: The same one by one, those alike together.
         latency_s: From the instant a request was due to its last byte, over requests that were answered.
         service_time_s: From the instant it was sent.
+        routes: The same by route, in the plan's order.
         send_lag_s: sent - due: our own lateness.
     """
 
@@ -85,6 +88,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     happened: dict[str, int]
     incidents: tuple[Incident, ...]
     cut_off: bool
+    routes: tuple[RouteFigures, ...] = ()
 
 
 class Incident(Struct, frozen=True):
@@ -94,18 +98,6 @@ class Incident(Struct, frozen=True):
     tier: str
     text: str
     times: int
-
-
-class Window(Struct, frozen=True):
-    """The sending window in nanoseconds."""
-
-    start_ns: int
-    end_ns: int
-
-    @property
-    def duration_s(self) -> float:
-        """Its length."""
-        return (self.end_ns - self.start_ns) / 1e9
 
 
 def summarise(recording: Recording) -> Summary:
@@ -136,7 +128,7 @@ def summarise(recording: Recording) -> Summary:
         latency_s=spread((answered["done_ns"] - answered["due_ns"]) / 1e9),
         service_time_s=spread((answered["done_ns"] - answered["sent_ns"]) / 1e9),
         send_lag_s={name: value for name, value in spread(lag_s).items() if name in {"p50", "p99", "max"}},
-        errors=_errors(samples),
+        errors=_errors(samples, load.get("failed_checks", {})),
         backlog=_backlog(recording, window),
         generator=_generator(recording, window),
         tiers=_tiers(recording, window, int(np.count_nonzero(answered["done_ns"] <= window.end_ns))),
@@ -144,6 +136,7 @@ def summarise(recording: Recording) -> Summary:
         egress_refused=_events_by_text(recording, "egress_refused"),
         happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
         incidents=_incidents(recording),
+        routes=routes_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
@@ -158,16 +151,6 @@ def sending_window(recording: Recording) -> Window:
     return Window(int(recording.samples["due_ns"].min()), int(recording.samples["done_ns"].max()))
 
 
-def spread(values_s: Any) -> dict[str, float | None]:
-    """Mean, quantiles and maximum of durations; None throughout where there are none."""
-    names = ("mean", *QUANTILES, "max")
-    if len(values_s) == 0:
-        return dict.fromkeys(names)
-    ordered = np.sort(values_s)
-    quantiles = {name: stats.quantile(ordered, q) for name, q in QUANTILES.items()}
-    return {"mean": float(ordered.mean()), **quantiles, "max": float(ordered[-1])}
-
-
 def latencies_s(recording: Recording) -> Any:
     """Latency in seconds of each request that was answered."""
     samples = recording.samples
@@ -175,7 +158,7 @@ def latencies_s(recording: Recording) -> Any:
     return (answered["done_ns"] - answered["due_ns"]) / 1e9
 
 
-def _errors(samples: Samples) -> Errors:
+def _errors(samples: Samples, by_check: dict[str, int]) -> Errors:
     outcomes, counts = np.unique(samples["outcome"], return_counts=True)
     by_outcome = {OUTCOMES[o]: int(n) for o, n in zip(outcomes, counts, strict=True)}
     answered = samples[samples["status"] > 0]
@@ -185,6 +168,7 @@ def _errors(samples: Samples) -> Errors:
         share=wrong / len(samples) if len(samples) else 0.0,
         by_outcome=by_outcome,
         by_status={str(s): int(n) for s, n in zip(statuses, counts, strict=True)},
+        by_check=dict(by_check),
     )
 
 
@@ -300,61 +284,3 @@ def _stack_share(recording: Recording, seen: Windowed) -> float | None:
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
-
-
-class Windowed:
-    """A recording's readings within a window; None where there was no such reading."""
-
-    def __init__(self, recording: Recording, window: Window) -> None:
-        self._recording = recording
-        self._window = window
-
-    def _series(self, tier: str, name: str) -> Any:
-        series = self._recording.readings.get((tier, name))
-        if series is None:
-            return None
-        instants, values = series
-        inside = (instants >= self._window.start_ns) & (instants <= self._window.end_ns)
-        return (instants[inside], values[inside]) if inside.any() else (instants[-1:], values[-1:])
-
-    def _edges(self, tier: str, name: str) -> tuple[float, float, float] | None:
-        """A counter at both ends of the window, in between readings by a straight line, and the seconds between."""
-        series = self._recording.readings.get((tier, name))
-        if series is None:
-            return None
-        instants, values = series
-        start, end = np.clip((self._window.start_ns, self._window.end_ns), instants[0], instants[-1])
-        first, last = np.interp((start, end), instants, values)
-        return float(first), float(last), float(end - start) / 1e9
-
-    def mean(self, tier: str, name: str) -> float | None:
-        """The mean of a level."""
-        series = self._series(tier, name)
-        return None if series is None else float(series[1].mean())
-
-    def median(self, tier: str, name: str) -> float | None:
-        """The median of a level."""
-        series = self._series(tier, name)
-        return None if series is None else float(np.median(series[1]))
-
-    def most(self, tier: str, name: str) -> float | None:
-        """The highest level."""
-        series = self._series(tier, name)
-        return None if series is None else float(series[1].max())
-
-    def last(self, tier: str, name: str) -> float | None:
-        """The last level."""
-        series = self._series(tier, name)
-        return None if series is None else float(series[1][-1])
-
-    def growth(self, tier: str, name: str) -> float | None:
-        """How far a counter rose."""
-        edges = self._edges(tier, name)
-        return None if edges is None else edges[1] - edges[0]
-
-    def rate(self, tier: str, name: str, per: float | None = 1.0) -> float | None:
-        """How fast a counter rose: per second, divided by `per`."""
-        edges = self._edges(tier, name)
-        if edges is None or edges[2] <= 0 or not per:
-            return None
-        return (edges[1] - edges[0]) / edges[2] / per

@@ -1,0 +1,125 @@
+"""A spec's requests into bytes ready to be sent, and who sends which of them next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prony.load.checks import Checks, checks_of
+from prony.traffic import arrivals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from prony.load.spec import LoadSpec, RequestSpec
+
+_BLOCK: Final = 1024  # requests drawn at once: a tenth of a millisecond of the sending loop's time
+_JOINED: Final = {"cookie": "; "}  # where request and visitor both carry it, both are sent; else the visitor's
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One kind of request, made ready to be sent."""
+
+    number: int  # its place among the requests, which samples store
+    wires: tuple[bytes, ...]  # the request, once for each of its paths; without its end where visitors add to it
+    tails: tuple[bytes, ...]  # what each visitor adds to it; none: it is sent as it stands
+    statuses: frozenset[int]
+    checks: Checks | None  # what is expected besides the status
+    bodiless: bool  # HEAD: the answer ends with its head, whatever that says
+    idempotent: bool  # may be sent again where a kept connection turns out closed
+
+    @property
+    def wire(self) -> bytes:
+        """The whole request, with the first of its paths and for the first visitor."""
+        return self.wires[0] + (self.tails[0] if self.tails else b"")
+
+
+class Mix:
+    """What goes out next: a route by its weight, one of its paths, and as whom, all by the spec's seed.
+
+    Args:
+        spec: Its requests, visitors and seed. Visitor i is `user` i modulo the number of visitors.
+    """
+
+    __slots__ = ("_block", "_drawn", "_seed", "_sizes", "_weights", "only", "routes")
+
+    def __init__(self, spec: LoadSpec) -> None:
+        self.routes = routes_of(spec)
+        first = self.routes[0]
+        plain = len(self.routes) == len(first.wires) == 1 and not first.tails
+        self.only = (first, first.wires[0]) if plain else None
+        self._seed = spec.seed
+        self._weights = [request.weight for request in spec.requests]
+        self._sizes = [len(route.wires) for route in self.routes]
+        self._drawn = 0
+        self._block: list[tuple[int, int]] = []
+
+    def take(self, user: int) -> tuple[Route, bytes]:
+        """The next request, as this user sends it."""
+        if self.only is not None:
+            return self.only
+        if not self._block:
+            self._draw()
+        number, variant = self._block.pop()
+        route = self.routes[number]
+        wire = route.wires[variant]
+        tails = route.tails
+        return (route, wire + tails[user % len(tails)]) if tails else (route, wire)
+
+    def _draw(self) -> None:
+        chosen = arrivals.routes(self._weights, _BLOCK, self._seed, self._drawn)
+        variants = arrivals.variants(self._sizes, chosen, self._seed, self._drawn)
+        self._block = list(zip(chosen.tolist(), variants.tolist(), strict=True))
+        self._block.reverse()
+        self._drawn += _BLOCK
+
+
+def routes_of(spec: LoadSpec) -> list[Route]:
+    """The requests of a spec made ready, in their order."""
+    tails: dict[tuple[tuple[str, str], ...], tuple[bytes, ...]] = {}
+    return [_route(request, number, spec, tails) for number, request in enumerate(spec.requests)]
+
+
+def _route(
+    request: RequestSpec, number: int, spec: LoadSpec, tails: dict[tuple[tuple[str, str], ...], tuple[bytes, ...]]
+) -> Route:
+    """One request made ready; `tails` holds what visitors add to requests of the same fields."""
+    host = f"[{spec.host}]" if ":" in spec.host else spec.host
+    fields = {"host": spec.host_header or f"{host}:{spec.port}", "user-agent": "prony", "accept": "*/*"}
+    if request.method in {"POST", "PUT", "PATCH"}:
+        fields["content-length"] = "0"
+    fields |= {name.lower(): value for name, value in request.headers.items()}
+    added: tuple[bytes, ...] = ()
+    if spec.visitors and not request.anonymous:
+        theirs = {name.lower() for visitor in spec.visitors for name in visitor}
+        both = tuple((name, fields.pop(name)) for name in tuple(fields) if name in theirs)
+        if both not in tails:
+            tails[both] = tuple(_tail(dict(both), visitor) for visitor in spec.visitors)
+        added = tails[both]
+    rest = [*_lines(fields), *([] if added else ["", ""])]
+    return Route(
+        number=number,
+        wires=tuple(
+            "\r\n".join([f"{request.method} {path} HTTP/1.1", *rest]).encode("latin-1")
+            for path in request.paths or (request.path,)
+        ),
+        tails=added,
+        statuses=frozenset(request.expect.status),
+        checks=checks_of(request.expect, request.name or request.path),
+        bodiless=request.method == "HEAD",
+        idempotent=request.method in {"GET", "HEAD"},
+    )
+
+
+def _tail(fields: dict[str, str], visitor: Mapping[str, str]) -> bytes:
+    """The end of a request: a visitor's fields beside those of the request that may be theirs too."""
+    for name, value in visitor.items():
+        own = fields.get(name.lower())
+        glue = _JOINED.get(name.lower())
+        fields[name.lower()] = value if own is None or glue is None else f"{own}{glue}{value}"
+    return "\r\n".join(["", *_lines(fields), "", ""]).encode("latin-1")
+
+
+def _lines(fields: Mapping[str, str]) -> Iterable[str]:
+    return (f"{name}: {value}" for name, value in fields.items())

@@ -1,0 +1,172 @@
+"""The reading of answers, without a socket: bytes cut anywhere come to the same end."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prony.load import connection as reading
+from prony.load.connection import CheckingConnection, Connection
+from prony.load.mix import routes_of
+from prony.load.spec import Expectation, LoadSpec, RequestSpec
+from prony.samples import OUTCOMES
+
+
+class Wire:
+    """A socket that holds what the server is to have said."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def fileno(self) -> int:
+        return 3
+
+    def send(self, data: bytes) -> int:
+        return len(data)
+
+    def recv_into(self, buffer: memoryview, size: int) -> int:
+        piece = self.pieces.pop(0)
+        taken = piece[: size or len(buffer)]
+        if piece[len(taken) :]:
+            self.pieces.insert(0, piece[len(taken) :])
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Loop:
+    def add_reader(self, *_: Any) -> None: ...
+    def remove_reader(self, *_: Any) -> None: ...
+    def remove_writer(self, *_: Any) -> None: ...
+
+
+class Listener:
+    """An owner that remembers what it was told of one request."""
+
+    def __init__(self) -> None:
+        self.loop = cast("asyncio.AbstractEventLoop", Loop())
+        self.kept_bytes = 0
+        self.told: list[str] = []
+        self.lacked: list[str] = []
+
+    def ended(self, connection: Connection, outcome: int, now_ns: int) -> None:  # noqa: ARG002 - an owner's signature
+        self.told.append(OUTCOMES[outcome])
+        if not connection.reusable():
+            connection.close()
+
+    def broken(self, connection: Connection, code: int, now_ns: int) -> None:  # noqa: ARG002 - the same
+        if connection.route is not None:
+            self.told.append("broken")
+        connection.close()
+
+    def lacking(self, what: str) -> None:
+        self.lacked.append(what)
+
+
+def answered(pieces: list[bytes], expected: Expectation, times: int = 1, **fields: Any) -> Listener:
+    """What becomes of requests whose answers come in these pieces, each an event of its own."""
+    spec = LoadSpec(
+        host="127.0.0.1",
+        port=80,
+        requests=(RequestSpec(expect=expected, **fields),),
+        arrivals="constant",
+        rate_rps=1,
+        duration_s=1,
+        segment="s",
+    )
+    listener, wire = Listener(), Wire()
+    route = routes_of(spec)[0]
+    kind = CheckingConnection if route.checks else Connection
+    made = kind(listener, cast("Any", wire), spec.body_bytes_max)
+    for _ in range(times):
+        if made.parser is None:
+            break
+        assert made.begin(route, route.wire, 1, 1) == 0
+        wire.pieces = [piece for piece in pieces if piece]
+        count = len(listener.told)
+        while wire.pieces and len(listener.told) == count and made.parser is not None:
+            made.on_readable()
+        if len(listener.told) == count:
+            wire.pieces = [b""]
+            made.on_readable()
+    made.close()
+    assert listener.kept_bytes == 0
+    return listener
+
+
+def cut(raw: bytes, places: list[int]) -> list[bytes]:
+    edges = [0, *sorted(place % len(raw) for place in places), len(raw)]
+    return [raw[a:b] for a, b in itertools.pairwise(edges)]
+
+
+BODY = b'{"name": "Tea", "price": 3}'
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\n%s\r\n%x\r\n%s\r\n0\r\nX-Trailer: z\r\n\r\n" % (BODY[:5], len(BODY) - 5, BODY[5:])
+)
+PACKED = gzip.compress(BODY, mtime=0)
+GZIPPED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    % len(PACKED)
+    + PACKED
+)
+EARLY = b"HTTP/1.1 103 Early Hints\r\nContent-Type: text/html\r\nX-Trailer: z\r\n\r\n" + PLAIN
+LENGTHLESS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + BODY
+WHOLE = [PLAIN, CHUNKED, GZIPPED, EARLY, LENGTHLESS]
+EXPECTED = [
+    Expectation(),
+    Expectation(contains='"Tea"'),
+    Expectation(matches="T.a", json={"price": 3}, type="application/json", min_bytes=len(BODY), max_bytes=len(BODY)),
+    Expectation(min_bytes=len(BODY), max_bytes=len(BODY)),
+]
+
+
+@given(st.sampled_from(WHOLE), st.sampled_from(EXPECTED), st.lists(st.integers(0, 300), max_size=8))
+def test_an_answer_cut_anywhere_is_as_right_as_whole(raw: bytes, expected: Expectation, places: list[int]) -> None:
+    found = answered(cut(raw, places), expected, times=3)
+    assert set(found.told) == {"ok"}, found.lacked
+
+
+@given(st.sampled_from(WHOLE), st.lists(st.integers(0, 300), max_size=8))
+def test_a_wrong_answer_cut_anywhere_lacks_the_same_thing(raw: bytes, places: list[int]) -> None:
+    for expected in (Expectation(contains="Teas"), Expectation(header={"x-trailer": "z"}), Expectation(max_bytes=20)):
+        found = answered(cut(raw, places), expected)
+        assert found.told == ["check_failed"]
+        assert len(found.lacked) == 1
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.sampled_from(EXPECTED))
+def test_binary_junk_ends_a_request_once(pieces: list[bytes], expected: Expectation) -> None:
+    found = answered(pieces, expected)
+    assert len(found.told) == 1
+    assert found.told[0] in {"protocol_error", "broken"}
+
+
+@given(st.data(), st.sampled_from(WHOLE), st.sampled_from(EXPECTED))
+def test_a_damaged_answer_ends_a_request_once(data: st.DataObject, raw: bytes, expected: Expectation) -> None:
+    damaged = bytearray(raw)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(damaged) - 1))
+        damaged[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=5))
+    found = answered(cut(bytes(damaged) or b"\0", data.draw(st.lists(st.integers(0, 300), max_size=4))), expected)
+    assert len(found.told) == 1
+
+
+def test_of_bodies_over_the_bound_nothing_is_kept(monkeypatch: Any) -> None:
+    big = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n" + b"a" * 3000
+    expected = Expectation(matches="a")
+    assert answered(cut(big, [500, 1500]), expected).told == ["ok"]
+    for bound in ("KEPT_BYTES_MAX", "KEPT_BYTES_IN_ALL_MAX"):
+        with monkeypatch.context() as changed:
+            changed.setattr(reading, bound, 2000)
+            found = answered(cut(big, [500, 1500]), expected)
+            assert found.told == ["check_failed"]
+            assert "over 4 MiB" in found.lacked[0]
