@@ -1,6 +1,6 @@
 """Turns reads of os.environ into a list: which variable, its default, whether it was there, and the line that asked."""
 
-# ruff: noqa: PTH109, PTH118 (what need not be imported into somebody's interpreter is not)
+# ruff: noqa: PTH109 (what need not be imported into somebody's interpreter is not)
 
 from __future__ import annotations
 

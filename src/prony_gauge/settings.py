@@ -132,7 +132,7 @@ def flask_app(target: Any) -> Optional[dict[str, Any]]:
             continue
         nested = getattr(command, "commands", None) or {"": command}
         for inner, each in sorted(nested.items()):
-            needed = [p.name for p in each.params if p.required and p.default is None or getattr(p, "prompt", None)]
+            needed = [p.name for p in each.params if (p.required and p.default is None) or getattr(p, "prompt", None)]
             text = " ".join((each.help or "").split())[:120]
             commands.append({"name": f"{name} {inner}".strip(), "help": text, "needs": " ".join(map(str, needed))})
     migrated = "migrate" in target.extensions

@@ -29,7 +29,9 @@ NAME = "prony.toml"
 @options.several(
     click.option("--yes", "-y", is_flag=True, help="Never ask; what cannot be told is left to be filled in."),
     click.option("--force", is_flag=True, help=f"Write over a {NAME} that is there."),
-    click.option("--entry", metavar="MODULE:CALLABLE", default="", help="The app, where there are several or it is not found."),
+    click.option(
+        "--entry", metavar="MODULE:CALLABLE", default="", help="The app, where there are several or it is not found."
+    ),
     click.option("--python", metavar="PATH", default="", help="Its interpreter, where another is found."),
     options.as_json,
     options.no_namespace,
@@ -97,7 +99,9 @@ def _write(target: Path, text: str) -> None:
         scratch.replace(target)
     except OSError as error:
         scratch.unlink(missing_ok=True)
-        raise MachineError(f"{target} cannot be written: {error.strerror}.", hint=f"make {target.parent} writable") from error
+        raise MachineError(
+            f"{target} cannot be written: {error.strerror}.", hint=f"make {target.parent} writable"
+        ) from error
 
 
 def found_in(project: Project) -> Iterator[tuple[str, str, str]]:

@@ -26,10 +26,14 @@ TITLES = {
 # A variable of a store's by its name: what it is of, then what part.
 _STORE = r"DATABASE|POSTGRES|POSTGRESQL|PSQL|PG|PGSQL|MYSQL|MARIADB|SQL|SQLALCHEMY|DB|RDS|REDIS|VALKEY|CACHE|MEMCACHED?"
 _STORE += r"|BROKER|CELERY|QUEUE|RABBITMQ|RABBIT|AMQP|MONGO|MONGODB|RQ|CHANNEL|CHANNELS|RESULT"
-_PART = r"URL|URI|DSN|HOST|HOSTNAME|PORT|NAME|USER|USERNAME|PASSWORD|PASS|PWD|DB|DATABASE|SERVER|SERVERS|LOCATION|BROKER"
+_PART = (
+    r"URL|URI|DSN|HOST|HOSTNAME|PORT|NAME|USER|USERNAME|PASSWORD|PASS|PWD|DB|DATABASE|SERVER|SERVERS|LOCATION|BROKER"
+)
 _PART += r"|BACKEND|ADDR|ADDRESS|ENDPOINT|STRING|CONNECTION"
 STORE_NAME = re.compile(rf"(^|_)({_STORE})\w*?(_|^)?({_PART})$|^(PG(HOST|PORT|USER|PASSWORD|DATABASE))$")
-_NOT = re.compile(r"SENTRY|ENGINE|SSL|TIMEOUT|POOL|MAX|ECHO|SCHEMA|PREFIX|USERNAME_FIELD|SESSION_|EMAIL|SMTP|STATIC|MEDIA")
+_NOT = re.compile(
+    r"SENTRY|ENGINE|SSL|TIMEOUT|POOL|MAX|ECHO|SCHEMA|PREFIX|USERNAME_FIELD|SESSION_|EMAIL|SMTP|STATIC|MEDIA"
+)
 URL_NAME = re.compile(r"(URL|URI|DSN|BROKER|CONNECTION|STRING|LOCATION)$|^CELERY_RESULT_BACKEND$|RESULT_BACKEND$")
 
 
@@ -83,11 +87,20 @@ def of_django(name: str, table: Mapping[str, Any]) -> Address | None:
     last = engine.rpartition(".")[2].lower()
     kind = KINDS.get(last, "")
     if not kind:
-        words = ("postg", "postgres"), ("mysql", "mariadb"), ("sqlite", "sqlite"), ("mssql", "mssql"), ("oracle", "oracle")
+        words = (
+            ("postg", "postgres"),
+            ("mysql", "mariadb"),
+            ("sqlite", "sqlite"),
+            ("mssql", "mssql"),
+            ("oracle", "oracle"),
+        )
         kind = next((found for word, found in words if word in engine.lower()), "")
     if not kind:
         return None
-    part = {key: "" if table.get(key) is None else str(table.get(key)) for key in ("HOST", "PORT", "NAME", "USER", "PASSWORD")}
+    part = {
+        key: "" if table.get(key) is None else str(table.get(key))
+        for key in ("HOST", "PORT", "NAME", "USER", "PASSWORD")
+    }
     where = f"the settings' DATABASES[{name!r}]"
     return Address(kind, where, part["HOST"], part["PORT"], part["USER"], part["PASSWORD"], part["NAME"], "")
 

@@ -31,9 +31,7 @@ class Chosen:
     settings: tuple[Fact[str], ...] = ()
 
 
-def choose(
-    files: Files, named: str, servers: list[Served], known: Variables, pick: Choose | None
-) -> Chosen:
+def choose(files: Files, named: str, servers: list[Served], known: Variables, pick: Choose | None) -> Chosen:
     """The app of a project.
 
     Args:
@@ -93,7 +91,9 @@ def root_of(files: Files, entry: str, folder: str) -> str | None:
     told = folder.strip("/").removeprefix("./").rstrip("/")
     roots = [told, told.rpartition("/")[2], ".", "src"]
     roots += [n.removesuffix(f"{path}.py").rstrip("/") for n in files.names if n.endswith(f"/{path}.py")]
-    roots += [n.removesuffix(f"{path}/__init__.py").rstrip("/") for n in files.names if n.endswith(f"/{path}/__init__.py")]
+    roots += [
+        n.removesuffix(f"{path}/__init__.py").rstrip("/") for n in files.names if n.endswith(f"/{path}/__init__.py")
+    ]
     for root in roots:
         prefix = "" if root in {"", "."} else root + "/"
         if files.has(f"{prefix}{path}.py") or files.has(f"{prefix}{path}/__init__.py"):
@@ -155,7 +155,9 @@ def _django(projects: list[django.Django], servers: list[Served], pick: Choose |
 
 def _bare(project: django.Django) -> Candidate:
     """The entry of a project with a manage.py alone: Django's own function makes the app."""
-    return Candidate("django.core.wsgi:get_wsgi_application()", f"{project.root}/manage.py", project.root, "django", "wsgi")
+    return Candidate(
+        "django.core.wsgi:get_wsgi_application()", f"{project.root}/manage.py", project.root, "django", "wsgi"
+    )
 
 
 def _told(files: Files, servers: list[Served], known: Variables) -> Chosen | None:
@@ -178,7 +180,9 @@ def _told(files: Files, servers: list[Served], known: Variables) -> Chosen | Non
             continue
         of_module = [c for c in entries.candidates(files) if c.entry.partition(":")[0] == module]
         wanted = name.replace(" ", "")
-        exact = next((c for c in of_module if c.entry.partition(":")[2].removesuffix("()") == wanted.partition("(")[0]), None)
+        exact = next(
+            (c for c in of_module if c.entry.partition(":")[2].removesuffix("()") == wanted.partition("(")[0]), None
+        )
         best = exact or (of_module[0] if of_module and not wanted else None)
         if best is not None:
             entry = f"{module}:{wanted}" if "(" in wanted and wanted != "()" else best.entry
@@ -196,7 +200,8 @@ def _one(found: list[Candidate], pick: Choose | None) -> Candidate:
     raise PlanError(
         f"Found {len(found)} apps, and nothing that says which is meant: {shown}.",
         hint=f"prony init --entry '{found[0].entry}'"
-        + (f", or prony init {found[-1].root} for the one in that folder" if found[-1].root != found[0].root else ""),
+        if len({each.entry for each in found}) == len(found)
+        else f"prony init {found[0].root}, for the one in that folder",
     )
 
 
@@ -215,9 +220,9 @@ def _none(files: Files) -> PlanError:
             f"{folder}: found no app; and {', '.join(unreadable[:3])} cannot be read.",
             hint=f"make {unreadable[0].partition(' ')[0]} readable, and prony init again",
         )
-    what = f"{len(pythons)} Python files, and in none of them" if pythons else "no Python file, so not"
+    count = f"{len(pythons)} Python file{'' if len(pythons) == 1 else 's'}" if pythons else "no Python file"
     return PlanError(
-        f"{folder}: found no app. It has {what} a Django project (manage.py, wsgi.py), nor Flask(…), FastAPI(…), "
-        "Starlette(…) or a create_app() at a module's top level.",
+        f"{folder}: found no app, in {count}: no Django project (manage.py, wsgi.py), and no Flask(…), FastAPI(…), "
+        "Starlette(…) or create_app() at a module's top level.",
         hint="prony init FOLDER for the folder it lies in, or prony init --entry module:callable",
     )

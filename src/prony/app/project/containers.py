@@ -161,7 +161,9 @@ def _line(value: Any) -> str:
 
 def _environment(value: Any) -> dict[str, str]:
     if isinstance(value, dict):
-        return {str(k): "" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for k, v in value.items()}
+        return {
+            str(k): "" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for k, v in value.items()
+        }
     if isinstance(value, list):
         return dict(str(each).split("=", 1) for each in value if isinstance(each, str) and "=" in each)
     return {}

@@ -10,7 +10,9 @@ from prony.app.project.files import Files
 from prony.app.project.model import Candidate, Fact
 
 _SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*(?:,|\]\s*=|=)\s*["']([\w.]+)["']""")
-_MADE = re.compile(r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\()*\s*(?:get_[aw]sgi_application|ProtocolTypeRouter)", re.MULTILINE)
+_MADE = re.compile(
+    r"^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\()*\s*(?:get_[aw]sgi_application|ProtocolTypeRouter)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,18 @@ WRAPPERS = {
 }  # fmt: skip
 FACTORY = re.compile(r"(create|make|build|get|init)_?(\w+_)?(app|application|api|server|asgi|wsgi)$|^app_?factory$")
 USUAL = ("app", "application", "api", "asgi", "wsgi", "server", "asgi_app", "wsgi_app")
-FILES = ("wsgi.py", "asgi.py", "main.py", "app.py", "application.py", "server.py", "run.py", "web.py", "api.py", "__init__.py")
+FILES = (
+    "wsgi.py",
+    "asgi.py",
+    "main.py",
+    "app.py",
+    "application.py",
+    "server.py",
+    "run.py",
+    "web.py",
+    "api.py",
+    "__init__.py",
+)
 ROOTS = {"src", "backend", "server", "api", "web", "project", "www", "code", "django", "python"}
 
 

@@ -15,10 +15,16 @@ SEED_NAME = re.compile(
     r"(^|[_-])(seed\w*|populate\w*|demo\w*|fake\w*|samples?|dummy\w*|initdb|initdata|bootstrap)([_-]|$)"
     r"|^(load|create|generate|make|init|setup|add|insert|fill)[_-]?(\w+[_-])?(data|db|demo|samples?|fixtures|seed|initial|content)$"
 )
-SEED_HELP = re.compile(r"\b(seeds?|populates?|demo|fake|sample|dummy|test) (data|content|database|the database|objects)", re.I)
-NEVER = re.compile(r"superuser|flush|reset|drop|delete|clear|clean|purge|destroy|wipe|remove|dump|backup|export|send|mail")
+SEED_HELP = re.compile(
+    r"\b(seeds?|populates?|demo|fake|sample|dummy|test) (data|content|database|the database|objects)", re.IGNORECASE
+)
+NEVER = re.compile(
+    r"superuser|flush|reset|drop|delete|clear|clean|purge|destroy|wipe|remove|dump|backup|export|send|mail"
+)
 MANIFEST = re.compile(r"Manifest|Compressed\w*Static|whitenoise")
-SEED_FILE = re.compile(r"(^|/)(seeds?|seed_\w+|seeder|populate\w*|init_?db|create_?db|create_?tables|load_?data|fill_?db)\.py$")
+SEED_FILE = re.compile(
+    r"(^|/)(seeds?|seed_\w+|seeder|populate\w*|init_?db|create_?db|create_?tables|load_?data|fill_?db)\.py$"
+)
 FIXTURES_BYTES_MAX = 20_000_000
 
 

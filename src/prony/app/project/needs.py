@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,22 +14,24 @@ from prony.app.project.trials import Outcome, Tried
 
 NAMES = {"valkey": "redis", "memcached": "cache", "rabbitmq": "broker", "mongodb": "mongodb", "elasticsearch": "search"}
 _DRIVERS = (
-    ("psycopg2", "postgresql"), ("psycopg2-binary", "postgresql"), ("psycopg", "postgresql+psycopg"),
-    ("asyncpg", "postgresql+asyncpg"), ("mysqlclient", "mysql"), ("pymysql", "mysql+pymysql"),
+    ("psycopg2", "postgresql+psycopg2"), ("psycopg2-binary", "postgresql+psycopg2"), ("psycopg", "postgresql+psycopg"),
+    ("asyncpg", "postgresql+asyncpg"), ("mysqlclient", "mysql+mysqldb"), ("pymysql", "mysql+pymysql"),
     ("aiomysql", "mysql+aiomysql"), ("asyncmy", "mysql+asyncmy"),
 )  # fmt: skip
-_PLAIN = {"postgresql": "postgres", "mysql": "mysql"}
+_SQLITE_FILE = re.compile(r"\.(db|sqlite3?)$")
+_ASYNC = ("+asyncpg", "+aiomysql", "+asyncmy")
 
 
-def scheme_of(installed: Mapping[str, str], framework: str, uses_async: bool) -> str:
-    """The scheme of an address that the SQL drivers installed there take; empty where there is none."""
-    names = [(package, scheme) for package, scheme in _DRIVERS if package in installed]
-    if framework == "django" or "sqlalchemy" not in installed:
-        return next((_PLAIN[scheme.partition("+")[0]] for _, scheme in names), "")
-    if uses_async:
-        preferred = [s for _, s in names if s.endswith(("asyncpg", "aiomysql", "asyncmy", "+psycopg"))]
-        return next(iter(sorted(preferred, key=lambda s: s.endswith("+psycopg"))), names[0][1] if names else "")
-    return next((scheme for _, scheme in names if not scheme.endswith(("asyncpg", "aiomysql", "asyncmy"))), names[0][1] if names else "")
+def schemes_of(installed: Mapping[str, str], framework: str, uses_async: bool) -> tuple[str, ...]:
+    """The schemes of addresses that the SQL drivers installed there may take, the likeliest first; none without one."""
+    found = [scheme for package, scheme in _DRIVERS if package in installed]
+    plain = list(dict.fromkeys(scheme.partition("+")[0] for scheme in found))
+    if framework == "django":
+        return tuple("postgres" if scheme == "postgresql" else scheme for scheme in plain)
+    if "sqlalchemy" in installed:
+        found.sort(key=lambda scheme: scheme.endswith(_ASYNC) != uses_async)
+        return tuple(dict.fromkeys([*found, *plain]))
+    return tuple(plain)
 
 
 def addresses_in(outcome: Outcome) -> list[Address]:
@@ -49,12 +52,16 @@ def addresses_in(outcome: Outcome) -> list[Address]:
     config = (outcome.found.get("flask") or {}).get("config") or {}
     for key in sorted(config, key=lambda each: each != "SQLALCHEMY_DATABASE_URI"):
         found += _texts(config[key], f"the app's config, {key}")
+        if isinstance(config[key], str) and _SQLITE_FILE.search(config[key]) and "://" not in config[key]:
+            found.append(Address("sqlite", f"the app's config, {key}", name=config[key]))
     for app in outcome.found.get("celery") or []:
         if not app.get("eager"):
             found += _texts([app.get("broker"), app.get("results")], "Celery's configuration")
     found += [_connect(each) for each in outcome.found.get("connects") or []]
     # Celery's own defaults are nobody's wish
-    return [each for each in found if each is not None and not (each.kind == "rabbitmq" and not each.name and not each.host)]
+    return [
+        each for each in found if each is not None and not (each.kind == "rabbitmq" and not each.name and not each.host)
+    ]
 
 
 def _texts(value: Any, where: str) -> list[Address | None]:
@@ -67,7 +74,9 @@ def _texts(value: Any, where: str) -> list[Address | None]:
         return [found for each in value for found in _texts(each, where)]
     if isinstance(value, dict):
         if isinstance(value.get("HOST"), str) and "PORT" in value:
-            return [Address("valkey", where, value["HOST"], str(value["PORT"]), password=str(value.get("PASSWORD") or ""))]
+            return [
+                Address("valkey", where, value["HOST"], str(value["PORT"]), password=str(value.get("PASSWORD") or ""))
+            ]
         return [found for each in value.values() for found in _texts(each, where)]
     return []
 
@@ -139,9 +148,13 @@ def stores(
         known = any(each.kind == kind or (kind in SQL and each.name == "database") for each in found)
         if kind in OURS and not known:
             name = "database" if kind in SQL else NAMES[kind]
-            unknown.append(Unknown(f"whether the app uses the {TITLES[kind]} of {source}", f"[stores.{name}]", _todo(kind)))
+            unknown.append(
+                Unknown(f"whether the app uses the {TITLES[kind]} of {source}", f"[stores.{name}]", _todo(kind))
+            )
     for kind in dict.fromkeys(each.kind for each in [*plain, *marked] if each.kind not in OURS):
-        remarks.append(f"The app names {TITLES.get(kind, kind)}, which prony does not bring up: what needs it will fail.")
+        remarks.append(
+            f"The app names {TITLES.get(kind, kind)}, which prony does not bring up: what needs it will fail."
+        )
     return found, remarks, unknown
 
 
@@ -187,9 +200,7 @@ def _env(table: dict[str, str]) -> str | dict[str, str]:
     return table
 
 
-def _sqlite(
-    today: Address, tried: Tried, marked: list[Address], copy: str, remarks: list[str]
-) -> StoreFound | None:
+def _sqlite(today: Address, tried: Tried, marked: list[Address], copy: str, remarks: list[str]) -> StoreFound | None:
     name = today.name
     if not name or ":memory:" in name or name.startswith("file:"):
         remarks.append(f"{today.where}: SQLite in memory; each worker has its own, and it needs no store.")
@@ -215,7 +226,12 @@ def _other(kind: str, tried: Tried, plain: list[Address], marked: list[Address])
             table |= more
     if table:
         where = list(dict.fromkeys(where))
-        return StoreFound(NAMES[kind], kind, f"{', '.join(table)} lead to {'; '.join(where[:3])}", env=_env(table))
+        return StoreFound(
+            NAMES[kind],
+            kind,
+            f"{', '.join(table)} lead{'s' if len(table) == 1 else ''} to {'; '.join(where[:3])}",
+            env=_env(table),
+        )
     fixed = next((each for each in plain if each.kind == kind), None)
     if fixed is None:
         return None
@@ -229,13 +245,13 @@ def variables_of(store: StoreFound) -> list[str]:
     return list(store.env)
 
 
-def guessed(
-    tried: Tried, known: list[StoreFound], scheme: str, installed: Mapping[str, str]
-) -> list[StoreFound]:
+def guessed(tried: Tried, known: list[StoreFound], scheme: str, installed: Mapping[str, str]) -> list[StoreFound]:
     """Stores that are connected to only once the app serves: told by the names of variables that it reads."""
     found: list[StoreFound] = []
     taken = {name for store in known for name in variables_of(store)}
-    read = {each["name"] for each in tried.outcome.reads} | {e["name"] for e in tried.outcome.found.get("pydantic") or []}
+    read = {each["name"] for each in tried.outcome.reads} | {
+        e["name"] for e in tried.outcome.found.get("pydantic") or []
+    }
     for name, value in tried.values.items():
         whole = addresses.parse(value, "")
         if name in taken or whole is None or name not in read | set(tried.stood_in):
@@ -244,5 +260,7 @@ def guessed(
         has = bool(scheme) if title == "database" else any("redis" in each or "valkey" in each for each in installed)
         if whole.kind in OURS and has and not any(each.name == title for each in [*known, *found]):
             env = _env({name: addresses.shape(whole, value)})
-            found.append(StoreFound(title, whole.kind, f"{name}, by its name: nothing connects to it on import", env=env))
+            found.append(
+                StoreFound(title, whole.kind, f"{name}, by its name: nothing connects to it on import", env=env)
+            )
     return found

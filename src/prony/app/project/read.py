@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -13,8 +15,8 @@ from typing import Any, Protocol
 from prony.app import interpreter
 from prony.app.interpreter import Interpreter
 from prony.app.overlay import versions
-from prony.app.project import addresses, making, needs, settings, sources, variables
-from prony.app.project.choice import Chosen, Choose, choose
+from prony.app.project import addresses, literal, making, needs, settings, sources, variables
+from prony.app.project.choice import Choose, Chosen, choose
 from prony.app.project.files import Files
 from prony.app.project.model import Fact, Project, Served, StoreFound, Unknown, WorkerFound
 from prony.app.project.servers import DEVELOPMENT
@@ -24,6 +26,7 @@ from prony.app.project.variables import Variables
 from prony.errors import PlanError
 from prony.knobs import server as server_knobs
 
+FILES_MAX = 400
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 # Of a container's variables those that are about the container.
 _CONTAINER = re.compile(r"^(PYTHON|PIP|POETRY|UV_|PATH$|LANG|LC_|PORT$|HOME$|DEBIAN|TZ$|NODE|VIRTUAL_ENV)")
@@ -74,10 +77,12 @@ class Reading:
         installed = versions(python.python)
         env = self._environment(chosen, known, found)
         with self.inquire(self.folder, python.python) as inquiry:
-            scheme = needs.scheme_of(installed, chosen.app.framework, _uses_async(self.files))
-            chosen, env, tried = self._tried(inquiry, chosen, python, env, known, scheme)
-            stores, remarks, unknown = needs.stores(tried, found.services, scheme, str(inquiry.folder))
-        stores += needs.guessed(tried, stores, scheme, installed)
+            schemes = needs.schemes_of(installed, chosen.app.framework, _uses_async(self.files))
+            chosen, env, tried = self._tried(inquiry, chosen, python, env, known, schemes)
+            stores, remarks, unknown = needs.stores(tried, found.services, "".join(schemes[:1]), str(inquiry.folder))
+        stores += needs.guessed(tried, stores, "".join(schemes[:1]), installed)
+        if not any(store.name == "database" for store in stores):
+            stores += opened_later(self.files)
         project = Project(Fact(chosen.app.entry, chosen.source), python, root, chosen.app.framework)
         project.remarks = [*known.remarks, *found.remarks, *remarks]
         project.unknown = unknown
@@ -131,10 +136,16 @@ class Reading:
         return env
 
     def _tried(
-        self, inquiry: Inquiring, chosen: Chosen, python: Interpreter, env: dict[str, Fact[str]], known: Variables, scheme: str
+        self,
+        inquiry: Inquiring,
+        chosen: Chosen,
+        python: Interpreter,
+        env: dict[str, Fact[str]],
+        known: Variables,
+        schemes: tuple[str, ...],
     ) -> tuple[Chosen, dict[str, Fact[str]], Tried]:
         """Tries the entry; of several settings modules the first that imports."""
-        tried = self._trial(inquiry, chosen, python, env, known, scheme)
+        tried = self._trial(inquiry, chosen, python, env, known, schemes)
         for fact in chosen.settings[1:]:
             if tried.outcome.worked or tried.outcome.needs_store or "DJANGO_SETTINGS_MODULE" in known.values:
                 break
@@ -142,7 +153,7 @@ class Reading:
             text = str(tried.outcome.error["text"])[:160]
             self.say(f"{first} does not import ({text}); trying {fact.value}")
             other = env | {"DJANGO_SETTINGS_MODULE": fact}
-            again = self._trial(inquiry, chosen, python, other, known, scheme)
+            again = self._trial(inquiry, chosen, python, other, known, schemes)
             if again.outcome.worked or again.outcome.needs_store:
                 said = Fact(fact.value, f"{fact.source}; {first} does not import here: {text}")
                 return chosen, env | {"DJANGO_SETTINGS_MODULE": said}, again
@@ -151,10 +162,16 @@ class Reading:
         return chosen, env, tried
 
     def _trial(
-        self, inquiry: Inquiring, chosen: Chosen, python: Interpreter, env: dict[str, Fact[str]], known: Variables, scheme: str
+        self,
+        inquiry: Inquiring,
+        chosen: Chosen,
+        python: Interpreter,
+        env: dict[str, Fact[str]],
+        known: Variables,
+        schemes: tuple[str, ...],
     ) -> Tried:
         plain = known.values | {name: fact.value for name, fact in env.items()}
-        return Trial(inquiry.ask, python.python, chosen.app.entry, plain, scheme, self.say).run()
+        return Trial(inquiry.ask, python.python, chosen.app.entry, plain, schemes, self.say).run()
 
     def _fill_env(self, project: Project, env: dict[str, Fact[str]], tried: Tried, known: Variables) -> None:
         taken = {name for store in project.stores for name in needs.variables_of(store)}
@@ -169,13 +186,43 @@ class Reading:
                 )
 
 
+def opened_later(files: Files) -> list[StoreFound]:
+    """SQLite files that nothing opens on import: those that the app's own code names when it connects."""
+    found: dict[str, str] = {}
+    for name in files.python()[:FILES_MAX]:
+        text = files.text(name)
+        tree = files.tree(name) if "sqlite3" in text or "aiosqlite" in text else None
+        if tree is None:
+            continue
+        known = {key: value for key, (value, _, _) in literal.assignments(tree, {}).items()}
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func) in {"sqlite3.connect", "aiosqlite.connect"}
+                and node.args
+            ):
+                with contextlib.suppress(literal.NotPlainError, ArithmeticError, ValueError, TypeError):
+                    file = literal.evaluate(node.args[0], known, {})
+                    if isinstance(file, str) and file and ":" not in file and not file.startswith("/"):
+                        found.setdefault(file.removeprefix("./"), f"{name}, line {node.lineno}")
+    if len(found) != 1:
+        return []
+    file, source = next(iter(found.items()))
+    return [StoreFound("database", "sqlite", source, file=file)]
+
+
 def _uses_async(files: Files) -> bool:
-    return any("create_async_engine" in files.text(name) or "asyncpg" in files.text(name) for name in files.python()[:400])
+    return any(
+        "create_async_engine" in files.text(name) or "asyncpg" in files.text(name)
+        for name in files.python()[:FILES_MAX]
+    )
 
 
 def _framework(found: Mapping[str, Any]) -> str:
     modules = set(found.get("modules") or [])
-    return next((name for name in ("django", "fastapi", "flask", "starlette", "quart", "litestar") if name in modules), "")
+    return next(
+        (name for name in ("django", "fastapi", "flask", "starlette", "quart", "litestar") if name in modules), ""
+    )
 
 
 def serving(servers: list[Served], interface: str, remarks: list[str]) -> Served:
@@ -188,7 +235,11 @@ def serving(servers: list[Served], interface: str, remarks: list[str]) -> Served
         worker_class = interface if each.kind == "granian" else each.worker_class
         if interface in server_knobs.INTERFACES.get((each.kind, worker_class), ()):
             return replace(each, worker_class=worker_class)
-        remarks.append(f"{each.source}: {each.kind} {each.worker_class} does not serve such an app ({interface}).".replace("  ", " "))
+        remarks.append(
+            f"{each.source}: {each.kind} {each.worker_class} does not serve such an app ({interface}).".replace(
+                "  ", " "
+            )
+        )
     usual = {
         "wsgi": Served("gunicorn", f"{reason}: a usual one for WSGI", "sync", {"workers": 3}),
         "asgi": Served("uvicorn", f"{reason}: a usual one for ASGI"),

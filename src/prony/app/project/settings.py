@@ -21,7 +21,7 @@ def apply(project: Project, tried: Tried) -> None:
     _https(project, django, reads)
     if django.get("DEBUG"):
         name = next((n for n in sorted(reads, key=len) if n.upper().endswith("DEBUG")), "")
-        if name and name not in project.env:
+        if name:
             todo = f'{name} = "false", to measure it as it is served to visitors'
         else:
             todo = "settings of its own for the bench: DJANGO_SETTINGS_MODULE"
@@ -49,11 +49,15 @@ def _https(project: Project, django: Mapping[str, Any], reads: set[str]) -> None
     header = django.get("SECURE_PROXY_SSL_HEADER")
     if isinstance(header, list) and len(header) == 2:
         name = "-".join(part.capitalize() for part in str(header[0]).removeprefix("HTTP_").split("_"))
-        project.headers = Fact({name: str(header[1])}, "the settings' SECURE_PROXY_SSL_HEADER: as behind an https proxy")
+        project.headers = Fact(
+            {name: str(header[1])}, "the settings' SECURE_PROXY_SSL_HEADER: as behind an https proxy"
+        )
     elif django.get("SECURE_SSL_REDIRECT"):
         name = next((n for n in sorted(reads) if "SSL_REDIRECT" in n.upper()), "")
         if name:
-            project.env[name] = Fact("false", "invented: else every page redirects to https, which prony does not speak")
+            project.env[name] = Fact(
+                "false", "invented: else every page redirects to https, which prony does not speak"
+            )
         else:
             project.unknown.append(
                 Unknown("how to be answered over http: SECURE_SSL_REDIRECT is on", "[app] env", "what turns it off")

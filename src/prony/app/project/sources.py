@@ -18,7 +18,9 @@ SCRIPT_BYTES_MAX = 50_000
 COMPOSE = re.compile(r"(^|/)(docker-)?compose[\w.-]*\.ya?ml$|(^|/)(local|production|prod|dev)\.ya?ml$")
 DOCKER = re.compile(r"(^|/)(Dockerfile[\w.-]*|[\w-]*\.?[Dd]ockerfile|Containerfile)$")
 SCRIPT = re.compile(r"(^|/)([\w.-]+\.sh|start[\w-]*|entrypoint[\w-]*|run[\w-]*|web)$")
-_START_COMMAND = re.compile(r"""^\s*-?\s*["']?(?:startCommand|start_command|cmd)["']?\s*[:=]\s*["']?(.+?)["']?,?\s*$""", re.M)
+_START_COMMAND = re.compile(
+    r"""^\s*-?\s*["']?(?:startCommand|start_command|cmd)["']?\s*[:=]\s*["']?(.+?)["']?,?\s*$""", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ def read(files: Files, variables: dict[str, str]) -> Sources:
     compose = [n for n in files.names if COMPOSE.search(n) and not n.startswith(".")][:12]
     for name in sorted(compose, key=lambda n: ("prod" not in n, n.count("/"), len(n))):
         _compose(files, name, variables, found)
-    for name in [n for n in files.names if SCRIPT.search(n) and "." not in n.rpartition("/")[2].removesuffix(".sh")][:40]:
+    for name in [n for n in files.names if SCRIPT.search(n) and "." not in n.rpartition("/")[2].removesuffix(".sh")][
+        :40
+    ]:
         for command in _script(files, name, found.env | variables):
             found.lines.append(Line(command, name, "script"))
     for name in ("render.yaml", "railway.json", "railway.toml", "nixpacks.toml", "app.yaml"):
@@ -83,7 +87,9 @@ def _procfile(files: Files, name: str, variables: dict[str, str], found: Sources
         found.processes = lines
     for role, text in lines.items():
         for command in shell.commands(text, variables):
-            found.lines += _with_scripts(files, Line(command, f"{name}, line {numbers.get(role, 1)}", role, text), variables)
+            found.lines += _with_scripts(
+                files, Line(command, f"{name}, line {numbers.get(role, 1)}", role, text), variables
+            )
 
 
 def _dockerfile(files: Files, name: str, variables: dict[str, str], found: Sources) -> None:

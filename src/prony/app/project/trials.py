@@ -76,7 +76,9 @@ class Outcome:
     def needs_store(self) -> bool:
         """Whether the import failed for want of a store that answers, or of tables in it."""
         texts = [self.error, *self.error.get("causes", ())] if self.error else []
-        return any(_CONNECTION.search(f"{e['type']} {e['text']}") or _TABLE.search(f"{e['type']} {e['text']}") for e in texts)
+        return any(
+            _CONNECTION.search(f"{e['type']} {e['text']}") or _TABLE.search(f"{e['type']} {e['text']}") for e in texts
+        )
 
 
 @dataclass(slots=True)
@@ -107,14 +109,27 @@ class Trial:
         python: The app's interpreter.
         entry: What is imported.
         env: What it gets besides.
-        scheme: The scheme of SQL addresses that its drivers take; empty where it has none.
+        schemes: The schemes of SQL addresses that its drivers take, the likeliest first; none where it has none.
         say: Hears what is being tried.
     """
 
     def __init__(
-        self, ask: Ask, python: str, entry: str, env: Mapping[str, str], scheme: str, say: Callable[[str], None]
+        self,
+        ask: Ask,
+        python: str,
+        entry: str,
+        env: Mapping[str, str],
+        schemes: tuple[str, ...],
+        say: Callable[[str], None],
     ) -> None:
-        self.ask, self.python, self.entry, self.env, self.scheme, self.say = ask, python, entry, dict(env), scheme, say
+        self.ask, self.python, self.entry, self.env, self.schemes, self.say = (
+            ask,
+            python,
+            entry,
+            dict(env),
+            schemes,
+            say,
+        )
         self.ends = monotonic() + BUDGET_S
 
     def once(self, env: Mapping[str, str]) -> Outcome:
@@ -162,7 +177,7 @@ class Trial:
         if name in self.env and attempt == 0 and name not in invented:
             return False
         if addresses.is_store(name) and attempt == 0:
-            stood_in[name] = addresses.sentinel(500 + len(stood_in), name, None, self.scheme or "sqlite")
+            stood_in[name] = addresses.sentinel(500 + len(stood_in), name, None, next(iter(self.schemes), "sqlite"))
             return True
         stood_in.pop(name, None)
         value = variables.invent(name, said, attempt)
@@ -184,15 +199,17 @@ class Trial:
         if not names:
             return
         tried.names = dict(enumerate(names, 1))
-        tried.values = {
-            name: addresses.sentinel(number, name, defaults.get(name), self.scheme or "postgres")
-            for number, name in tried.names.items()
-        }
-        self.say(f"looking where {', '.join(names)} lead")
+        self.say(f"looking where {', '.join(names)} lead{'s' if len(names) == 1 else ''}")
         base = {**self.env, **tried.invented, **tried.stood_in}
-        tried.marked = self._usable(base, tried.values)
-        if tried.marked is None:
-            self._mark_singly(base, tried)
+        for scheme in self.schemes or ("postgres",):
+            tried.values = {
+                name: addresses.sentinel(number, name, defaults.get(name), scheme)
+                for number, name in tried.names.items()
+            }
+            tried.marked = self._usable(base, tried.values)
+            if tried.marked is not None or monotonic() > self.ends:
+                return
+        self._mark_singly(base, tried)
 
     def _usable(self, base: Mapping[str, str], values: Mapping[str, str]) -> Outcome | None:
         outcome = self.once({**base, **values})
@@ -235,5 +252,9 @@ def _hung_in(errors: str) -> str:
         match = re.search(r"/copy/[^/]+/(.*)$", file)
         if match and "site-packages" not in file:
             return f"{match[1]}, line {line}"
-    own = [f"{file}, line {line}" for file, line in frames if not re.search(r"site-packages|/lib/python|prony_gauge|<", file)]
+    own = [
+        f"{file}, line {line}"
+        for file, line in frames
+        if not re.search(r"site-packages|/lib/python|prony_gauge|<", file)
+    ]
     return own[0] if own else "somewhere"

@@ -19,7 +19,13 @@ PACKAGES = {
     "allauth": "django-allauth", "multipart": "python-multipart", "magic": "python-magic", "slugify": "python-slugify",
     "django_extensions": "django-extensions", "whitenoise": "whitenoise", "dj_database_url": "dj-database-url",
 }  # fmt: skip
-REQUIREMENTS = ("requirements.txt", "requirements/base.txt", "requirements/production.txt", "requirements/local.txt", "requirements/dev.txt")
+REQUIREMENTS = (
+    "requirements.txt",
+    "requirements/base.txt",
+    "requirements/production.txt",
+    "requirements/local.txt",
+    "requirements/dev.txt",
+)
 
 
 def trouble(files: Files, entry: str, python: Interpreter, outcome: Outcome) -> PlanError:
@@ -29,10 +35,16 @@ def trouble(files: Files, entry: str, python: Interpreter, outcome: Outcome) -> 
     at = _at(error)
     begin = f"{entry} does not import under {python.python} (Python {python.version})"
     if kind == "Hung":
+        file, _, number = text.partition(", line ")
+        lines = files.text(file).splitlines()
+        code = lines[int(number) - 1].strip() if number.isdecimal() and 0 < int(number) <= len(lines) else ""
+        served = re.search(r"\b(run|serve\w*|run_app)\(", code) is not None
         return PlanError(
-            f"{entry} was not imported after {IMPORT_S:.0f} s; it hung in {text}.",
-            hint="an import should not wait for a service: look at that line, or set the variable it depends on",
-            log=outcome.log,
+            f"{entry} was not imported after {IMPORT_S:.0f} s; it hung in {text}"
+            + (f": {code[:80]}." if code else "."),
+            hint='what starts a server belongs under `if __name__ == "__main__":`'
+            if served
+            else "an import should not wait for a service: look at that line, or set the variable it depends on",
         )
     if kind == "Ended":
         return PlanError(f"{begin}: {text}.", log=outcome.log, hint=f"{python.python} -c 'import {_module(entry)}'")

@@ -20,8 +20,12 @@ INVENTED = "only-for-the-bench"
 # Secrets that are checked for their length are longer than this seldom.
 LONG = "only-for-the-bench-only-for-the-bench-only-for-the-bench"
 _UPPER = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|\b[A-Z]{3,}\b")
-_WORDS = re.compile(r"environment|env(?:ironment)? ?var|variable|must be set|must be|required|missing|not set|undefined", re.I)
-_NUMBER = re.compile(r"(^|_)(PORT|TIMEOUT|COUNT|SIZE|LIMIT|DAYS|HOURS|MINUTES|SECONDS|TTL|AGE|MAX|MIN|NUM|WORKERS|ID|LENGTH)$")
+_WORDS = re.compile(
+    r"environment|env(?:ironment)? ?var|variable|must be set|must be|required|missing|not set|undefined", re.IGNORECASE
+)
+_NUMBER = re.compile(
+    r"(^|_)(PORT|TIMEOUT|COUNT|SIZE|LIMIT|DAYS|HOURS|MINUTES|SECONDS|TTL|AGE|MAX|MIN|NUM|WORKERS|ID|LENGTH)$"
+)
 _FLAG = re.compile(r"(^|_)(DEBUG|ENABLED?|DISABLED?|USE|IS|ALLOW|TESTING|TLS|SSL|SECURE|VERIFY)(_|$)")
 
 

@@ -100,7 +100,10 @@ def unreadable(text: str, folder: Path) -> str:
 
 def _aside(text: str, why: str = "") -> str:
     lines = [f"# {comment(why)}"] if why else []
-    return "\n".join([*lines, *(line if line.startswith("#") or not line else f"# {line}" for line in text.splitlines())]) + "\n"
+    return (
+        "\n".join([*lines, *(line if line.startswith("#") or not line else f"# {line}" for line in text.splitlines())])
+        + "\n"
+    )
 
 
 def _app(project: Project, folder: Path) -> str:
@@ -109,14 +112,18 @@ def _app(project: Project, folder: Path) -> str:
     python = Path(project.python.python)
     how = project.python.how
     if how == "prony's own":
-        lines.append(f"# python = \".venv/bin/python\"  # none of the project's own was found: prony's is taken, {python}")
+        lines.append(
+            f"# python = \".venv/bin/python\"  # none of the project's own was found: prony's is taken, {python}"
+        )
     elif how in {"poetry", "pipenv", "VIRTUAL_ENV", "uv", ".python-version"}:
         lines.append(f"# python: {how}'s, Python {project.python.version}; looked for at each run")
     else:
         shown = python.relative_to(folder) if python.is_relative_to(folder) else python
         optional.append(f"python = {quoted(str(shown))}  # {comment(f'{how}, Python {project.python.version}')}")
     if project.env_file is not None:
-        optional.append(f"env_file = {quoted(project.env_file.value)}  # its values are read at each run, and kept nowhere")
+        optional.append(
+            f"env_file = {quoted(project.env_file.value)}  # its values are read at each run, and kept nowhere"
+        )
     optional += _prepare(project)
     for line in optional:
         if line.startswith("#"):
@@ -156,7 +163,9 @@ def _store(store: StoreFound) -> str:
     elif store.env:
         lines.append(f"env = {value(store.env)}")
     if store.at:
-        lines.append(f"at = {quoted(store.at)}  # where the settings expect it: a store of prony's answers there instead")
+        lines.append(
+            f"at = {quoted(store.at)}  # where the settings expect it: a store of prony's answers there instead"
+        )
     if store.file:
         lines.append(f"file = {quoted(store.file)}  # a scratch copy of it; fresh = true to begin without")
     return "\n".join(lines) + "\n"
