@@ -47,7 +47,7 @@ def note(library: str, **found: Any) -> None:
         pass
 
 
-def _noting(library: str, call: Callable[..., Any], method: bool = False) -> Callable[..., Any]:
+def _noting(library: str, call: Callable[..., Any], *, method: bool = False) -> Callable[..., Any]:
     """The same call, noted: an address as the first argument or under a name, or host, port and so on by name."""
     from functools import wraps
 
@@ -130,7 +130,7 @@ def _redis(module: Any) -> None:
     module.ConnectionPool.__init__ = made
 
 
-AFTER_IMPORT = {
+AFTER_IMPORT: dict[str, Callable[[Any], Any]] = {
     "sqlalchemy.engine.create": _functions("sqlalchemy", "create_engine"),
     "sqlalchemy.engine": lambda module: (
         None if "sqlalchemy.engine.create" in sys.modules else _functions("sqlalchemy", "create_engine")(module)

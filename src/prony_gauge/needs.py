@@ -1,6 +1,6 @@
 """Turns an app's entry into what it needs, as one line of JSON: variables it reads, stores, settings, commands, errors.
 
-Run in the app's interpreter and folder: python -m prony_gauge.needs '{"entry": "shop.wsgi:application", "limit_s": 20}'.
+Run in the app's interpreter and folder: python -m prony_gauge.needs '{"entry": "shop:app", "limit_s": 20}'.
 The app is imported, a factory called; nothing of it is served. Where that hangs, the line it hangs in is told.
 """
 
@@ -74,7 +74,7 @@ def _interface(target: Any) -> str:
 
 
 def told(error: BaseException) -> dict[str, Any]:
-    """An error as data: type, text, the line of their own code, and what kind of thing is missing where that is told."""
+    """An error as data: type, text, the lines of their own code, and what is missing where that is told."""
     found: dict[str, Any] = {
         "type": type(error).__name__,
         "text": " ".join(str(error).split())[:TEXT_MAX],
@@ -85,7 +85,7 @@ def told(error: BaseException) -> dict[str, Any]:
         found["text"] = error.msg
     if isinstance(error, ImportError):
         found["module"] = error.name or ""
-    causes = []
+    causes: list[dict[str, str]] = []
     cause = error.__cause__ or error.__context__
     while cause is not None and len(causes) < 8:
         causes.append({"type": type(cause).__name__, "text": " ".join(str(cause).split())[:TEXT_MAX]})
@@ -98,11 +98,9 @@ def told(error: BaseException) -> dict[str, Any]:
 def _own_lines(error: BaseException) -> list[str]:
     """The lines of the app's own code in the traceback, "shop/settings.py:12", outermost first."""
     here = os.getcwd().rstrip(os.sep) + os.sep  # noqa: PTH109 - as above
-    found = []
-    for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename.startswith(here) and "site-packages" not in frame.filename:
-            found.append(f"{frame.filename[len(here) :]}:{frame.lineno}")
-    return found[-8:]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if each.filename.startswith(here) and "site-packages" not in each.filename]
+    return [f"{each.filename[len(here) :]}:{each.lineno}" for each in own[-8:]]
 
 
 def _fields(error: BaseException) -> list[dict[str, str]]:
@@ -133,7 +131,7 @@ def _settings_fields() -> list[tuple[str, str, str, bool, str]]:
     module: Any = sys.modules.get("pydantic_settings") or sys.modules.get("pydantic")
     root = getattr(module, "BaseSettings", None) if module is not None else None
     found: list[tuple[str, str, str, bool, str]] = []
-    waiting = list(root.__subclasses__()) if isinstance(root, type) else []
+    waiting: list[Any] = list(root.__subclasses__()) if isinstance(root, type) else []
     while waiting:
         kind = waiting.pop()
         waiting += kind.__subclasses__()
@@ -168,7 +166,7 @@ def _pydantic() -> list[dict[str, Any]]:
     ]
 
 
-def _celery() -> list[dict[str, str]]:
+def _celery() -> list[dict[str, Any]]:
     """Broker and result store of every Celery app."""
     found = []
     for app in connects.celeries:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
 # Libraries that read settings on behalf of whoever calls them: the caller's line is the one that counts.
-READERS = frozenset(
-    ("decouple", "environ", "environs", "dj_database_url", "dotenv", "starlette", "pydantic_settings", "pydantic")
-    + ("flask", "dynaconf", "prettyconf", "django_cache_url", "dj_email_url", "configurations", "everett", "envparse")
-)
+READERS = {
+    "decouple", "environ", "environs", "dj_database_url", "dotenv", "starlette", "pydantic_settings", "pydantic",
+    "flask", "dynaconf", "prettyconf", "django_cache_url", "dj_email_url", "configurations", "everett", "envparse",
+}  # fmt: skip
 READS_MAX = 2000
 FRAMES_MAX = 40
 OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH100, PTH120 - as above
@@ -23,7 +23,7 @@ OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH100, PTH1
 reads: dict[str, dict[str, Any]] = {}
 
 
-def note(name: Any, there: bool, default: Any = None) -> None:
+def note(name: Any, *, there: bool, default: Any = None) -> None:
     """One read. Of several, the first line, and the first default that is one."""
     try:
         if not isinstance(name, str) or len(reads) >= READS_MAX:
@@ -46,7 +46,8 @@ def own_line(frame: Optional[Any]) -> str:
     for _ in range(FRAMES_MAX):
         if frame is None:
             return ""
-        name, module = frame.f_code.co_filename, str(frame.f_globals.get("__name__") or "").partition(".")[0]
+        name: str = frame.f_code.co_filename
+        module = str(frame.f_globals.get("__name__") or "").partition(".")[0]
         standard = name.startswith(OURS) or module in {"os", "_collections_abc", "collections", "typing", "functools"}
         if standard or module in READERS:
             frame = frame.f_back
@@ -63,7 +64,7 @@ class Recording(os._Environ):  # type: ignore[type-arg] # noqa: SLF001 - the one
     def __getitem__(self, key: Any) -> Any:
         """The value, noted."""
         try:
-            value = super().__getitem__(key)
+            value: Any = super().__getitem__(key)
         except KeyError:
             note(key, there=False)
             raise

@@ -1,6 +1,6 @@
 """Turns a Django or Flask app that has been imported into plain data: settings that a bench must know, and commands."""
 
-# ruff: noqa: PTH109, PTH118, PTH208 (what need not be imported into somebody's interpreter is not)
+# ruff: noqa: PTH109, PTH118, PTH202, PTH208 (what need not be imported into somebody's interpreter is not)
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _commands(registry: Any) -> list[dict[str, str]]:
 
     own = {config.name for config in registry.get_app_configs() if is_own(config.path + os.sep)}
     management = import_module("django.core.management")
-    found = []
+    found: list[dict[str, str]] = []
     for name, app in sorted(management.get_commands().items()):
         if not isinstance(app, str) or app not in own or len(found) >= COMMANDS_MAX:
             continue

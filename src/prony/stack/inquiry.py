@@ -154,7 +154,7 @@ def _copy(source: Path, target: Path) -> None:
 def _link(path: Path, copy: Path, source: Path) -> None:
     """A link that leads within the project goes on doing so; one that leads out of it is left out."""
     try:
-        leads = Path(os.readlink(path))
+        leads = path.readlink()
         inside = path.resolve().is_relative_to(source.resolve())
         if not leads.is_absolute() and inside:
             copy.symlink_to(leads)

@@ -14,7 +14,8 @@ KINDS = {
     "sqlite": "sqlite", "sqlite3": "sqlite", "spatialite": "sqlite", "redis": "valkey", "rediss": "valkey",
     "valkey": "valkey", "rediscache": "valkey", "memcached": "memcached", "memcache": "memcached",
     "pymemcache": "memcached", "pylibmc": "memcached", "amqp": "rabbitmq", "amqps": "rabbitmq", "pyamqp": "rabbitmq",
-    "mongodb": "mongodb", "mongodb+srv": "mongodb", "mssql": "mssql", "oracle": "oracle", "elasticsearch": "elasticsearch",
+    "mongodb": "mongodb", "mongodb+srv": "mongodb", "mssql": "mssql", "oracle": "oracle",
+    "elasticsearch": "elasticsearch",
 }  # fmt: skip
 SQL = {"postgres", "mariadb", "sqlite", "mssql", "oracle"}
 OURS = {"postgres", "mariadb", "sqlite", "valkey", "memcached"}

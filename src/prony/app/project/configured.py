@@ -17,7 +17,8 @@ _GUNICORN = {"preload_app": "preload"}
 UWSGI = {
     "processes": "workers", "workers": "workers", "threads": "threads", "harakiri": "timeout", "listen": "backlog",
     "max-requests": "max_requests", "buffer-size": "buffer_size", "thunder-lock": "thunder_lock",
-    "gevent": "worker_connections", "worker-reload-mercy": "graceful_timeout", "max-requests-delta": "max_requests_delta",
+    "gevent": "worker_connections", "worker-reload-mercy": "graceful_timeout",
+    "max-requests-delta": "max_requests_delta",
 }  # fmt: skip
 
 
@@ -37,17 +38,15 @@ def gunicorn_file(tree: ast.Module, file: str, variables: Mapping[str, str]) -> 
                         f"{file}, line {found[name][1]}: {name} = {found[name][2]} depends on the machine; on this "
                         f"one it is {knobs[knob.key]}."
                     )
-    told = {node.targets[0].id for node in tree.body if isinstance(node, ast.Assign) and _is_name(node.targets[0])}
-    for name in ("workers", "threads", "worker_class", "timeout"):
-        if name in told and name not in found:
-            remarks.append(f"{file}: {name} is computed in a way that only running it would tell: left at its default.")
+    told = {ast.unparse(node.targets[0]) for node in tree.body if isinstance(node, ast.Assign)}
+    remarks += [
+        f"{file}: {name} is computed in a way that only running it would tell: left at its default."
+        for name in ("workers", "threads", "worker_class", "timeout")
+        if name in told and name not in found
+    ]
     entry = str(plain.get("wsgi_app") or "")
     entry = f"{entry}:application" if entry and ":" not in entry else entry
     return Served("gunicorn", file, worker_class, knobs, entry, str(plain.get("chdir") or ""), tuple(remarks))
-
-
-def _is_name(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name)
 
 
 def over(first: Served, file: Served) -> Served:

@@ -68,7 +68,8 @@ def read_dockerfile(text: str) -> Dockerfile:
 def _logical(text: str) -> list[tuple[int, str]]:
     """Lines with their continuations, by the number of their first."""
     found: list[tuple[int, str]] = []
-    began, parts = 0, []
+    began = 0
+    parts: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("#"):
             continue

@@ -33,7 +33,7 @@ class Django:
 
 
 def find(files: Files) -> list[Django]:
-    """The Django projects, nearest the top first: a manage.py is one's mark, or a wsgi.py that asks Django for its app."""
+    """The Django projects, nearest the top first: told by a manage.py, or by a wsgi.py that asks Django for its app."""
     roots: dict[str, Fact[str] | None] = {}
     for name in files.names:
         if name.rpartition("/")[2] == "manage.py":

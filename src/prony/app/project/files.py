@@ -1,4 +1,4 @@
-"""A project's folder in, the files that its author wrote out: found once, read with bounds, parsed where they can be."""
+"""A project's folder in, the files that its author wrote out: found once, read with bounds, parsed where that goes."""
 
 from __future__ import annotations
 

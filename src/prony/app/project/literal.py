@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 DEPTH_MAX = 30
@@ -37,7 +37,9 @@ def assignments(tree: ast.Module, variables: Mapping[str, str]) -> dict[str, tup
     return found
 
 
-def evaluate(node: ast.expr, names: Mapping[str, Any], variables: Mapping[str, str], depth: int = 0) -> Any:
+def evaluate(  # noqa: C901 - one case a kind of expression
+    node: ast.expr, names: Mapping[str, Any], variables: Mapping[str, str], depth: int = 0
+) -> Any:
     """The value of an expression of literals, earlier names, environment variables, counts of CPUs and sums of these.
 
     Raises:
@@ -45,30 +47,37 @@ def evaluate(node: ast.expr, names: Mapping[str, Any], variables: Mapping[str, s
     """
     if depth > DEPTH_MAX:
         raise NotPlainError
-    again = lambda each: evaluate(each, names, variables, depth + 1)  # noqa: E731 - the same three arguments all along
+
+    def again(each: ast.expr) -> Any:
+        return evaluate(each, names, variables, depth + 1)
+
+    found: Any
     match node:
-        case ast.Constant(value=str() | int() | float() | bool() | None):
-            return node.value
+        case ast.Constant(value=str() | int() | float() | bool() | None as found):
+            pass
         case ast.List() | ast.Tuple():
-            return [again(each) for each in node.elts]
+            found = [again(each) for each in node.elts]
         case ast.Name(id=name) if name in names:
-            return names[name]
+            found = names[name]
         case ast.BinOp():
-            return _sum(again(node.left), node.op, again(node.right))
+            found = _sum(again(node.left), node.op, again(node.right))
         case ast.UnaryOp(op=ast.USub()):
-            return -again(node.operand)
+            found = -again(node.operand)
         case ast.BoolOp(op=ast.Or()):
-            return next((v for v in map(again, node.values) if v), again(node.values[-1]))
+            values = [again(each) for each in node.values]
+            found = next(filter(None, values), values[-1])
         case ast.JoinedStr():
             parts = [each.value if isinstance(each, ast.FormattedValue) else each for each in node.values]
-            return "".join(str(again(each)) for each in parts)
+            found = "".join(str(again(each)) for each in parts)
         case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str() as name)):
             if name not in variables:
                 raise NotPlainError
-            return variables[name]
+            found = variables[name]
         case ast.Call():
-            return _call(node, again, variables)
-    raise NotPlainError
+            found = _call(node, again, variables)
+        case _:
+            raise NotPlainError
+    return found
 
 
 def _sum(left: Any, op: ast.operator, right: Any) -> Any:
@@ -90,14 +99,14 @@ def _sum(left: Any, op: ast.operator, right: Any) -> Any:
     raise NotPlainError
 
 
-def _call(node: ast.Call, again: Any, variables: Mapping[str, str]) -> Any:
+def _call(node: ast.Call, again: Callable[[ast.expr], Any], variables: Mapping[str, str]) -> Any:
     name = ast.unparse(node.func)
     if node.keywords and name not in {"env", "config"}:
         raise NotPlainError
     if name.endswith(("environ.get", "getenv")) or name in {"env", "config", "env.int", "env.str", "getenv"}:
         default = next((k.value for k in node.keywords if k.arg == "default"), None)
         asked = again(node.args[0]) if node.args else None
-        if asked in variables:
+        if isinstance(asked, str) and asked in variables:
             return variables[asked]
         if len(node.args) > 1:
             return again(node.args[1])
@@ -106,7 +115,16 @@ def _call(node: ast.Call, again: Any, variables: Mapping[str, str]) -> Any:
         return None
     if name.endswith("cpu_count") and not node.args:
         return os.cpu_count() or 1
-    known = {"int": int, "str": str, "float": float, "bool": bool, "max": max, "min": min, "round": round, "abs": abs}
+    known: dict[str, Any] = {
+        "int": int,
+        "str": str,
+        "float": float,
+        "bool": bool,
+        "max": max,
+        "min": min,
+        "round": round,
+        "abs": abs,
+    }
     if name in known:
         return known[name](*[again(each) for each in node.args])
     raise NotPlainError

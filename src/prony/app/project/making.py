@@ -34,7 +34,7 @@ def steps(
     """The commands, in the order to run them, and what else is to be said."""
     django = outcome.found.get("django")
     if django:
-        return _django(files, root, django, sources)
+        return _django(files, root, django)
     found, remarks = _migrations(files, root, outcome, installed)
     flask = outcome.found.get("flask") or {}
     seeds = [each for each in flask.get("commands") or [] if _seeds(each["name"], each["help"])]
@@ -58,7 +58,7 @@ def _seeds(name: str, text: str) -> bool:
     return plain and bool(SEED_NAME.search(last.lower()) or SEED_NAME.search(name.lower()) or SEED_HELP.search(text))
 
 
-def _django(files: Files, root: str, django: Mapping[str, Any], sources: Sources) -> tuple[list[Step], list[str]]:
+def _django(files: Files, root: str, django: Mapping[str, Any]) -> tuple[list[Step], list[str]]:
     remarks: list[str] = []
     manage = next((n for n in files.names if n == ("manage.py" if root == "." else f"{root}/manage.py")), "")
     python = "python manage.py" if manage else "python -m django"

@@ -22,7 +22,7 @@ _SQLITE_FILE = re.compile(r"\.(db|sqlite3?)$")
 _ASYNC = ("+asyncpg", "+aiomysql", "+asyncmy")
 
 
-def schemes_of(installed: Mapping[str, str], framework: str, uses_async: bool) -> tuple[str, ...]:
+def schemes_of(installed: Mapping[str, str], framework: str, *, uses_async: bool) -> tuple[str, ...]:
     """The schemes of addresses that the SQL drivers installed there may take, the likeliest first; none without one."""
     found = [scheme for package, scheme in _DRIVERS if package in installed]
     plain = list(dict.fromkeys(scheme.partition("+")[0] for scheme in found))
@@ -40,8 +40,7 @@ def addresses_in(outcome: Outcome) -> list[Address]:
     django = outcome.found.get("django") or {}
     databases = django.get("DATABASES") or {}
     for name in sorted(databases, key=lambda each: each != "default"):
-        if isinstance(databases[name], dict):
-            found.append(addresses.of_django(name, databases[name]))
+        found += [addresses.of_django(name, databases[name])] if isinstance(databases[name], dict) else []
     found += _caches(django)
     for key in ("CELERY_BROKER_URL", "BROKER_URL", "CELERY_RESULT_BACKEND"):
         found += _texts(django.get(key), f"the settings' {key}")
@@ -136,7 +135,7 @@ def stores(
     found: list[StoreFound] = []
     remarks: list[str] = []
     unknown: list[Unknown] = []
-    database = _database(tried, plain, marked, scheme, copy, remarks)
+    database = _database(tried, plain, marked, scheme=scheme, copy=copy, remarks=remarks)
     if database is not None:
         found.append(database)
     for kind in ("valkey", "memcached"):
@@ -151,10 +150,10 @@ def stores(
             unknown.append(
                 Unknown(f"whether the app uses the {TITLES[kind]} of {source}", f"[stores.{name}]", _todo(kind))
             )
-    for kind in dict.fromkeys(each.kind for each in [*plain, *marked] if each.kind not in OURS):
-        remarks.append(
-            f"The app names {TITLES.get(kind, kind)}, which prony does not bring up: what needs it will fail."
-        )
+    remarks += [
+        f"The app names {TITLES.get(kind, kind)}, which prony does not bring up: what needs it will fail."
+        for kind in dict.fromkeys(each.kind for each in [*plain, *marked] if each.kind not in OURS)
+    ]
     return found, remarks, unknown
 
 
@@ -163,7 +162,7 @@ def _todo(kind: str) -> str:
 
 
 def _database(
-    tried: Tried, plain: list[Address], marked: list[Address], scheme: str, copy: str, remarks: list[str]
+    tried: Tried, plain: list[Address], marked: list[Address], *, scheme: str, copy: str, remarks: list[str]
 ) -> StoreFound | None:
     """The SQL store: where a variable leads there, by that; else where the settings say; else SQLite's file."""
     today = next((each for each in plain if each.kind in SQL), None)
@@ -179,7 +178,7 @@ def _database(
     if today is None:
         return None
     if today.kind == "sqlite":
-        return _sqlite(today, tried, marked, copy, remarks)
+        return _sqlite(today, copy, remarks)
     if today.kind not in OURS:
         return None
     return StoreFound("database", today.kind, today.where, at=addresses.text_of(today))
@@ -200,7 +199,7 @@ def _env(table: dict[str, str]) -> str | dict[str, str]:
     return table
 
 
-def _sqlite(today: Address, tried: Tried, marked: list[Address], copy: str, remarks: list[str]) -> StoreFound | None:
+def _sqlite(today: Address, copy: str, remarks: list[str]) -> StoreFound | None:
     name = today.name
     if not name or ":memory:" in name or name.startswith("file:"):
         remarks.append(f"{today.where}: SQLite in memory; each worker has its own, and it needs no store.")

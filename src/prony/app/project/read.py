@@ -35,7 +35,9 @@ _CONTAINER = re.compile(r"^(PYTHON|PIP|POETRY|UV_|PATH$|LANG|LC_|PORT$|HOME$|DEB
 class Inquiring(Protocol):
     """Runs commands, contained, in what stands for the project's folder (`folder`)."""
 
-    folder: Path
+    @property
+    def folder(self) -> Path:
+        """That folder."""
 
     def ask(self, argv: list[str], env: Mapping[str, str], timeout_s: float) -> Said:
         """What a command says."""
@@ -77,8 +79,15 @@ class Reading:
         installed = versions(python.python)
         env = self._environment(chosen, known, found)
         with self.inquire(self.folder, python.python) as inquiry:
-            schemes = needs.schemes_of(installed, chosen.app.framework, _uses_async(self.files))
-            chosen, env, tried = self._tried(inquiry, chosen, python, env, known, schemes)
+            schemes = needs.schemes_of(installed, chosen.app.framework, uses_async=_uses_async(self.files))
+
+            def attempt(env: Mapping[str, Fact[str]]) -> Tried:
+                plain = known.values | {name: fact.value for name, fact in env.items()}
+                return Trial(inquiry.ask, python.python, chosen.app.entry, plain, schemes=schemes, say=self.say).run()
+
+            env, tried = self._tried(attempt, chosen, env)
+            if not tried.usable:
+                raise trouble(self.files, chosen.app.entry, python, tried.outcome)
             stores, remarks, unknown = needs.stores(tried, found.services, "".join(schemes[:1]), str(inquiry.folder))
         stores += needs.guessed(tried, stores, "".join(schemes[:1]), installed)
         if not any(store.name == "database" for store in stores):
@@ -99,7 +108,7 @@ class Reading:
         project.steps, more = making.steps(self.files, root, tried.outcome, found, installed)
         project.remarks += more
         project.workers = workers(found, project)
-        if tried.outcome.needs_store and not tried.outcome.worked:
+        if not tried.outcome.worked:
             project.remarks.append(
                 "The app asks its store while it is imported, and here none answered; on the bench one stands ready."
             )
@@ -136,42 +145,21 @@ class Reading:
         return env
 
     def _tried(
-        self,
-        inquiry: Inquiring,
-        chosen: Chosen,
-        python: Interpreter,
-        env: dict[str, Fact[str]],
-        known: Variables,
-        schemes: tuple[str, ...],
-    ) -> tuple[Chosen, dict[str, Fact[str]], Tried]:
+        self, attempt: Callable[[Mapping[str, Fact[str]]], Tried], chosen: Chosen, env: dict[str, Fact[str]]
+    ) -> tuple[dict[str, Fact[str]], Tried]:
         """Tries the entry; of several settings modules the first that imports."""
-        tried = self._trial(inquiry, chosen, python, env, known, schemes)
+        tried = attempt(env)
         for fact in chosen.settings[1:]:
-            if tried.outcome.worked or tried.outcome.needs_store or "DJANGO_SETTINGS_MODULE" in known.values:
+            if tried.usable or env.get("DJANGO_SETTINGS_MODULE") != chosen.settings[0]:
                 break
-            first = env["DJANGO_SETTINGS_MODULE"].value
+            first = chosen.settings[0].value
             text = str(tried.outcome.error["text"])[:160]
             self.say(f"{first} does not import ({text}); trying {fact.value}")
-            other = env | {"DJANGO_SETTINGS_MODULE": fact}
-            again = self._trial(inquiry, chosen, python, other, known, schemes)
-            if again.outcome.worked or again.outcome.needs_store:
+            again = attempt(env | {"DJANGO_SETTINGS_MODULE": fact})
+            if again.usable:
                 said = Fact(fact.value, f"{fact.source}; {first} does not import here: {text}")
-                return chosen, env | {"DJANGO_SETTINGS_MODULE": said}, again
-        if not tried.outcome.worked and not tried.outcome.needs_store:
-            raise trouble(self.files, chosen.app.entry, python, tried.outcome)
-        return chosen, env, tried
-
-    def _trial(
-        self,
-        inquiry: Inquiring,
-        chosen: Chosen,
-        python: Interpreter,
-        env: dict[str, Fact[str]],
-        known: Variables,
-        schemes: tuple[str, ...],
-    ) -> Tried:
-        plain = known.values | {name: fact.value for name, fact in env.items()}
-        return Trial(inquiry.ask, python.python, chosen.app.entry, plain, schemes, self.say).run()
+                return env | {"DJANGO_SETTINGS_MODULE": said}, again
+        return env, tried
 
     def _fill_env(self, project: Project, env: dict[str, Fact[str]], tried: Tried, known: Variables) -> None:
         taken = {name for store in project.stores for name in needs.variables_of(store)}
@@ -179,7 +167,7 @@ class Reading:
         for name, value in tried.invented.items():
             if name not in taken:
                 project.env[name] = Fact(value, "invented: the app does not start without it")
-        for name, value in tried.stood_in.items():
+        for name in tried.stood_in:
             if name not in taken and name not in known.values:
                 project.unknown.append(
                     Unknown(f"which store {name} is for", f"[app] env {name}", "the address it is to be set to")

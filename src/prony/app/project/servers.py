@@ -38,7 +38,7 @@ FOLDERS = {"--chdir", "--pythonpath", "--app-dir", "--python-path", "--pp", "--w
 SWITCHES = {
     "--preload", "--reload", "--daemon", "-D", "--factory", "--proxy-headers", "--access-log", "--use-colors", "--call",
     "--capture-output", "--reuse-port", "--master", "-M", "--enable-threads", "--die-on-term", "--vacuum", "--debug",
-    "--need-app", "--single-interpreter", "--thunder-lock", "--http-keepalive", "--asyncore-use-poll", "--server-header",
+    "--single-interpreter", "--thunder-lock", "--http-keepalive", "--asyncore-use-poll", "--server-header",
     "--date-header", "--enable-stdio-inheritance", "--lazy-apps", "--strict", "--respawn-failed-workers",
     "--log-access", "--no-ws", "--gevent-monkey-patch", "--proxy-protocol", "--log-syslog", "--statsd-tags",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a Django app's settings say in, what requests must bear to be answered out: Host, scheme; and what is to be told."""
+"""A Django app's settings in, what requests must bear to be answered out: Host and scheme; and what is to be told."""
 
 from __future__ import annotations
 

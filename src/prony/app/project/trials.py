@@ -20,8 +20,8 @@ ONE_BY_ONE_MAX = 10
 HOPELESS = {"ModuleNotFoundError", "ImportError", "SyntaxError", "IndentationError", "TabError", "NameError"}
 _CONNECTION = re.compile(
     r"OperationalError|ConnectionRefused|ConnectionError|InterfaceError|Connection refused|could not connect|gaierror"
-    r"|Name or service not known|could not translate host name|is not reachable|ServerSelectionTimeout|Temporary failure"
-    r"|Can't connect|Errno 111|Errno 13\b|name resolution|no such host|failed to resolve host",
+    r"|Name or service not known|could not translate host name|is not reachable|ServerSelectionTimeout"
+    r"|Temporary failure|Can't connect|Errno 111|Errno 13\b|name resolution|no such host|failed to resolve host",
     re.IGNORECASE,
 )
 _TABLE = re.compile(r"no such table|relation .* does not exist|UndefinedTable|doesn't exist|ProgrammingError")
@@ -30,9 +30,17 @@ _TABLE = re.compile(r"no such table|relation .* does not exist|UndefinedTable|do
 class Said(Protocol):
     """What a program said: its exit code (None: killed at the time limit), its output and its errors."""
 
-    code: int | None
-    printed: str
-    errors: str
+    @property
+    def code(self) -> int | None:
+        """Its exit code."""
+
+    @property
+    def printed(self) -> str:
+        """Its standard output."""
+
+    @property
+    def errors(self) -> str:
+        """Its standard error."""
 
 
 Ask = Callable[[list[str], Mapping[str, str], float], Said]
@@ -73,6 +81,11 @@ class Outcome:
         return list(self.found.get("reads") or [])
 
     @property
+    def usable(self) -> bool:
+        """Whether the app was imported, or would be beside a store."""
+        return self.worked or self.needs_store
+
+    @property
     def needs_store(self) -> bool:
         """Whether the import failed for want of a store that answers, or of tables in it."""
         texts = [self.error, *self.error.get("causes", ())] if self.error else []
@@ -100,6 +113,11 @@ class Tried:
     names: dict[int, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def usable(self) -> bool:
+        """Whether the app was imported, or would be beside a store."""
+        return self.outcome.usable
+
 
 class Trial:
     """Imports an app again and again.
@@ -119,6 +137,7 @@ class Trial:
         python: str,
         entry: str,
         env: Mapping[str, str],
+        *,
         schemes: tuple[str, ...],
         say: Callable[[str], None],
     ) -> None:
@@ -143,7 +162,7 @@ class Trial:
         self.say(f"importing {self.entry} in the app's interpreter")
         outcome, invented, stood_in = self._until_it_works()
         tried = Tried(outcome, invented, stood_in)
-        if outcome.worked or outcome.needs_store:
+        if outcome.usable:
             self._mark(tried)
         return tried
 
@@ -153,9 +172,8 @@ class Trial:
         attempts: dict[str, int] = {}
         outcome = self.once(self.env)
         for _ in range(ROUNDS_MAX):
-            if outcome.worked or outcome.needs_store or outcome.error["type"] in HOPELESS or monotonic() > self.ends:
+            if outcome.usable or outcome.error["type"] in HOPELESS or monotonic() > self.ends:
                 break
-            before = outcome
             news = [
                 (name, said)
                 for name, said in variables.missing(outcome.error, outcome.reads)
@@ -165,8 +183,6 @@ class Trial:
                 break
             self.say(f"trying again with {', '.join(name for name, _ in news)}")
             outcome = self.once({**self.env, **invented, **stood_in})
-            if outcome.error.get("type") in HOPELESS and before.error.get("type") not in HOPELESS:
-                continue
         return outcome, invented, stood_in
 
     def _give(
@@ -213,7 +229,7 @@ class Trial:
 
     def _usable(self, base: Mapping[str, str], values: Mapping[str, str]) -> Outcome | None:
         outcome = self.once({**base, **values})
-        return outcome if outcome.worked or outcome.needs_store else None
+        return outcome if outcome.usable else None
 
     def _mark_singly(self, base: dict[str, str], tried: Tried) -> None:
         """Leaves out the variables that cannot be set so: one after the other is added, and kept if it works."""

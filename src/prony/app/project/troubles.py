@@ -28,7 +28,9 @@ REQUIREMENTS = (
 )
 
 
-def trouble(files: Files, entry: str, python: Interpreter, outcome: Outcome) -> PlanError:
+def trouble(  # noqa: PLR0911 - one a kind of trouble
+    files: Files, entry: str, python: Interpreter, outcome: Outcome
+) -> PlanError:
     """The error to raise for an import that failed."""
     error = outcome.error
     kind, text = str(error["type"]), str(error["text"])
@@ -56,7 +58,7 @@ def trouble(files: Files, entry: str, python: Interpreter, outcome: Outcome) -> 
             f"{file}, line {line}: {text}. {begin}.", hint=newer or f"edit {file}, line {line}, and prony init again"
         )
     if kind in {"ModuleNotFoundError", "ImportError"}:
-        return _import_trouble(files, entry, python, error, begin, at)
+        return _import_trouble(files, python, error, begin)
     if kind == "ImproperlyConfigured" and "psycopg" in text:
         return PlanError(
             f"{begin}: the settings want Postgres, and neither psycopg nor psycopg2 is installed there{at}.",
@@ -109,9 +111,8 @@ def _newer(text: str, python: Interpreter) -> str:
     )
 
 
-def _import_trouble(
-    files: Files, entry: str, python: Interpreter, error: dict[str, object], begin: str, at: str
-) -> PlanError:
+def _import_trouble(files: Files, python: Interpreter, error: dict[str, object], begin: str) -> PlanError:
+    at = _at(error)
     module = str(error.get("module") or "")
     top = module.partition(".")[0]
     text = str(error["text"])
@@ -127,11 +128,11 @@ def _import_trouble(
     if settings and not error.get("lines"):
         return PlanError(
             f"{begin}: there is no module {settings[1]} in the project.",
-            hint="set DJANGO_SETTINGS_MODULE to the settings that exist, in .env; or name the app: prony init --entry module:callable",
+            hint="set DJANGO_SETTINGS_MODULE in .env to settings that exist; or prony init --entry module:callable",
         )
     return PlanError(
         f"{begin}: {text}{at}.",
-        hint="if it is the wrong settings module, set DJANGO_SETTINGS_MODULE in .env; else " + _check(python, entry),
+        hint="if it is the wrong settings module, set DJANGO_SETTINGS_MODULE in .env",
     )
 
 

@@ -14,7 +14,7 @@ from prony.plan.procfile import read_env
 
 EXAMPLES = (
     ".env.example", "env.example", ".env.sample", ".env.template", ".env.dist", "example.env", "sample.env",
-    ".env-example", ".env_example", ".env.local.example", ".env.development", "env.sample", "dotenv.example", ".env.test",
+    ".env-example", ".env_example", ".env.local.example", ".env.development", "env.sample", "dotenv.example",
 )  # fmt: skip
 INVENTED = "only-for-the-bench"
 # Secrets that are checked for their length are longer than this seldom.
@@ -82,10 +82,8 @@ def _values(files: Files, name: str, found: Variables) -> dict[str, str] | None:
 def missing(error: dict[str, Any], reads: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """(variable, what is said of it) of those for want of which an import has failed, as far as that can be told."""
     fields = [(each["name"], f"{each['type']} {each['text']}") for each in error.get("fields", ())]
-    if fields:
+    if fields or error.get("type") in {"ModuleNotFoundError", "SyntaxError", "IndentationError"}:
         return fields
-    if error.get("type") in {"ModuleNotFoundError", "SyntaxError", "IndentationError"}:
-        return []
     texts = [error.get("text", ""), *(each["text"] for each in error.get("causes", ()))]
     asked = {each["name"] for each in reads if not each["there"]}
     for text in texts:
@@ -96,18 +94,23 @@ def missing(error: dict[str, Any], reads: list[dict[str, Any]]) -> list[tuple[st
         upper = _UPPER.findall(text)
         if upper and (_WORDS.search(text) or error.get("type") in {"KeyError", "UndefinedValueError"}):
             return [(upper[0], text)]
-    lines = error.get("lines", [])[::-1]
+    return [(name, texts[0]) for name in _asked_near(error.get("lines", []), reads)]
+
+
+def _asked_near(lines: list[str], reads: list[dict[str, Any]]) -> list[str]:
+    """The variable, not there, that was asked for last in the line that failed, else in its file."""
     for exact in (True, False):
-        for line in lines:
+        for line in reversed(lines):
+            file = line.rpartition(":")[0]
             near = [
                 each["name"]
                 for each in reads
                 if not each["there"]
                 and each["default"] is None
-                and (each["line"] == line if exact else each["line"].rpartition(":")[0] == line.rpartition(":")[0])
+                and (each["line"] == line if exact else each["line"].rpartition(":")[0] == file)
             ]
             if near:
-                return [(near[-1], texts[0])]
+                return near[-1:]
     return []
 
 
@@ -135,20 +138,16 @@ def invent(name: str, said: str, attempt: int) -> str | None:
 
 
 def _by_name(upper: str) -> str:
-    if "FERNET" in upper or "ENCRYPTION_KEY" in upper:
-        return base64.urlsafe_b64encode((INVENTED * 2)[:32].encode()).decode()
-    if upper.endswith(("URL", "URI", "ENDPOINT", "ORIGIN")):
-        return "http://localhost:9"
-    if "HOSTS" in upper or upper.endswith(("HOST", "DOMAIN", "SERVER_NAME")):
-        return "localhost,127.0.0.1" if "HOSTS" in upper else "localhost"
-    if _NUMBER.search(upper):
-        return "60"
-    if _FLAG.search(upper):
-        return "false"
-    if upper.endswith(("EMAIL", "_FROM", "SENDER")) or "EMAIL_ADDRESS" in upper:
-        return "bench@example.com"
-    if upper in {"ENV", "ENVIRONMENT", "APP_ENV", "FLASK_ENV", "DJANGO_ENV", "STAGE"}:
-        return "production"
-    if any(word in upper for word in ("SECRET", "KEY", "TOKEN", "SALT", "JWT")):
-        return LONG
-    return INVENTED
+    fernet = base64.urlsafe_b64encode((INVENTED * 2)[:32].encode()).decode()
+    ideas = (
+        ("FERNET" in upper or "ENCRYPTION_KEY" in upper, fernet),
+        (upper.endswith(("URL", "URI", "ENDPOINT", "ORIGIN")), "http://localhost:9"),
+        ("HOSTS" in upper, "localhost,127.0.0.1"),
+        (upper.endswith(("HOST", "DOMAIN", "SERVER_NAME")), "localhost"),
+        (_NUMBER.search(upper), "60"),
+        (_FLAG.search(upper), "false"),
+        (upper.endswith(("EMAIL", "_FROM", "SENDER")) or "EMAIL_ADDRESS" in upper, "bench@example.com"),
+        (upper in {"ENV", "ENVIRONMENT", "APP_ENV", "FLASK_ENV", "DJANGO_ENV", "STAGE"}, "production"),
+        (any(word in upper for word in ("SECRET", "KEY", "TOKEN", "SALT", "JWT")), LONG),
+    )
+    return next((value for holds, value in ideas if holds), INVENTED)
