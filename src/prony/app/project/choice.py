@@ -107,7 +107,9 @@ def _resolved(files: Files, each: Served, projects: list[django.Django]) -> Chos
     root = root_of(files, entry, each.root)
     if root is None:
         return None
-    candidate = next((c for c in entries.candidates(files) if c.entry == entry and c.root == root), None)
+    of_root = [each for each in entries.candidates(files) if each.root == root]
+    # a factory's parentheses get lost between shells: gunicorn shop:create_app()
+    candidate = next((c for c in of_root if c.entry in {entry, entry + "()"}), None)
     interfaces = server_knobs.INTERFACES.get((each.kind, each.worker_class), ("",))
     interface = interfaces[0] if len(interfaces) == 1 else ""
     app = candidate or Candidate(entry, each.source, root, "", interface)
