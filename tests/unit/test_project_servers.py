@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,20 @@ def laid_out(folder: Path, files: dict[str, str]) -> Files:
         ("waitress-serve --threads=8 --call shop:create_app", "waitress", "", "shop:create_app()", {"threads": 8}),
         ("hypercorn asgi:app -w 2", "hypercorn", "", "asgi:app", {"workers": 2}),
         ("daphne -b 0.0.0.0 -p 8000 config.asgi:application", "daphne", "", "config.asgi:application", {}),
-        ("uwsgi --module shop.wsgi --processes 4 --threads 2", "uwsgi", "threads", "shop.wsgi:application",
-         {"workers": 4, "threads": 2}),
+        (
+            "uwsgi --module shop.wsgi --processes 4 --threads 2",
+            "uwsgi",
+            "threads",
+            "shop.wsgi:application",
+            {"workers": 4, "threads": 2},
+        ),
         ("uwsgi --wsgi-file app.py --callable app --harakiri 30", "uwsgi", "threads", "app:app", {"timeout": 30}),
         ("python manage.py runserver 0.0.0.0:8000", "runserver", "", "", {}),
         ("flask --app shop run", "flask run", "", "shop", {}),
         ("sh -c 'cd src && exec gunicorn app:app -w 2'", "gunicorn", "sync", "app:app", {"workers": 2}),
         ("python manage.py migrate && gunicorn app:app >> /log 2>&1", "gunicorn", "sync", "app:app", {}),
     ],
-)  # fmt: skip
+)
 def test_a_command_says_which_server_it_starts(
     line: str, kind: str, worker_class: str, entry: str, knobs: dict[str, Any]
 ) -> None:
@@ -131,7 +137,9 @@ def test_a_command_lines_knobs_go_over_its_files() -> None:
 
 
 def test_a_uwsgi_ini_is_read() -> None:
-    text = "[uwsgi]\nmodule = shop.wsgi:app\nprocesses = 4\nthreads = 2\nharakiri = 20\nlazy-apps = true\nmaster = true\n"
+    text = (
+        "[uwsgi]\nmodule = shop.wsgi:app\nprocesses = 4\nthreads = 2\nharakiri = 20\nlazy-apps = true\nmaster = true\n"
+    )
     found = configured.uwsgi_file(text, "uwsgi.ini")
     assert found is not None
     assert found.knobs == {"workers": 4, "threads": 2, "timeout": 20, "preload": False}
@@ -231,9 +239,35 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
 # ---- garbage
 
 WORDS = st.sampled_from(
-    "gunicorn uvicorn uwsgi -w --workers 4 app:app --config x.py && ; $( ${A:-${B}} sh -c ' \" [ ] { } : , - services image\n"
-    .split(" ")
-)  # fmt: skip
+    [
+        "gunicorn",
+        "uvicorn",
+        "uwsgi",
+        "-w",
+        "--workers",
+        "4",
+        "app:app",
+        "--config",
+        "x.py",
+        "&&",
+        ";",
+        "$(",
+        "${A:-${B}}",
+        "sh",
+        "-c",
+        "'",
+        '"',
+        "[",
+        "]",
+        "{",
+        "}",
+        ":",
+        ",",
+        "-",
+        "services",
+        "image\n",
+    ]
+)
 GARBAGE = st.one_of(st.text(max_size=80), st.lists(WORDS, max_size=12).map(" ".join))
 
 
@@ -254,10 +288,8 @@ def test_no_container_file_makes_a_traceback(text: str) -> None:
     configured.uwsgi_file(text, "uwsgi.ini")
     configured.uwsgi_file(f"[uwsgi]\nprocesses = {text}\n", "uwsgi.ini")
     for yaml in (text, f"services:\n  web:\n    command: {text}", f"services: {text}"):
-        try:
+        with contextlib.suppress(ValueError):  # what is no YAML
             containers.read_compose(yaml)
-        except ValueError as error:
-            assert str(error)
 
 
 EXPRESSION = st.recursive(

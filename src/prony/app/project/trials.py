@@ -169,14 +169,14 @@ class Trial:
     def _until_it_works(self) -> tuple[Outcome, dict[str, str], dict[str, str]]:
         invented: dict[str, str] = {}
         stood_in: dict[str, str] = {}
-        attempts: dict[str, int] = {}
+        attempts: dict[str, list[str]] = {}
         outcome = self.once(self.env)
         for _ in range(ROUNDS_MAX):
             if outcome.usable or outcome.error["type"] in HOPELESS or monotonic() > self.ends:
                 break
             news = [
                 (name, said)
-                for name, said in variables.missing(outcome.error, outcome.reads)
+                for name, said in variables.missing(outcome.error, outcome.reads, invented)
                 if self._give(name, said, attempts, invented, stood_in)
             ]
             if not news:
@@ -186,21 +186,22 @@ class Trial:
         return outcome, invented, stood_in
 
     def _give(
-        self, name: str, said: str, attempts: dict[str, int], invented: dict[str, str], stood_in: dict[str, str]
+        self, name: str, said: str, attempts: dict[str, list[str]], invented: dict[str, str], stood_in: dict[str, str]
     ) -> bool:
         """Another value for a variable; False where there is no further idea, or the value is its author's own."""
-        attempt = attempts[name] = attempts.get(name, -1) + 1
-        if name in self.env and attempt == 0 and name not in invented:
+        if name in self.env and name not in invented:
             return False
-        if addresses.is_store(name) and attempt == 0:
-            stood_in[name] = addresses.sentinel(500 + len(stood_in), name, None, next(iter(self.schemes), "sqlite"))
-            return True
-        stood_in.pop(name, None)
-        value = variables.invent(name, said, attempt)
-        if value is None:
-            return False
-        invented[name] = value
-        return True
+        tried = attempts.setdefault(name, [])
+        if addresses.is_store(name) and not tried:
+            value: str | None = addresses.sentinel(500 + len(stood_in), name, None, next(iter(self.schemes), "sqlite"))
+            stood_in[name] = value or ""
+        else:
+            stood_in.pop(name, None)
+            value = variables.invent(name, said, tried)
+            if value is not None:
+                invented[name] = value
+        tried.append(value or "")
+        return value is not None
 
     def _mark(self, tried: Tried) -> None:
         """Sets what may be a store's variable to something known again, all at once, else one by one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,13 +80,29 @@ def _values(files: Files, name: str, found: Variables) -> dict[str, str] | None:
         return None
 
 
-def missing(error: dict[str, Any], reads: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """(variable, what is said of it) of those for want of which an import has failed, as far as that can be told."""
+def missing(
+    error: dict[str, Any], reads: list[dict[str, Any]], invented: Mapping[str, str] = {}
+) -> list[tuple[str, str]]:
+    """(variable, what is said of it) of those for want of which an import has failed, as far as that can be told.
+
+    Args:
+        error: What the import ended with.
+        reads: The variables that were asked for.
+        invented: Those that have got a value of ours already, which may be one that does not fit.
+    """
     fields = [(each["name"], f"{each['type']} {each['text']}") for each in error.get("fields", ())]
     if fields or error.get("type") in {"ModuleNotFoundError", "SyntaxError", "IndentationError"}:
         return fields
     texts = [error.get("text", ""), *(each["text"] for each in error.get("causes", ()))]
-    asked = {each["name"] for each in reads if not each["there"]}
+    asked = {each["name"] for each in reads if not each["there"]} | set(invented)
+    if error.get("type") != "KeyError":
+        here = [
+            each["name"] for each in reads if each["line"] in error.get("lines", [])[-1:] and each["name"] in invented
+        ]
+        unfit = [name for name, value in invented.items() if any(value in text for text in texts)]
+        both = [name for name in unfit if name in here] or unfit or here
+        if both:
+            return [(both[-1], texts[0])]
     for text in texts:
         named = [word for word in re.findall(r"[A-Za-z_]\w*", text) if word in asked]
         if named:
@@ -114,8 +131,8 @@ def _asked_near(lines: list[str], reads: list[dict[str, Any]]) -> list[str]:
     return []
 
 
-def invent(name: str, said: str, attempt: int) -> str | None:
-    """A harmless value for a variable, by its name and by what was said of it; None after the last idea."""
+def invent(name: str, said: str, tried: Collection[str]) -> str | None:
+    """A harmless value for a variable, by its name and what was said of it, but none of those tried; None after all."""
     upper, lower = name.upper(), said.lower()
     ideas: list[str] = []
     if any(word in lower for word in ("invalid literal for int", "integer", "int_parsing", "int()", "number")):
@@ -133,8 +150,7 @@ def invent(name: str, said: str, attempt: int) -> str | None:
     if "list" in lower or "json" in lower or "array" in lower:
         ideas.append('["localhost", "127.0.0.1"]')
     ideas += [_by_name(upper), LONG, "1", "false", "http://localhost:9", '["*"]', "production", "bench@example.com"]
-    ideas = list(dict.fromkeys(ideas))
-    return ideas[attempt] if attempt < len(ideas) else None
+    return next((idea for idea in ideas if idea not in tried), None)
 
 
 def _by_name(upper: str) -> str:
