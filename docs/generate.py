@@ -364,6 +364,10 @@ def json_page() -> list[str]:
         f"{code(field.name for field in fields(Finding))}, where `state` is `ok`, `without` (it can be done without)",
         "or `lacking`; and `strays`, what crashed runs left, each with `kind`, `what` and `removed`.",
         "",
+        "`prony init` prints `prony`, `verb`, `file`; `found`, each with `what`, `value` and `source`, and no value of a",
+        "variable; `unknown`, what could not be told, each with `what`, `key` and `todo`; `notes`, sentences; and `next`,",
+        "the next command.",
+        "",
         "`prony change` prints `prony`, `verb` and `changed`: what was changed, by name, in that program's words.",
     ]
 

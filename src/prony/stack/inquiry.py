@@ -82,6 +82,9 @@ class Inquiry:
             self.launcher.close()
         finally:
             shutil.rmtree(self.run_folder, ignore_errors=True)
+            # installed packages' byte code is kept for the next; that of a copy would never be asked for again
+            cached = folders.own_folder() / "pycache" / self.run_folder.relative_to("/")
+            shutil.rmtree(cached, ignore_errors=True)
 
     def ask(self, argv: list[str], env: Mapping[str, str], timeout_s: float, within: str = ".") -> Answer:
         """What a command says, run in the copy's folder `within` with these variables besides the usual few.
@@ -97,7 +100,7 @@ class Inquiry:
         process = self.launcher.spawn(
             argv[0],
             argv,
-            env=environment(self.ground, app, {"PYTHONDONTWRITEBYTECODE": "1"}),
+            env=environment(self.ground, app, {}),
             cwd=self.folder / within,
             log=errors,
             stdout=printed,

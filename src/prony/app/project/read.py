@@ -78,12 +78,16 @@ class Reading:
         python = self._interpreter(root)
         installed = versions(python.python)
         env = self._environment(chosen, known, found)
+        named = variables.named_in(self.files)
         with self.inquire(self.folder, python.python) as inquiry:
             schemes = needs.schemes_of(installed, chosen.app.framework, uses_async=_uses_async(self.files))
 
             def attempt(env: Mapping[str, Fact[str]]) -> Tried:
                 plain = known.values | {name: fact.value for name, fact in env.items()}
-                return Trial(inquiry.ask, python.python, chosen.app.entry, plain, schemes=schemes, say=self.say).run()
+                trial = Trial(
+                    inquiry.ask, python.python, chosen.app.entry, plain, schemes=schemes, named=named, say=self.say
+                )
+                return trial.run()
 
             env, tried = self._tried(attempt, chosen, env)
             if not tried.usable:

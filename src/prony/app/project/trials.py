@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ IMPORT_S = 30.0
 BUDGET_S = 150.0
 ROUNDS_MAX = 30
 ONE_BY_ONE_MAX = 10
+MARK_ROUNDS = 3
 # Errors that no variable mends: of code, of what is not installed, of what is not there to be connected to.
 HOPELESS = {"ModuleNotFoundError", "ImportError", "SyntaxError", "IndentationError", "TabError", "NameError"}
 _CONNECTION = re.compile(
@@ -128,6 +129,7 @@ class Trial:
         entry: What is imported.
         env: What it gets besides.
         schemes: The schemes of SQL addresses that its drivers take, the likeliest first; none where it has none.
+        named: Variables that its code asks for by name, if perhaps only under conditions.
         say: Hears what is being tried.
     """
 
@@ -139,16 +141,11 @@ class Trial:
         env: Mapping[str, str],
         *,
         schemes: tuple[str, ...],
+        named: Iterable[str] = (),
         say: Callable[[str], None],
     ) -> None:
-        self.ask, self.python, self.entry, self.env, self.schemes, self.say = (
-            ask,
-            python,
-            entry,
-            dict(env),
-            schemes,
-            say,
-        )
+        self.ask, self.python, self.entry, self.env = ask, python, entry, dict(env)
+        self.schemes, self.named, self.say = schemes, tuple(named), say
         self.ends = monotonic() + BUDGET_S
 
     def once(self, env: Mapping[str, str]) -> Outcome:
@@ -211,22 +208,38 @@ class Trial:
         for name, value in self.env.items():
             if name in defaults or tried.outcome.needs_store:
                 defaults[name] = value
-        names = [n for n in [*defaults, *tried.stood_in] if addresses.is_store(n, defaults.get(n))]
+        names = [n for n in [*defaults, *tried.stood_in, *self.named] if addresses.is_store(n, defaults.get(n))]
         names = [n for n in dict.fromkeys(names) if n not in tried.invented]
         if not names:
             return
-        tried.names = dict(enumerate(names, 1))
-        self.say(f"looking where {', '.join(names)} lead{'s' if len(names) == 1 else ''}")
         base = {**self.env, **tried.invented, **tried.stood_in}
         for scheme in self.schemes or ("postgres",):
+            if self._mark_all(base, names, defaults, scheme, tried) or monotonic() > self.ends:
+                return
+        self._mark_singly(base, tried)
+
+    def _mark_all(
+        self, base: dict[str, str], names: list[str], defaults: Mapping[str, str | None], scheme: str, tried: Tried
+    ) -> bool:
+        """All at once; with those that are asked for only then, as in `if "DB_HOST" in os.environ`."""
+        names = list(names)
+        for _ in range(MARK_ROUNDS):
+            self.say(f"looking where {', '.join(names)} lead{'s' if len(names) == 1 else ''}")
+            tried.names = dict(enumerate(names, 1))
             tried.values = {
                 name: addresses.sentinel(number, name, defaults.get(name), scheme)
                 for number, name in tried.names.items()
             }
-            tried.marked = self._usable(base, tried.values)
-            if tried.marked is not None or monotonic() > self.ends:
-                return
-        self._mark_singly(base, tried)
+            outcome = self.once({**base, **tried.values})
+            if outcome.usable:
+                tried.marked = outcome
+            asked = {each["name"]: each["default"] for each in outcome.reads}
+            news = [name for name, default in asked.items() if addresses.is_store(name, default) and name not in names]
+            news = [name for name in news if name not in tried.invented and name not in self.env]
+            if not news or monotonic() > self.ends:
+                break
+            names += news
+        return tried.marked is not None
 
     def _usable(self, base: Mapping[str, str], values: Mapping[str, str]) -> Outcome | None:
         outcome = self.once({**base, **values})

@@ -17,6 +17,11 @@ EXAMPLES = (
     ".env.example", "env.example", ".env.sample", ".env.template", ".env.dist", "example.env", "sample.env",
     ".env-example", ".env_example", ".env.local.example", ".env.development", "env.sample", "dotenv.example",
 )  # fmt: skip
+NEAR_LINES = 4
+FILES_MAX = 400
+_ASKED = re.compile(
+    r"""(?:environ(?:\.get)?\s*[\[(]|getenv\(|\bconfig\(|\benv(?:\.\w+)?\(|\bget_env\w*\()\s*["'](\w+)["']"""
+)
 INVENTED = "only-for-the-bench"
 # Secrets that are checked for their length are longer than this seldom.
 LONG = "only-for-the-bench-only-for-the-bench-only-for-the-bench"
@@ -111,24 +116,32 @@ def missing(
         upper = _UPPER.findall(text)
         if upper and (_WORDS.search(text) or error.get("type") in {"KeyError", "UndefinedValueError"}):
             return [(upper[0], text)]
-    return [(name, texts[0]) for name in _asked_near(error.get("lines", []), reads)]
+    return [(name, texts[0]) for name in _asked_near(error.get("lines", []), reads, invented)]
 
 
-def _asked_near(lines: list[str], reads: list[dict[str, Any]]) -> list[str]:
-    """The variable, not there, that was asked for last in the line that failed, else in its file."""
-    for exact in (True, False):
-        for line in reversed(lines):
-            file = line.rpartition(":")[0]
-            near = [
-                each["name"]
-                for each in reads
-                if not each["there"]
-                and each["default"] is None
-                and (each["line"] == line if exact else each["line"].rpartition(":")[0] == file)
-            ]
-            if near:
-                return near[-1:]
+def _asked_near(lines: list[str], reads: list[dict[str, Any]], invented: Collection[str]) -> list[str]:
+    """The variable, not there, that was asked for last in the line that failed, else a few lines before it."""
+    wanted = [each for each in reads if not each["there"] and each["default"] is None and each["name"] not in invented]
+    for line in reversed(lines):
+        file, _, number = line.rpartition(":")
+        near = []
+        for each in wanted:
+            asked_in, _, asked_at = each["line"].rpartition(":")
+            if asked_in == file and 0 <= int(number) - int(asked_at) <= NEAR_LINES:
+                near.append((int(asked_at), each["name"]))
+        if near:
+            return [max(near)[1]]
     return []
+
+
+def named_in(files: Files) -> list[str]:
+    """Every variable that the project's code asks for by name, whether or not it comes to that."""
+    found: dict[str, None] = {}
+    for name in files.python()[:FILES_MAX]:
+        text = files.text(name)
+        if "env" in text or "config(" in text:
+            found.update(dict.fromkeys(_ASKED.findall(text)))
+    return list(found)
 
 
 def invent(name: str, said: str, tried: Collection[str]) -> str | None:
