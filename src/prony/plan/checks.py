@@ -12,7 +12,7 @@ from prony.knobs import Knob
 from prony.knobs.values import NotAllowedError
 from prony.plan.keys import Key
 
-SECRETS = {("app", "env"), ("stores", "url")}  # never echo what may hold a key
+SECRETS = {("app", "env"), ("stores", "url"), ("stores", "env"), ("stores", "at")}  # never echo what may hold a key
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
 
