@@ -177,8 +177,9 @@ def _database(
             return _with_rest(StoreFound("database", landed.kind, why, env=_env(table)), landed, table, today)
     if today is None:
         return None
-    if today.kind == "sqlite":
-        return _sqlite(today, copy, remarks)
+    if today.kind == "sqlite":  # of several names of it the one with its folder: Flask-SQLAlchemy's is instance/
+        whole = (each for each in plain if each.kind == "sqlite" and copy.strip("/") in each.name)
+        return _sqlite(next(whole, today), copy, remarks)
     if today.kind not in OURS:
         return None
     return StoreFound("database", today.kind, today.where, at=addresses.text_of(today))

@@ -62,35 +62,29 @@ def render(project: Project, folder: Path) -> str:
     Raises:
         PlanError: prony does not read what it has just written: a fault of its own.
     """
-    blocks = [_app(project, folder)]
-    blocks += [_readable(_store(store), folder) for store in project.stores]
-    if project.server is not None:
-        blocks.append(_readable(_server(project.server), folder))
-    stores = [block for block in blocks[1:] if block.startswith("[stores") or "\n[stores" in block]
-    for worker in project.workers:
-        text = _worker(worker)
-        blocks.append(_readable(text, folder) if worker.runs and stores else _aside(text))
-    blocks.append(_readable(_traffic(project), folder) + TRAFFIC)
     told = [f"# {comment(f'could not tell {each.what}: {each.key}: {each.todo}')}" for each in project.unknown]
     told += [f"# {comment(each)}" for each in project.remarks]
-    if told:
-        blocks.insert(0, "\n".join(told) + "\n")
-    text = "\n".join([HEAD, *filter(str.strip, blocks)]).rstrip() + "\n"
+    text = "\n".join([HEAD, *([*told, ""] if told else []), _app(project, folder)])
+    for block in [*map(_store, project.stores), *([_server(project.server)] if project.server else [])]:
+        text += "\n" + _readable(text, block, folder)
+    for worker in project.workers:
+        text += "\n" + (_readable(text, _worker(worker), folder) if worker.runs else _aside(_worker(worker)))
+    traffic = _traffic(project)
+    text += ("\n" + _readable(text, traffic, folder) if traffic else "") + "\n" + TRAFFIC
     read_document(tomllib.loads(text), "prony.toml", folder)
     return text
 
 
-def _readable(text: str, folder: Path) -> str:
-    """A table as it is where prony reads it, else aside, with the reason."""
-    why = unreadable(text, folder)
-    return _aside(text, why) if why else text
+def _readable(text: str, block: str, folder: Path) -> str:
+    """A table as it is where prony reads it after the text, else aside, with the reason."""
+    why = unreadable(f"{text}\n{block}", folder)
+    return _aside(block, why) if why else block
 
 
 def unreadable(text: str, folder: Path) -> str:
-    """Why prony would not read these lines; empty where it does."""
-    document = text if "[app]" in text else '[app]\nentry = "app:app"\n' + text
+    """Why prony would not read a text; empty where it does."""
     try:
-        read_document(tomllib.loads(document), "prony.toml", folder)
+        read_document(tomllib.loads(text), "prony.toml", folder)
     except PlanError as error:
         return error.message
     except ValueError as error:
@@ -193,4 +187,4 @@ def _traffic(project: Project) -> str:
     for name, fact in facts:
         if fact is not None:
             lines.append(f"{name} = {value(fact.value)}  # {comment(fact.source)}")
-    return "\n".join(["[traffic]", *lines]) + "\n\n" if lines else ""
+    return "\n".join(["[traffic]", *lines]) + "\n" if lines else ""
