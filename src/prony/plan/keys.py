@@ -32,6 +32,7 @@ class Key:
 
 APP = (
     Key("entry", "text", None, 'The app: "module:callable", or a factory "module:create_app()".', required=True),
+    Key("folder", "text", "", "The folder within this one that it is imported from and runs in; default: this one."),
     Key(
         "python",
         "text",

@@ -70,7 +70,7 @@ def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
 
 def changed(plan: Plan, changes: Mapping[str, Any]) -> Plan:
     """The plan with some dotted names changed, validated again: `changed(plan, {"server.workers": 5})`."""
-    new = read_document(plan.document, plan.source, Path(plan.app.folder), changes)
+    new = read_document(plan.document, plan.source, Path(plan.app.home or plan.app.folder), changes)
     return new if any(name.startswith("traffic") for name in changes) else _with_traffic(new, plan.traffic)
 
 
@@ -146,7 +146,8 @@ def _app(document: Mapping[str, Any], source: str, folder: Path) -> App:
         python = Path(sys.executable)
     return App(
         entry=values["entry"],
-        folder=str(folder.absolute()),
+        folder=_within(values["folder"], folder, source),
+        home=str(folder.absolute()),
         python=str(python),
         prepare=values["prepare"],
         env=_from_file(values["env_file"], folder, source) | values["env"],
@@ -155,6 +156,21 @@ def _app(document: Mapping[str, Any], source: str, folder: Path) -> App:
         egress=_egress(values["egress"], source),
         interface=values["interface"],
     )
+
+
+def _within(name: str, folder: Path, source: str) -> str:
+    """The absolute path of [app] folder."""
+    place = os.path.normpath(folder.absolute() / name)
+    if not name:
+        return str(folder.absolute())
+    if not Path(place).is_relative_to(os.path.normpath(folder.absolute())):
+        raise PlanError(
+            f"{source}: [app] folder: found {shown(name)}; allowed: a folder within {folder.absolute()}.",
+            hint=f"move {source} there, or name one such as backend",
+        )
+    if not os.path.isdir(place):  # noqa: PTH112 - Path's own raises on a name too long
+        raise PlanError(f"{source}: [app] folder: found {shown(name)}; no such folder is in {folder.absolute()}.")
+    return place
 
 
 def _from_file(name: str, folder: Path, source: str) -> dict[str, str]:
