@@ -16,7 +16,7 @@ from prony.document import Document
 from prony.doubts import KINDS
 from prony.knobs import Knob, link, outside, pooler, proxy, server, stores
 from prony.knobs.sizes import SIZES, WRITTEN, Size
-from prony.plan import keys
+from prony.plan import addresses, keys
 from prony.plan.keys import Key
 from prony.recording import OUTCOMES
 from prony.recording.model import Campaign, TrialRow
@@ -200,6 +200,16 @@ def _knobs_of(kind: str) -> list[str]:
     return grid(("key", "worker class", "allowed", "default", "its own option", "why"), rows)
 
 
+STORE_KEYS = dict.fromkeys(key for found in keys.STORE_KEYS.values() for key in found)
+
+
+def of_kinds(key: Key) -> tuple[str, str]:
+    """(what a key takes and with which kinds of store, its default)."""
+    kinds = [kind for kind, found in keys.STORE_KEYS.items() if key in found]
+    default = "required there" if key is keys.STORE_URL else f"`{written(key.kind, key.default)}`"
+    return f"{key.allowed()}; kind = {', '.join(kinds)}", default if key.default != "" else "unset"
+
+
 def stores_page() -> list[str]:
     """Every store, and the pooler."""
     lines = [
@@ -231,9 +241,14 @@ def stores_page() -> list[str]:
                     "Which program keeps the data.",
                 ),
                 (f"`{keys.STORE_ENV.name}`", keys.STORE_ENV.allowed(), "see above", keys.STORE_ENV.why),
-                (f"`{keys.STORE_URL.name}`", "a URL; kind = url only", "required there", keys.STORE_URL.why),
+                *((f"`{key.name}`", *of_kinds(key), key.why) for key in STORE_KEYS),
             ],
         ),
+        "A template of `env` may name " + code("{" + each + "}" for each in addresses.NETWORK) + ";",
+        "for SQLite " + code("{" + each + "}" for each in addresses.PLACEHOLDERS["sqlite"]) + ", for memcached",
+        code("{" + each + "}" for each in addresses.PLACEHOLDERS["memcached"]) + ". User and password are as in a URL",
+        "(`%40` for `@`) where the template has a `://`, else plain.",
+        "",
         "A store of kind `url` has no knobs, and is never restored between starts. Where a plan has one,",
         "`[app] prepare` is not run. The doubt `own_store` says so.",
         "",
@@ -399,6 +414,10 @@ def json_page() -> list[str]:
         "```json",
         json.dumps(msgspec.json.schema(Check), indent=1, ensure_ascii=False),
         "```",
+        "",
+        "`prony init` prints `prony`, `verb`, `file`; `found`, each with `what`, `value` and `source`, no",
+        "variable's value; `unknown`, what could not be told, each with `what`, `key` and `todo`; `notes`; and `next`,",
+        "the next command.",
         "",
         "`prony change` prints `prony`, `verb` and `changed`: what was changed, by name, in that program's words.",
     ]

@@ -97,7 +97,10 @@ PLACES = {
     "INSTANCES": ("reference/servers.md", ""),
     "SERVER_ENTRY": ("reference/servers.md", ""),
     "STORE_ENV": ("reference/stores.md", "Keys of every store"),
-    "STORE_URL": ("reference/stores.md", "Keys of every store"),
+    **dict.fromkeys(
+        ("STORE_URL", "STORE_AT", "STORE_DUMP", "STORE_FILE", "STORE_FRESH"),
+        ("reference/stores.md", "Keys of every store"),
+    ),
     "POOLER_KIND": ("reference/stores.md", "[pooler]"),
     "PROXY": ("reference/proxy.md", "[proxy]"),
     "ROUTE": ("reference/proxy.md", "[[proxy.route]]"),

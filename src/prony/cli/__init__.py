@@ -10,7 +10,7 @@ import sys
 import click
 
 import prony
-from prony.cli import change, check, doctor, find, lists, replay, run, up
+from prony.cli import change, check, doctor, find, init, lists, replay, run, up
 from prony.errors import PronyError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -23,6 +23,7 @@ class _Group(click.Group):
             for name in (
                 "demo",
                 "doctor",
+                "init",
                 "check",
                 "up",
                 "change",
@@ -56,6 +57,7 @@ def cli() -> None:
 for command in (
     replay.demo,
     doctor.doctor,
+    init.init,
     up.up,
     change.change,
     check.check,

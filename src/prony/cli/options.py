@@ -111,7 +111,7 @@ def written_plan(project: Path, sets: tuple[str, ...], say: Callable[[str], None
     plan = read_file(project, sets)
     if "python" in plan.document["app"]:
         return plan
-    return changed(plan, {"app.python": python_of(Path(plan.app.folder), say)})
+    return changed(plan, {"app.python": python_of(Path(plan.app.home or plan.app.folder), say)})
 
 
 def python_of(folder: Path, say: Callable[[str], None]) -> str:

@@ -15,6 +15,8 @@ from prony.plan.keys import Key
 SECRETS = {  # never echo what may hold a key
     ("app", "env"),
     ("stores", "url"),
+    ("stores", "env"),
+    ("stores", "at"),
     ("traffic", "headers"),
     ("login", "fields"),
     ("login", "password"),

@@ -32,6 +32,7 @@ class Key:
 
 APP = (
     Key("entry", "text", None, 'The app: "module:callable", or a factory "module:create_app()".', required=True),
+    Key("folder", "text", "", "The folder within this one that it is imported from and runs in; default: this one."),
     Key(
         "python",
         "text",
@@ -41,6 +42,20 @@ APP = (
     ),
     Key("prepare", "texts", (), "Commands run once per fresh store, such as migrations and seed data."),
     Key("env", "table", {}, "Environment variables for the app. Their values are never stored."),
+    Key(
+        "env_file",
+        "text",
+        "",
+        "A file in the folder with more of them, in lines NAME=VALUE; those under `env`, and those that hand stores "
+        "over, win.",
+    ),
+    Key(
+        "scratch",
+        "flag",
+        True,
+        "Cover the folder: what the app writes into it goes to the cover, which is put back to its prepared state "
+        "before each start, and is gone in the end. `.prony` stays the real one.",
+    ),
     Key("egress", "texts", (), "Hosts the app may reach besides its own stack, as host or host:port; default none."),
     Key(
         "interface",
@@ -57,8 +72,45 @@ WORKER = (
     Key("process", "text", "", "Or the name of a line in the project's Procfile."),
     Key("instances", "integer", 1, "How many of it.", 1, 32),
 )
-STORE_ENV = Key("env", "text", None, "The environment variable that hands the store's URL to the app.")
+STORE_ENV = Key(
+    "env",
+    "templates",
+    None,
+    "The environment variable that hands the store's URL to the app, or a table of variables and what each gets: "
+    '{ DB_HOST = "{host}", DB_PORT = "{port}" }.',
+)
 STORE_URL = Key("url", "text", None, "Where a store of your own is (kind = url): never stopped, never wiped.")
+STORE_AT = Key(
+    "at",
+    "text",
+    "",
+    "Where the app's own settings expect the store, as a URL: in the stack's network this one answers there, at that "
+    "name and port, with that user, password and database. `env` may then be left out.",
+)
+STORE_DUMP = Key(
+    "dump",
+    "text",
+    "",
+    "A file that pg_dump wrote (plain, .gz, custom or tar), or its folder: loaded before `prepare`.",
+)
+STORE_FILE = Key(
+    "file",
+    "text",
+    "",
+    "The database file that the app's own settings name, in its folder: a scratch copy of it under the cover. `env` "
+    "may then be left out.",
+)
+STORE_FRESH = Key("fresh", "flag", False, "Begin without what `file` holds in the project.")
+# Which kinds take which of these; kind and env belong to all.
+STORE_KEYS = {
+    "postgres": (STORE_AT, STORE_DUMP),
+    "mariadb": (STORE_AT,),
+    "sqlite": (STORE_FILE, STORE_FRESH),
+    "valkey": (STORE_AT,),
+    "redis": (STORE_AT,),
+    "memcached": (STORE_AT,),
+    "url": (STORE_URL,),
+}
 STORE_VARIABLES = {
     "postgres": "DATABASE_URL",
     "mariadb": "DATABASE_URL",

@@ -95,7 +95,10 @@ class Stores:
         """Empties every store, runs the prepare commands on them, and keeps what came of it."""
         for store in self._running.values():
             store.empty()
-        prepare({plan.stores[name].env: store.url(store.port) for name, store in self._running.items()})
+        handed: dict[str, str] = {}
+        for name, store in self._running.items():
+            handed |= plan.stores[name].handed(store.url(store.port))
+        prepare(handed)
         for store in self._running.values():
             store.keep(key)
         self._prepared.add(key)
@@ -141,9 +144,14 @@ class Stores:
 
     def environment(self, plan: Plan) -> dict[str, str]:
         """The variables that hand the stores to the app."""
-        return {
-            plan.stores[name].env: store.url(self._ports.get(name, store.port)) for name, store in self._running.items()
-        }
+        found: dict[str, str] = {}
+        for name, url in self.urls().items():
+            found |= plan.stores[name].handed(url)
+        return found
+
+    def urls(self) -> dict[str, str]:
+        """How the app reaches each store, by name."""
+        return {name: store.url(self._ports.get(name, store.port)) for name, store in self._running.items()}
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a SELECT on the app's SQL database, read as the app may read and never written.

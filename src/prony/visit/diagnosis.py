@@ -190,7 +190,7 @@ def _login(facts: Facts, text: str) -> Finding:
     remedy = (
         "[login]: what it says does not reach this page; another user may be needed"
         if facts.login
-        else '[login]: how to log in, such as { page = …, fields = { … }, proof = … }'
+        else "[login]: how to log in, such as { page = …, fields = { … }, proof = … }"
     )
     return finding("login", text, remedy)
 
