@@ -9,7 +9,7 @@ import pytest
 import prony
 from prony.cli import cli, main
 
-VERBS = ("demo", "doctor", "up", "change", "run", "explain", "find", "replay", "list", "report")
+VERBS = ("demo", "doctor", "import", "up", "change", "run", "explain", "find", "replay", "list", "report")
 ENTRY = '[app]\nentry = "shop:app"\n'
 
 

@@ -10,7 +10,7 @@ import sys
 import click
 
 import prony
-from prony.cli import change, doctor, find, lists, replay, run, up
+from prony.cli import change, doctor, find, import_, lists, replay, run, up
 from prony.errors import PronyError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -20,7 +20,19 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [
             name
-            for name in ("demo", "doctor", "up", "change", "run", "explain", "find", "replay", "list", "report")
+            for name in (
+                "demo",
+                "doctor",
+                "import",
+                "up",
+                "change",
+                "run",
+                "explain",
+                "find",
+                "replay",
+                "list",
+                "report",
+            )
             if name in self.commands
         ]
 
@@ -43,6 +55,7 @@ def cli() -> None:
 for command in (
     replay.demo,
     doctor.doctor,
+    import_.import_,
     up.up,
     change.change,
     run.run,

@@ -2,7 +2,7 @@
 
 from prony.plan.model import App, Box, Link, Outside, Plan, Pooler, Proxy, Route, Server, Store, Worker
 from prony.plan.read import changed, read_document, read_file
-from prony.plan.requests import Expect, Limits, Request, Traffic
+from prony.plan.requests import Expect, Limits, RateSeries, Request, Traffic
 
 __all__ = [
     "App",
@@ -14,6 +14,7 @@ __all__ = [
     "Plan",
     "Pooler",
     "Proxy",
+    "RateSeries",
     "Request",
     "Route",
     "Server",

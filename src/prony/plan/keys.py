@@ -109,6 +109,12 @@ TRAFFIC = (
     Key("drain", "duration", 5.0, "How long to wait for answers after the last request was due.", low=0, high=600),
     Key("seed", "integer", 1, "Seed of arrivals and of the mix.", 0, 2**31),
     Key("host", "text", "", "The Host that requests name, such as shop.example.com; default: where they are sent."),
+    Key(
+        "file",
+        "text",
+        "",
+        "A file beside this one that holds the requests, as `prony import` writes it; in place of [[traffic.request]].",
+    ),
     Key("headers", "table", {}, 'Header fields of every request: { X-Forwarded-Proto = "https" }.'),
 )
 REQUEST = (
@@ -116,9 +122,7 @@ REQUEST = (
     Key("method", "choice", "GET", "HTTP method.", choices=("GET", "HEAD")),
     Key("weight", "number", 1.0, "Its share of the mix is weight ÷ sum of weights.", low=0.000_001, high=1_000_000),
     Key("name", "text", None, "What reports call it; default: the path."),
-    Key(
-        "anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."
-    ),
+    Key("anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."),
 )
 PARAMS = Key(
     "params",
@@ -126,6 +130,13 @@ PARAMS = Key(
     {},
     'What stands for the {placeholders} of the path: { id = ["1", "2"] }, or the SELECT that finds it in the stack\'s own '
     'database: { id = "SELECT id FROM shop_product" }. Without it: what `prony check` learned.',
+)
+PATHS = Key(
+    "paths",
+    "texts",
+    (),
+    "In place of params: the very paths that are asked for, one at random each time; one that stands here twice, twice "
+    "as often.",
 )
 # What `expect` may ask of an answer.
 EXPECT = {
@@ -140,6 +151,13 @@ EXPECT = {
     "max_bytes": "the greatest length of the body",
     "sha256": "the SHA-256 of the body, in hexadecimal",
 }
+# What stands in the file that [traffic] file names, besides [[request]].
+GUESSED = Key("guessed", "flag", False, "Whether the weights were guessed, as from a document that counts nothing.")
+RATE = (
+    Key("step", "duration", None, "How long each value holds.", low=0.1, high=86_400, required=True),
+    Key("begins", "text", "", "When the series began, by the log's own clock."),
+)
+RATES_MAX = 100_000
 LATENCIES = ("p50", "p90", "p95", "p99", "p999")
 LIMITS = (
     *(
