@@ -260,6 +260,9 @@ def spread(asked: Counter[str], most: int, chance: random.Random) -> tuple[str, 
         rest = sorted(exact, key=lambda path: (whole[path] - exact[path], path))
         for path in rest[: max(0, size - sum(whole.values()))]:
             whole[path] += 1
+        while (over := sum(whole.values()) - size) > 0:  # the rare ones were rounded up to one
+            hottest = max(whole, key=lambda path: (whole[path], path))
+            whole[hottest] -= min(over, max(1, whole[hottest] // 20))
         drawn = Counter(whole)
     else:
         drawn = Counter(counts)

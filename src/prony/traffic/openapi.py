@@ -174,7 +174,10 @@ class _Resolver:
                 raise _UnknownError("unreadable", f"reference {str(ref)[:60]}")
             at: Any = self._document
             for step in ref[2:].split("/"):
-                at = at.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(at, dict) else None
+                if isinstance(at, list) and re.fullmatch(r"[0-9]{1,6}", step):
+                    at = at[int(step)] if int(step) < len(at) else None
+                else:
+                    at = at.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(at, dict) else None
             found = at
         return found if isinstance(found, dict) else {}
 
