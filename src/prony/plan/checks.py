@@ -12,7 +12,7 @@ from prony.knobs import Knob
 from prony.knobs.values import NotAllowedError
 from prony.plan.keys import Key
 
-SECRETS = {("app", "env"), ("stores", "url")}  # never echo what may hold a key
+SECRETS = {("app", "env"), ("stores", "url"), ("traffic", "headers")}  # never echo what may hold a key
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
 
@@ -93,7 +93,8 @@ def shown(value: Any) -> str:
     except ValueError:  # a whole number too long to be written out
         return "a number of thousands of digits"
     text = " ".join(text.lower().split() if isinstance(value, bool) else text.split())
-    text = text.encode("utf-8", "replace").decode()
+    # neither what would command a terminal nor what no text can hold
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:100])
     return text if len(text) <= 60 else text[:57] + "…"
 
 
