@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import os
 import random
+import re
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world"
 STATS = {"connections": 0, "requests": 0, "under_way": 0, "most_under_way": 0}
+ASKED: Counter[str] = Counter()  # how often each path, and by whom: their cookies
 
 
 def junk(number: int) -> bytes:
@@ -65,6 +69,8 @@ class Planted(asyncio.Protocol):
             method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
             self.requests_here += 1
             STATS["requests"] += 1
+            cookie = re.search(rb"^cookie: (.*?)\r?$", head, re.MULTILINE | re.IGNORECASE)
+            ASKED[f"{target} {cookie[1].decode() if cookie else ''}".strip()] += 1
             name, _, argument = target.strip("/").partition("/")
             handler: Callable[[str, str], None] = getattr(self, f"do_{name}")
             handler(method, argument)
@@ -162,6 +168,19 @@ class Planted(asyncio.Protocol):
         raw = junk(Planted.cases)
         cut = Planted.cases % len(raw)
         (self.end if Planted.cases % 3 else self.write)(raw[:cut], raw[cut:])
+
+    def do_json(self, *_: str) -> None:
+        body = b'{"items": [{"name": "Tea"}]}'
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nX-Cache: HIT from edge\r\n"
+        self.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body[:9], body[9:])
+
+    def do_packed(self, *_: str) -> None:
+        body = gzip.compress(b"<title>Shop")
+        self.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    def do_asked(self, *_: str) -> None:
+        body = json.dumps(dict(ASKED)).encode()
+        self.end(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
 
     def do_stats(self, *_: str) -> None:
         body = json.dumps(STATS).encode()

@@ -16,7 +16,7 @@ import pytest
 
 from prony.load.engine import Engine
 from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec
-from prony.samples import OUTCOMES, Samples, from_bytes
+from prony.samples import CHECK_FAILED, OUTCOMES, Samples, from_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,6 +206,58 @@ def test_routes_come_in_their_shares(port: int, tmp_path: Path) -> None:
     assert set(samples["route"]) == {0, 1}
     assert ((samples["route"] == 1) == (samples["status"] == 404)).all()
     assert 0.15 < np.mean(samples["route"]) < 0.35
+
+
+@pytest.mark.parametrize(
+    ("path", "right", "wrong", "said"),
+    [
+        ("/json", {"type": "application/json"}, {"type": "text/html"}, "the type is not text/html"),
+        ("/json", {"header": {"x-cache": "HIT*"}}, {"header": {"X-Cache": "HIT"}}, 'the field X-Cache is not "HIT"'),
+        ("/json", {"json": {"items.0.name": "Tea"}}, {"json": {"items.1": "*"}}, "no JSON with items.1"),
+        ("/json", {"matches": "T.a"}, {"matches": "^T"}, 'nothing in the body matches "^T"'),
+        ("/json", {"min_bytes": 28}, {"min_bytes": 29}, "the body has fewer than 29 bytes"),
+        ("/packed", {"contains": "<title>"}, {"contains": "Shops"}, 'the body does not contain "Shops"'),
+        ("/body/500000", {"max_bytes": 500_000}, {"sha256": "0" * 64}, "the body is not the one of SHA-256 0000"),
+    ],
+)
+def test_what_a_wrong_answer_lacked_is_counted(  # noqa: PLR0917 - two fixtures and a case
+    port: int, tmp_path: Path, path: str, right: dict[str, Any], wrong: dict[str, Any], said: str
+) -> None:
+    requests = [RequestSpec(path=path, expect=Expectation(**fields)) for fields in (right, wrong)]
+    result, samples = load(port, tmp_path, *requests)
+    assert set(outcomes(samples)) == {"ok", "check_failed"}
+    assert ((samples["route"] == 1) == (samples["outcome"] == CHECK_FAILED)).all()
+    [(text, count)] = result.failed_checks.items()
+    assert text.startswith(f"{path}: {said}")
+    assert count == np.count_nonzero(samples["outcome"] == CHECK_FAILED)
+
+
+def asked(port: int) -> dict[str, int]:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/asked")
+    found: dict[str, int] = json.loads(connection.getresponse().read())
+    connection.close()
+    return {what: count for what, count in found.items() if what != "/asked"}
+
+
+def test_users_of_a_closed_loop_each_stay_one_visitor(port: int, tmp_path: Path) -> None:
+    visitors = ({"Cookie": "s=a"}, {"Cookie": "s=b"}, {"Cookie": "s=c"})
+    requests = (RequestSpec(path="/slow/20"), RequestSpec(path="/ok", anonymous=True, weight=0.5))
+    for think_s in (0.0, 0.005):
+        load(port, tmp_path, *requests, arrivals="closed", users=3, think_s=think_s, visitors=visitors, duration_s=0.4)
+        (tmp_path / "segment").unlink()
+    found = asked(port)
+    assert set(found) == {"/slow/20 s=a", "/slow/20 s=b", "/slow/20 s=c", "/ok"}
+    shares = [count for what, count in found.items() if what != "/ok"]
+    assert max(shares) <= 3 * min(shares)
+
+
+def test_requests_of_an_open_loop_go_out_as_each_visitor_in_turn_and_to_all_paths(port: int, tmp_path: Path) -> None:
+    visitors = ({"Cookie": "s=a"}, {"Cookie": "s=b"})
+    load(port, tmp_path, RequestSpec(path="/ok/", paths=("/ok/1", "/ok/2")), visitors=visitors)
+    found = asked(port)
+    assert set(found) == {f"/ok/{i} s={s}" for i in (1, 2) for s in "ab"}
+    assert found["/ok/1 s=a"] + found["/ok/2 s=a"] == 20
 
 
 def test_hundreds_of_hostile_answers_end_as_samples(port: int, tmp_path: Path) -> None:

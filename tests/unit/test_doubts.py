@@ -201,7 +201,8 @@ def test_a_void_of_one_figure_leaves_the_others() -> None:
     doubt = Doubt(name="few_samples", kind="void", voids=("latency_s.p99",), text="", todo="")
     found = believed(summary, [doubt])
     assert found.latency_s == summary.latency_s | {"p99": None}
-    assert structs.replace(found, latency_s=summary.latency_s) == summary
+    assert [route.latency_s["p99"] for route in found.routes] == [None]
+    assert structs.replace(found, latency_s=summary.latency_s, routes=summary.routes) == summary
 
 
 def test_without_a_request_few_samples_are_no_doubt_of_their_own() -> None:

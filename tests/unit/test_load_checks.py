@@ -14,7 +14,7 @@ from prony.load.checks import KEPT_BYTES_MAX, Checks, checks_of, undone, value_a
 from prony.load.spec import Expectation
 
 
-def lacking(expected: Expectation, body: bytes = b"", **fields: str) -> str | None:
+def lacking(expected: Expectation, body: bytes = b"", **fields: Any) -> str | None:
     checks = checks_of(expected, "/a")
     assert checks is not None
     given_fields = {name.replace("_", "-").lower().encode(): value.encode() for name, value in fields.items()}
@@ -40,7 +40,7 @@ HOLDS_AND_FAILS: list[tuple[Expectation, dict[str, str], dict[str, str], str]] =
 
 @pytest.mark.parametrize(("expected", "right", "wrong", "said"), HOLDS_AND_FAILS)
 def test_fields_are_judged_by_their_values(
-    expected: Expectation, right: dict[str, str], wrong: dict[str, str], said: str
+    expected: Expectation, right: dict[str, Any], wrong: dict[str, Any], said: str
 ) -> None:
     assert lacking(expected, **right) is None
     found = lacking(expected, **wrong)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import asyncio
 import gzip
+import itertools
 from typing import Any, cast
 
 from hypothesis import given

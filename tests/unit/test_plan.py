@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from prony.errors import PlanError
 from prony.knobs import server
@@ -80,6 +81,25 @@ def test_everything_that_is_written_is_read_in_its_unit() -> None:
     assert plan.traffic.declared
     assert plan.limits.latency_s == {"p50": 0.1, "p99": 1.5}
     assert plan.limits.errors == pytest.approx(0.02)
+
+
+def test_every_part_of_an_expectation_is_read() -> None:
+    expect = {
+        "status": 200,
+        "type": "application/json",
+        "header": {"X-Cache": "*HIT*"},
+        "contains": "Tea",
+        "matches": "T.a",
+        "json": {"items.0.name": "Tea", "count": 3, "next": "*", "more": True},
+        "min_bytes": 10,
+        "max_bytes": "2K",
+        "sha256": "AB" * 32,
+    }
+    assert set(expect) == set(keys.EXPECT)
+    request = {"path": "/", "anonymous": True, "expect": expect}
+    [found] = plan_of(SMALL | {"traffic": {"request": [request]}}).traffic.requests
+    assert found.anonymous
+    assert structs.asdict(found.expect) == expect | {"status": (200,), "max_bytes": 2048, "sha256": "ab" * 32}
 
 
 def test_a_file_is_read_by_its_name_or_its_folders(tmp_path: Path) -> None:
@@ -229,7 +249,7 @@ PATHS = [
     *(("server", key) for key in ("kind", "worker_class", "workers", "threads", "preload")),
     *(("traffic", key.name) for key in keys.TRAFFIC),
     *(("traffic", "request", 0, key) for key in ("path", "method", "weight", "name", "expect")),
-    *(("traffic", "request", 1, "expect", key) for key in ("status", "contains")),
+    *(("traffic", "request", 1, "expect", key) for key in ("status", "contains", "header", "json", "min_bytes")),
     *(("limits", key.name) for key in keys.LIMITS),
     ("app",), ("stores",), ("stores", "database"), ("server",), ("traffic",), ("traffic", "request"), ("limits",),
 ]  # fmt: skip
