@@ -94,6 +94,7 @@ PLACES = {
     "PATHS": ("reference.md", "[[traffic.request]]"),
     "GUESSED": ("reference.md", "The file that [traffic] file names"),
     "RATE": ("reference.md", "The file that [traffic] file names"),
+    "LOGIN": ("reference.md", "[login]"),
     "LIMITS": ("reference.md", "[limits]"),
     "INSTANCES": ("reference/servers.md", ""),
     "SERVER_ENTRY": ("reference/servers.md", ""),

@@ -24,7 +24,7 @@ from prony.cli import main, options
 from prony.errors import PlanError, PronyError
 from prony.knobs import Knob, link, outside, pooler, proxy, server, stores
 from prony.plan import keys, read_document, read_file
-from prony.plan.checks import shown
+from prony.plan.checks import SECRETS, shown
 from prony.plan.keys import Key
 
 SECRET = "hunter2-s3cr3t"  # noqa: S105 - stands for one
@@ -91,6 +91,7 @@ SKELETON: dict[str, Any] = {
         host="shop.example.com",
     ),
     "limits": all_of(keys.LIMITS),
+    "login": {"kind": "form", "page": "/in", "proof": "/me", "fields": {"name": "ann", "password": SECRET}},
 }
 # A table that is new, and that nobody has said a skeleton for, has one made of its keys.
 for _name in keys.TABLES:
@@ -173,7 +174,7 @@ def mutated(chance: random.Random) -> dict[str, Any]:
             container[key] = {"x": old}
         elif operation == "list":
             container[key] = [old, value]
-        elif operation == "secret" and key in {"env", "headers", "url"}:  # of another type than is allowed
+        elif operation == "secret" and key in SECRETS:  # of another type than is allowed
             container[key] = [{"A": SECRET}, SECRET]
         elif isinstance(container, dict) and operation == "misspell":
             container[f"{str(key)[:-1]}{shown(value)[:3]}"] = container.pop(key)

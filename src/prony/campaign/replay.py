@@ -207,7 +207,7 @@ class Replay:
 
 
 def _shown(name: str, value: Any) -> str:
-    return "(redacted)" if name == "app" or name.startswith("app.env") else str(value)
+    return "(redacted)" if name in {"app", "login"} or name.startswith(("app.env", "login.")) else str(value)
 
 
 def _list(cores: tuple[int, ...]) -> str:

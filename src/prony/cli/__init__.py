@@ -10,7 +10,7 @@ import sys
 import click
 
 import prony
-from prony.cli import change, doctor, find, import_, lists, replay, run, up
+from prony.cli import change, check, doctor, find, import_, lists, replay, run, up
 from prony.errors import PronyError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -24,6 +24,7 @@ class _Group(click.Group):
                 "demo",
                 "doctor",
                 "import",
+                "check",
                 "up",
                 "change",
                 "run",
@@ -47,7 +48,8 @@ def cli() -> None:
 
     \b
     First:  prony doctor, then prony demo
-    Then:   prony up --project PATH
+    Then:   prony check --project PATH
+            prony up --project PATH
             prony run --project PATH --rate 50
     """
 
@@ -58,6 +60,7 @@ for command in (
     import_.import_,
     up.up,
     change.change,
+    check.check,
     run.run,
     run.explain,
     find.find,

@@ -12,7 +12,8 @@ from prony.knobs import Knob
 from prony.knobs.values import NotAllowedError
 from prony.plan.keys import Key
 
-SECRETS = {"env", "url", "headers"}  # keys of any table that may hold a secret: what stands there is never echoed
+# keys of any table that may hold a secret: what stands there is never echoed
+SECRETS = {"env", "url", "headers", "fields", "password", "session"}
 _PASSWORD = re.compile(r"://[^\s/@]*:[^\s@]*@")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 

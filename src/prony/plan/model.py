@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from prony.knobs import server as server_knobs
+from prony.plan.login import Login
 from prony.plan.requests import Limits, Traffic
 
 
@@ -195,6 +196,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         server: The main app server.
         others: Further app servers beside it, reached through the proxy.
         stores: What the app keeps its data in, by name.
+        login: As whom requests go out; None: as nobody.
     """
 
     app: App
@@ -210,6 +212,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     services: tuple[Outside, ...] = ()
     links: tuple[Link, ...] = ()
     boxes: tuple[Box, ...] = ()
+    login: Login | None = None
     document: dict[str, Any] = {}
 
     @property
@@ -257,10 +260,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         return structs.replace(self, traffic=new)
 
     def redacted(self) -> Plan:
-        """The plan as it is stored: values of environment variables taken out."""
+        """The plan as it is stored: values of environment variables, URLs and what visitors log in with taken out."""
         app = structs.replace(self.app, env=dict.fromkeys(self.app.env, "(redacted)"))
         stores = {name: structs.replace(store, url=store.url and "(redacted)") for name, store in self.stores.items()}
-        return structs.replace(self, app=app, stores=stores, document={})
+        login = self.login and self.login.redacted()
+        return structs.replace(self, app=app, stores=stores, login=login, document={})
 
 
 def _count(number: int, noun: str) -> str:

@@ -16,6 +16,7 @@ from prony.plan.checks import shown, word
 PATHS_MAX = 1000
 VALUES_MAX = 10_000
 DRAWS_MAX = 20 * PATHS_MAX
+EXAMPLE = "SELECT id FROM shop_product"
 SAFE = "/~:@!$'()*,;="  # what may stand in a path as it is; of a query's, nothing that ends a value
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
@@ -38,14 +39,15 @@ def read(raw: Any, path: str, source: str) -> Params:
     where = f"{source}: [[traffic.request]] params"
     if not isinstance(raw, dict):
         raise PlanError(
-            f'{where}: found {shown(raw)}; allowed: a table such as {{ id = ["1", "2"] }} or '
-            '{ id = "SELECT id FROM shop_product" }.'
+            f'{where}: found {shown(raw)}; allowed: a table such as {{ id = ["1", "2"] }} or {{ id = "{EXAMPLE}" }}.'
         )
     names = placeholders(path)
     found: Params = {}
     for name, value in raw.items():
         if name not in names:
-            known = f"one of {', '.join(names)}" if names else 'a name that the path has in braces, as "/products/{id}/"'
+            known = (
+                f"one of {', '.join(names)}" if names else 'a name that the path has in braces, as "/products/{id}/"'
+            )
             raise PlanError(f"{where}: found {word(name)}, which {shown(path)} has not; allowed: {known}.")
         found[name] = _select(value, where, name) if isinstance(value, str) else _values(value, where, name)
     return found
@@ -69,7 +71,7 @@ def _select(value: str, where: str, name: str) -> str:
         raise PlanError(
             f"{where}: {word(name)}: found {shown(value)}; allowed: a list of values, or one SELECT without INTO, "
             "comments and further statements.",
-            hint=f'params = {{ {word(name)} = "SELECT id FROM shop_product" }}',
+            hint=f'params = {{ {word(name)} = "{EXAMPLE}" }}',
         )
     return value.strip().rstrip(";").rstrip()
 

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import structs
 
 from prony.errors import PlanError
-from prony.plan import keys, tiers, traffic
+from prony.plan import keys, login, tiers, traffic
 from prony.plan.changes import apply
 from prony.plan.checks import only_known, shown, table_of, values_of, word
 from prony.plan.model import App, Plan
@@ -107,6 +107,7 @@ def _plan(document: dict[str, Any], source: str, folder: Path) -> Plan:
         app=app,
         **tiers.read(document, source, folder),
         traffic=traffic.read(document, source, folder),
+        login=login.read(document, source, folder),
         limits=_limits(document, source),
         source=source,
         document=document,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from prony.errors import StackError
 from prony.plan import Link as LinkPlan
@@ -143,6 +144,18 @@ class Stores:
         return {
             plan.stores[name].env: store.url(self._ports.get(name, store.port)) for name, store in self._running.items()
         }
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT on the app's SQL database, read as the app may read and never written.
+
+        Raises:
+            ValueError: there is none that can be asked, or it refuses; the text is the end of a sentence.
+        """
+        store = self._running.get("database")
+        if not isinstance(store, Postgres | SQLite):
+            what = "the stack has no database" if store is None else f"a database of kind {store.kind} cannot be asked"
+            raise ValueError(what)  # noqa: TRY004 - the kind of a store is a value of the plan
+        return store.rows(query)
 
     @property
     def links(self) -> dict[str, Link]:

@@ -1,8 +1,8 @@
 """What a check learned of an app's pages in, kept beside the project; a plan whose traffic knows them out.
 
-What was learned is of one entry. The size of a right answer is expected within a wide range: from half the smallest seen
-to four times the largest, and 4 kB more. A page that honestly varies (other rows, a longer name, one more note) stays
-within; an empty page, another page, or an error page under status 200 mostly does not.
+What was learned is of one entry. The size of a right answer is expected within a wide range: from half the smallest
+seen to four times the largest, and 4 kB more. A page that honestly varies (other rows, a longer name, one more note)
+stays within; an empty page, another page, or an error page under status 200 mostly does not.
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ def apply(plan: Plan, learned: Learned | None, say: Callable[[str], None] = lamb
     for request in requests:
         if request not in left:
             names = ", ".join(placeholders(request.path))
-            say(f"{request.path} is left out: nothing is known to stand for {names} (prony check, or params = {{ … }}).")
+            say(
+                f"{request.path} is left out: nothing is known to stand for {names} (prony check, or params = {{ … }})."
+            )
     if not left:
         first = traffic.requests[0]
         raise PlanError(
