@@ -21,6 +21,9 @@ from prony.plan.keys import Key
 from prony.recording import OUTCOMES
 from prony.recording.model import Campaign, TrialRow
 from prony.stack.fitness import Finding
+from prony.traffic.imports import Import, Source
+from prony.traffic.mix import LeftOut, Route
+from prony.traffic.rates import Rates
 from prony.verdict import CAUSES, GRADES, TIERS
 from prony.visit import candidates, diagnosis
 from prony.visit.results import Check
@@ -120,13 +123,19 @@ def index() -> list[str]:
         ("[app]", keys.APP),
         ("[workers.NAME]", keys.WORKER),
         ("[traffic]", keys.TRAFFIC),
-        ("[[traffic.request]]", (*keys.REQUEST, keys.PARAMS)),
+        ("[[traffic.request]]", (*keys.REQUEST, keys.PARAMS, keys.PATHS)),
+        ("The file that [traffic] file names", (keys.GUESSED, *keys.RATE)),
         ("[login]", keys.LOGIN),
         ("[limits]", keys.LIMITS),
     ):
         lines += [f"## {title}", "", *table(own)]
         if title == "[workers.NAME]":
             lines += ["Of `command` and `process` one is needed, and not both.", ""]
+        if title == "The file that [traffic] file names":
+            lines += [
+                "It holds `[[request]]` tables with the keys of [[traffic.request]]; `guessed` stands above them, and"
+            ]
+            lines += ["`step` and `begins` in `[rate]`, with `rps`, a list of requests per second.", ""]
         if title == "[[traffic.request]]":
             lines += ["`expect = { … }` says what a right answer is; each part that is given must hold:", ""]
             lines += grid(("part", "asks for"), ((code([name]), what) for name, what in keys.EXPECT.items()))
@@ -418,6 +427,11 @@ def json_page() -> list[str]:
         "`prony init` prints `prony`, `verb`, `file`; `found`, each with `what`, `value` and `source`, no",
         "variable's value; `unknown`, what could not be told, each with `what`, `key` and `todo`; `notes`; and `next`,",
         "the next command.",
+        "",
+        f"`prony import` prints `prony`, `verb`, {code(Import.__struct_fields__)}; `written`, the file or null;",
+        "`read_by_prony_toml`, and `change`, what was done to prony.toml, or is to be. Each of `sources` has",
+        f"{code(Source.__struct_fields__)}; each of `routes` {code(Route.__struct_fields__)}; each of `left_out`",
+        f"{code(LeftOut.__struct_fields__)}; `rates` {code(Rates.__struct_fields__)}. `distinct` counts at most 1 000.",
         "",
         "`prony change` prints `prony`, `verb` and `changed`: what was changed, by name, in that program's words.",
     ]

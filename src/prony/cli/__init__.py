@@ -10,7 +10,7 @@ import sys
 import click
 
 import prony
-from prony.cli import change, check, doctor, find, init, lists, replay, run, up
+from prony.cli import change, check, doctor, find, import_, init, lists, replay, run, up
 from prony.errors import PronyError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -24,6 +24,7 @@ class _Group(click.Group):
                 "demo",
                 "doctor",
                 "init",
+                "import",
                 "check",
                 "up",
                 "change",
@@ -58,6 +59,7 @@ for command in (
     replay.demo,
     doctor.doctor,
     init.init,
+    import_.import_,
     up.up,
     change.change,
     check.check,

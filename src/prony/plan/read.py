@@ -114,7 +114,7 @@ def _plan(document: dict[str, Any], source: str, folder: Path) -> Plan:
     return Plan(
         app=app,
         **found,
-        traffic=traffic.read(document, source),
+        traffic=traffic.read(document, source, folder),
         login=login.read(document, source, folder),
         limits=_limits(document, source),
         source=source,

@@ -53,6 +53,13 @@ class Request(Struct, frozen=True, kw_only=True):
         return bool(self.paths) or not placeholders(self.path)
 
 
+class RateSeries(Struct, frozen=True, kw_only=True):
+    """A rate as it was recorded: each of `rps` (requests per second) holds for `step_s` seconds."""
+
+    step_s: float
+    rps: tuple[float, ...]
+
+
 class Traffic(Struct, frozen=True, kw_only=True):
     """What is sent and when: open loop at a rate (rps), or closed loop with users.
 
@@ -60,6 +67,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
         declared: Whether the mix is the user's own; False where prony guessed it.
         host: The Host that every request names; empty: the address it is sent to.
         headers: Header fields that every request carries.
+        recorded: The rate over the day of the log that the mix was imported from; None where it has none.
     """
 
     requests: tuple[Request, ...] = (Request(),)
@@ -74,6 +82,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
     declared: bool = True
     host: str = ""
     headers: dict[str, str] = {}
+    recorded: RateSeries | None = None
 
 
 class Limits(Struct, frozen=True, kw_only=True):
