@@ -64,7 +64,8 @@ class Traffic(Struct, frozen=True, kw_only=True):
     """What is sent and when: open loop at a rate (rps), or closed loop with users.
 
     Attributes:
-        declared: Whether the mix is the user's own; False where prony guessed it.
+        declared: Whether the mix is the user's own; False where prony guessed its weights.
+        named: Whether the plan names the pages, itself or by a file; False where prony looks for them.
         host: The Host that every request names; empty: the address it is sent to.
         headers: Header fields that every request carries.
         recorded: The rate over the day of the log that the mix was imported from; None where it has none.
@@ -80,6 +81,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
     drain_s: float = 5.0
     seed: int = 1
     declared: bool = True
+    named: bool = True
     host: str = ""
     headers: dict[str, str] = {}
     recorded: RateSeries | None = None

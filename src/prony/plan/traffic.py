@@ -65,6 +65,7 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         drain_s=values["drain"],
         seed=values["seed"],
         declared=requests is not None and not (found and found.guessed),
+        named=requests is not None,
         host=values["host"],
         headers=values["headers"],
         recorded=found.recorded if found else None,
