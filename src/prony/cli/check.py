@@ -118,10 +118,10 @@ def _show_page(console: Console, page: Checked, wide: int, told: set[tuple[str, 
         Text.assemble(mark, f" {verb}{page.template.ljust(wide)}{several}  ", (figures, "dim"), title), soft_wrap=True
     )
     for each in page.findings:
-        if (each.text, each.remedy) in told:
+        if (each.cause, each.text) in told:
             console.print(Text.assemble("    ", (each.cause, "red" if each.wrong else "yellow"), ": as above."))
             continue
-        told.add((each.text, each.remedy))
+        told.add((each.cause, each.text))
         _show_finding(console, each, "    ")
 
 
@@ -133,15 +133,22 @@ def _show_finding(console: Console, each: Finding, indent: str) -> None:
 
 
 def _show_left_out(console: Console, left: Iterable[LeftOut]) -> None:
-    listed = [each for each in left if each.reason != "redirect"]
-    if not listed:
+    alike: dict[tuple[str, str], list[LeftOut]] = {}
+    for each in left:
+        if each.reason != "redirect":  # the page that it leads to is in the mix itself
+            alike.setdefault((each.text, each.template.partition("/")[2].partition("/")[0]), []).append(each)
+    if not alike:
         return
-    console.print("\nLeft out of the mix:")
-    for each in listed[:LEFT_SHOWN]:
-        name = f" → {each.remedy}" if each.remedy else ""
-        console.print(Text.assemble(f"  {each.template}  {each.text}", (name, "dim")), soft_wrap=True)
-    if len(listed) > LEFT_SHOWN:
-        console.print(f"  … and {len(listed) - LEFT_SHOWN} more: prony check --json")
+    console.print(Text("\nLeft out of the mix (to have one in, name its path under [[traffic.request]]):"))
+    groups = list(alike.values())
+    for group in groups[:LEFT_SHOWN]:
+        first, more = group[0], len(group) - 1
+        others = f", and {more} more under /{first.template.split('/')[1]}/" if more else ""
+        key = f" → {first.remedy}" if "params" in first.remedy else ""
+        console.print(Text.assemble(f"  {first.template}{others}: {first.text}", (key, "dim")), soft_wrap=True)
+    unseen = sum(map(len, groups[LEFT_SHOWN:]))
+    if unseen:
+        console.print(f"  … and {unseen} more: prony check --json")
 
 
 def _ending(document: Check, logs: str) -> Iterable[str]:
