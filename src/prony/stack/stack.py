@@ -252,7 +252,7 @@ class Stack:
     def _all_links(self) -> dict[str, list[Link]]:
         """Every link that runs, by the tier it stands before; instances have one each."""
         found = dict(self.app.links)
-        for name, link in (self.stores.links | self._links).items():
+        for name, link in (self.stores.ways.links | self._links).items():
             found[name] = [link]
         return found
 

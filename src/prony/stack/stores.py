@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from prony.errors import StackError
-from prony.plan import Link as LinkPlan
 from prony.plan import Plan
 from prony.plan import Store as StorePlan
-from prony.stack.services.link import Link
 from prony.stack.services.mariadb import MariaDB
 from prony.stack.services.memcached import Memcached
 from prony.stack.services.own import OwnStore
@@ -18,20 +15,19 @@ from prony.stack.services.sqlite import SQLite
 from prony.stack.services.store import Store
 from prony.stack.services.valkey import Valkey
 from prony.stack.tiers import Ground, Watched
+from prony.stack.ways import Ways
 
 Prepare = Callable[[Mapping[str, str]], None]
 
 
 class Stores:
-    """All stores of a stack, the pooler before the database, and the links before each."""
+    """All stores of a stack, and the ways to them."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+        self.ways = Ways(ground)
         self._running: dict[str, Store] = {}
         self._made: dict[tuple[str, str], Store] = {}  # stopped ones too: they keep what was prepared
-        self._links: dict[str, Link] = {}
-        self._pooler: PgBouncer | None = None
-        self._ports: dict[str, int] = {}
         self._prepared: set[tuple[object, ...]] = set()
 
     @property
@@ -43,7 +39,7 @@ class Stores:
     @property
     def pooler(self) -> PgBouncer | None:
         """The pooler, where there is one."""
-        return self._pooler
+        return self.ways.pooler
 
     def start(self, plan: Plan, prepare: Prepare) -> None:
         """Brings the plan's stores up, in their prepared state; `prepare` fills fresh ones, given their URLs.
@@ -54,8 +50,9 @@ class Stores:
         """
         for name in [name for name, store in self._running.items() if self._unwanted(plan.stores.get(name), store)]:
             self._running.pop(name).stop()
+        itself = self.ways.settle(plan)
         for name, settings in plan.stores.items():
-            self._start(name, settings)
+            self._start(name, settings, itself.get(name, 0))
         owned = any(settings.kind == "url" for settings in plan.stores.values())
         commands = () if owned else plan.app.prepare
         self._ground.forget("own_store")
@@ -64,18 +61,19 @@ class Stores:
             text = f"[stores.{name}] is your own: {unprepared}what the app writes to it stays"
             self._ground.remark("own_store", name, text)
         app, kinds = plan.app, tuple(sorted((name, settings.kind) for name, settings in plan.stores.items()))
+        expected = tuple((name, settings.at) for name, settings in plan.stores.items() if settings.at)
         # All that may shape what the commands write.
-        key = (commands, kinds, app.folder, app.entry, app.python, tuple(sorted(app.env.items())))
+        key = (commands, kinds, expected, app.folder, app.entry, app.python, tuple(sorted(app.env.items())))
         if not self._all_prepared(key):
             self._fill(plan, key, prepare if commands else lambda _: None)
         for store in self._running.values():
             store.restore(key)
-        self._lead(plan)
+        self.ways.lead(plan, self._running)
 
     def _unwanted(self, settings: StorePlan | None, store: Store) -> bool:
         return settings is None or not isinstance(store, _CLASSES[settings.kind])
 
-    def _start(self, name: str, settings: StorePlan) -> None:
+    def _start(self, name: str, settings: StorePlan, port: int) -> None:
         made = _CLASSES[settings.kind]
         store = self._made.get((name, made.__name__))
         if store is None:
@@ -85,7 +83,7 @@ class Stores:
         if self._ground.moved(name):
             store.stop()
         self._running[name] = store
-        store.start(settings)
+        store.start(settings, port)
 
     def _all_prepared(self, key: tuple[object, ...]) -> bool:
         return key in self._prepared and all(store.prepared(key) for store in self._running.values())
@@ -94,95 +92,52 @@ class Stores:
         """Empties every store, runs the prepare commands on them, and keeps what came of it."""
         for store in self._running.values():
             store.empty()
-        handed: dict[str, str] = {}
-        for name, store in self._running.items():
-            handed |= plan.stores[name].handed(store.url(store.port))
-        prepare(handed)
+        with self.ways.directly(self._running):
+            prepare(self._handed(plan, {name: store.url(store.port) for name, store in self._running.items()}))
         for store in self._running.values():
             store.keep(key)
         self._prepared.add(key)
-
-    # ---- the way to them
-
-    def _lead(self, plan: Plan) -> None:
-        """Puts links and the pooler before the stores that want them; takes away what is wanted no more."""
-        links = {link.name: link for link in plan.links}
-        for name in set(self._links) - set(links):
-            self._links.pop(name).stop()
-        for name, store in self._running.items():
-            self._ports[name] = self._link(name, store.port, links)
-        moved = self._ground.moved("pooler")
-        if self._pooler is not None and (moved or plan.pooler is None):
-            self._pooler.stop()
-        if plan.pooler is None:
-            self._pooler = None
-            return
-        postgres = self.postgres
-        if postgres is None:
-            raise StackError("[pooler]: there is no Postgres of ours to pool connections of.")
-        if self._pooler is None:
-            ground = self._ground
-            self._pooler = PgBouncer(
-                ground.launcher_of("pooler"), ground.run_folder, ground.logs, ground.cores.stack, "pooler"
-            )
-        self._pooler.start(plan.pooler, self._ports["database"], postgres.user, postgres.password, postgres.database)
-        self._ports["database"] = self._link("pooler", self._pooler.port, links)
-
-    def _link(self, name: str, port: int, links: Mapping[str, LinkPlan]) -> int:
-        """The port to use instead of `port`: the link's that the plan puts before it, or the same."""
-        wanted = links.get(name)
-        if wanted is None or not port:
-            return port
-        if name not in self._links:
-            ground = self._ground
-            self._links[name] = Link(ground.launcher, ground.logs, ground.run_folder, ground.cores.side, name)
-        self._links[name].start(port, wanted)
-        return self._links[name].port
 
     # ---- what others need to know
 
     def environment(self, plan: Plan) -> dict[str, str]:
         """The variables that hand the stores to the app."""
+        return self._handed(plan, self.urls())
+
+    def _handed(self, plan: Plan, urls: Mapping[str, str]) -> dict[str, str]:
+        """The variables for these URLs; where the app's settings expect a store at an address, that is its URL."""
         found: dict[str, str] = {}
-        for name, url in self.urls().items():
-            found |= plan.stores[name].handed(url)
+        for name, url in urls.items():
+            found |= plan.stores[name].handed(plan.stores[name].at or url)
         return found
 
     def urls(self) -> dict[str, str]:
-        """How the app reaches each store, by name."""
-        return {name: store.url(self._ports.get(name, store.port)) for name, store in self._running.items()}
-
-    @property
-    def links(self) -> dict[str, Link]:
-        """The links before stores and the pooler, by name."""
-        return self._links
+        """How each store is reached on the stack's loopback, by name."""
+        return {name: store.url(self.ways.ports.get(name, store.port)) for name, store in self._running.items()}
 
     def versions(self) -> dict[str, str]:
         """Each store's program and version."""
         found = {name: f"{store.kind} {store.version}" for name, store in self._running.items()}
-        if self._pooler is not None:
-            found["pooler"] = f"pgbouncer {self._pooler.version}"
+        if self.ways.pooler is not None:
+            found["pooler"] = f"pgbouncer {self.ways.pooler.version}"
         return found
 
     def addresses(self) -> dict[str, tuple[str, int]]:
         """(kind, port) of each store that listens, by name."""
-        return {
-            name: (store.kind, self._ports.get(name, store.port)) for name, store in self._running.items() if store.port
-        }
+        ports = self.ways.ports
+        return {name: (each.kind, ports.get(name, each.port)) for name, each in self._running.items() if each.port}
 
     def watched(self) -> list[Watched]:
         """The processes of each."""
         found = [Watched(name, (store.process,)) for name, store in self._running.items() if store.process is not None]
-        if self._pooler is not None and self._pooler.process is not None:
-            found.append(Watched("pooler", (self._pooler.process,)))
+        pooler = self.ways.pooler
+        if pooler is not None and pooler.process is not None:
+            found.append(Watched("pooler", (pooler.process,)))
         return found
 
     def stop(self) -> None:
         """Stops every one of ours."""
-        for link in self._links.values():
-            link.stop()
-        if self._pooler is not None:
-            self._pooler.stop()
+        self.ways.stop()
         for store in reversed(list(self._running.values())):
             store.stop()
         self._running.clear()
