@@ -39,6 +39,7 @@ TABLES = {
     "link": ("[link.NAME]", "what the way to a tier is like", "reference/links.md"),
     "box": ("[box.NAME]", "CPU and memory", "reference/boxes.md"),
     "traffic": ("[traffic], [[traffic.request]]", "what is sent, and when", "#traffic"),
+    "login": ("[login]", "as whom requests are sent", "#login"),
     "limits": ("[limits]", "what counts as serving well", "#limits"),
 }
 
@@ -118,6 +119,7 @@ def index() -> list[str]:
         ("[workers.NAME]", keys.WORKER),
         ("[traffic]", keys.TRAFFIC),
         ("[[traffic.request]]", keys.REQUEST),
+        ("[login]", keys.LOGIN),
         ("[limits]", keys.LIMITS),
     ):
         lines += [f"## {title}", "", *table(own)]
@@ -126,7 +128,21 @@ def index() -> list[str]:
         if title == "[[traffic.request]]":
             lines += ["`expect = { … }` says what a right answer is; each part that is given must hold:", ""]
             lines += grid(("part", "asks for"), ((code([name]), what) for name, what in keys.EXPECT.items()))
+        if title == "[login]":
+            lines += _login_users()
     return lines
+
+
+def _login_users() -> list[str]:
+    """What the table of [login] cannot say by itself."""
+    row = ("`users`", 'a whole number from 1 to 1000; the name of a CSV file; `"all"` with kind = "minted"', "`1`")
+    return [
+        *grid(("key", "allowed", "default", "why"), [(*row, keys.LOGIN_USERS_WHY)]),
+        "In `fields`, `user`, `password` and `session`, `{n}` stands for a visitor's number, from 1, and `{column}`",
+        "for a column of the CSV file, whose first line names them; `{{n}}` is the text `{n}`. In `session`, `{n:d}`",
+        "is a number. How each kind is used: [Logging in](howto/login.md).",
+        "",
+    ]
 
 
 def servers_page() -> list[str]:

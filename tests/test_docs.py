@@ -90,6 +90,7 @@ PLACES = {
     "WORKER": ("reference.md", "[workers.NAME]"),
     "TRAFFIC": ("reference.md", "[traffic]"),
     "REQUEST": ("reference.md", "[[traffic.request]]"),
+    "LOGIN": ("reference.md", "[login]"),
     "LIMITS": ("reference.md", "[limits]"),
     "INSTANCES": ("reference/servers.md", ""),
     "SERVER_ENTRY": ("reference/servers.md", ""),

@@ -1,5 +1,6 @@
 """prony.toml and --set in, one frozen and validated Plan out."""
 
+from prony.plan.login import Login
 from prony.plan.model import App, Box, Link, Outside, Plan, Pooler, Proxy, Route, Server, Store, Worker
 from prony.plan.read import changed, read_document, read_file
 from prony.plan.requests import Expect, Limits, Request, Traffic
@@ -10,6 +11,7 @@ __all__ = [
     "Expect",
     "Limits",
     "Link",
+    "Login",
     "Outside",
     "Plan",
     "Pooler",

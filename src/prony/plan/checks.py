@@ -12,7 +12,16 @@ from prony.knobs import Knob
 from prony.knobs.values import NotAllowedError
 from prony.plan.keys import Key
 
-SECRETS = {("app", "env"), ("stores", "url"), ("stores", "env"), ("stores", "at")}  # never echo what may hold a key
+SECRETS = {  # never echo what may hold a key
+    ("app", "env"),
+    ("stores", "url"),
+    ("stores", "env"),
+    ("stores", "at"),
+    ("traffic", "headers"),
+    ("login", "fields"),
+    ("login", "password"),
+    ("login", "session"),
+}
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
 

@@ -182,6 +182,45 @@ EXPECT = {
     "max_bytes": "the greatest length of the body",
     "sha256": "the SHA-256 of the body, in hexadecimal",
 }
+LOGIN = (
+    Key(
+        "kind",
+        "choice",
+        "form",
+        "How visitors are logged in; form where there is a page and no kind is named.",
+        choices=("form", "token", "basic", "minted"),
+    ),
+    Key(
+        "proof",
+        "text",
+        None,
+        "A page that only the logged-in see: it is asked for as nobody, and then as each visitor.",
+        required=True,
+    ),
+    Key(
+        "proof_contains",
+        "text",
+        None,
+        "A text on that page as the logged-in see it; needed where anyone gets a page there.",
+    ),
+    Key("page", "text", None, "form: the page with the form. token: where the fields are posted to."),
+    Key("fields", "table", {}, "form, token: what is filled in, by the fields' own names."),
+    Key("form", "text", None, "form: a CSS selector of the form, where the page has several."),
+    Key("send", "choice", "json", "token: how the fields are posted.", choices=("json", "form")),
+    Key("token", "text", "access_token", "token: where it stands in the answer's JSON, such as data.token."),
+    Key("header", "text", "Authorization", "token: the header field that carries it from then on."),
+    Key("scheme", "text", None, "token: the word before it; Bearer in Authorization, and none in other fields."),
+    Key("user", "text", None, "basic: the user's name."),
+    Key("password", "text", None, "basic: the user's password."),
+    Key("session", "table", {}, "minted: what the session holds. Flask needs it; Django's is known."),
+)
+LOGIN_OF_KIND = {
+    "form": ("page", "fields", "form"),
+    "token": ("page", "fields", "send", "token", "header", "scheme"),
+    "basic": ("user", "password"),
+    "minted": ("session",),
+}
+LOGIN_USERS_WHY = "How many are logged in before anything is measured, or a file that lists them."
 LATENCIES = ("p50", "p90", "p95", "p99", "p999")
 LIMITS = (
     *(
@@ -203,5 +242,6 @@ TABLES = (
     "link",
     "box",
     "traffic",
+    "login",
     "limits",
 )

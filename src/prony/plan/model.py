@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 from prony.knobs import server as server_knobs
 from prony.plan import addresses
 from prony.plan.addresses import Address
+from prony.plan.login import Login
 from prony.plan.requests import Limits, Traffic
 
 
@@ -230,6 +231,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         server: The main app server.
         others: Further app servers beside it, reached through the proxy.
         stores: What the app keeps its data in, by name.
+        login: As whom requests go out; None: as nobody.
     """
 
     app: App
@@ -245,6 +247,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     services: tuple[Outside, ...] = ()
     links: tuple[Link, ...] = ()
     boxes: tuple[Box, ...] = ()
+    login: Login | None = None
     document: dict[str, Any] = {}
 
     @property
@@ -292,10 +295,12 @@ class Plan(Struct, frozen=True, kw_only=True):
         return structs.replace(self, traffic=new)
 
     def redacted(self) -> Plan:
-        """The plan as it is stored: values of environment variables taken out."""
+        """The plan as it is stored: no values of variables or header fields, no URLs, nothing visitors log in by."""
         app = structs.replace(self.app, env=dict.fromkeys(self.app.env, "(redacted)"))
         stores = {name: _redacted(store) for name, store in self.stores.items()}
-        return structs.replace(self, app=app, stores=stores, document={})
+        traffic = structs.replace(self.traffic, headers=dict.fromkeys(self.traffic.headers, "(redacted)"))
+        login = self.login and self.login.redacted()
+        return structs.replace(self, app=app, stores=stores, traffic=traffic, login=login, document={})
 
 
 def _redacted(store: Store) -> Store:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from prony.errors import PlanError
-from prony.plan import keys, tiers, traffic
+from prony.plan import keys, login, tiers, traffic
 from prony.plan.changes import apply
 from prony.plan.checks import only_known, shown, table_of, values_of, word
 from prony.plan.model import App, Plan
@@ -114,6 +114,7 @@ def _plan(document: dict[str, Any], source: str, folder: Path) -> Plan:
         app=app,
         **found,
         traffic=traffic.read(document, source),
+        login=login.read(document, source, folder),
         limits=_limits(document, source),
         source=source,
         document=document,
