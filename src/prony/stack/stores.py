@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from prony.errors import PlanError
 from prony.plan import Plan
 from prony.plan import Store as StorePlan
+from prony.stack.cover import Cover
 from prony.stack.services.mariadb import MariaDB
 from prony.stack.services.memcached import Memcached
 from prony.stack.services.own import OwnStore
 from prony.stack.services.pgbouncer import PgBouncer
 from prony.stack.services.postgres import Postgres
 from prony.stack.services.sqlite import SQLite
+from prony.stack.services.sqlite_file import SQLiteFile
 from prony.stack.services.store import Store
 from prony.stack.services.valkey import Valkey
 from prony.stack.tiers import Ground, Watched
@@ -23,8 +27,9 @@ Prepare = Callable[[Mapping[str, str]], None]
 class Stores:
     """All stores of a stack, and the ways to them."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, cover: Cover) -> None:
         self._ground = ground
+        self._cover = cover
         self.ways = Ways(ground)
         self._running: dict[str, Store] = {}
         self._made: dict[tuple[str, str], Store] = {}  # stopped ones too: they keep what was prepared
@@ -51,6 +56,8 @@ class Stores:
         for name in [name for name, store in self._running.items() if self._unwanted(plan.stores.get(name), store)]:
             self._running.pop(name).stop()
         itself = self.ways.settle(plan)
+        self._cover.settle(plan)
+        self._check_file(plan)
         for name, settings in plan.stores.items():
             self._start(name, settings, itself.get(name, 0))
         owned = any(settings.kind == "url" for settings in plan.stores.values())
@@ -61,20 +68,41 @@ class Stores:
             text = f"[stores.{name}] is your own: {unprepared}what the app writes to it stays"
             self._ground.remark("own_store", name, text)
         app, kinds = plan.app, tuple(sorted((name, settings.kind) for name, settings in plan.stores.items()))
-        expected = tuple((name, settings.at) for name, settings in plan.stores.items() if settings.at)
+        expected = tuple((name, *settings.prepared_by) for name, settings in plan.stores.items())
         # All that may shape what the commands write.
-        key = (commands, kinds, expected, app.folder, app.entry, app.python, tuple(sorted(app.env.items())))
+        key = (
+            commands,
+            kinds,
+            expected,
+            app.folder,
+            app.scratch,
+            app.entry,
+            app.python,
+            tuple(sorted(app.env.items())),
+        )
         if not self._all_prepared(key):
             self._fill(plan, key, prepare if commands else lambda _: None)
+        self._cover.restore(key)
         for store in self._running.values():
             store.restore(key)
         self.ways.lead(plan, self._running)
 
+    def _check_file(self, plan: Plan) -> None:
+        """Raises PlanError where the app would write to the project's own database file."""
+        for store in plan.stores.values():
+            if store.file and not self._cover.there:
+                raise PlanError(
+                    f"{plan.source}: [stores.{store.name}] file: found it where the app's folder cannot be covered "
+                    f"({self._cover.why_not}), so that the app would write to {store.file} itself; allowed: where it "
+                    "is covered.",
+                    hint='take file out, write env = "DATABASE_URL", and let the app\'s settings read that',
+                )
+
     def _unwanted(self, settings: StorePlan | None, store: Store) -> bool:
-        return settings is None or not isinstance(store, _CLASSES[settings.kind])
+        return settings is None or not isinstance(store, _class_of(settings))
 
     def _start(self, name: str, settings: StorePlan, port: int) -> None:
-        made = _CLASSES[settings.kind]
+        made = _class_of(settings)
         store = self._made.get((name, made.__name__))
         if store is None:
             ground = self._ground
@@ -86,14 +114,24 @@ class Stores:
         store.start(settings, port)
 
     def _all_prepared(self, key: tuple[object, ...]) -> bool:
-        return key in self._prepared and all(store.prepared(key) for store in self._running.values())
+        return (
+            key in self._prepared
+            and self._cover.prepared(key)
+            and all(store.prepared(key) for store in self._running.values())
+        )
 
     def _fill(self, plan: Plan, key: tuple[object, ...], prepare: Prepare) -> None:
-        """Empties every store, runs the prepare commands on them, and keeps what came of it."""
+        """Empties every store and the folder's cover, runs the prepare commands, and keeps what came of it."""
+        self._cover.empty()
         for store in self._running.values():
             store.empty()
+        for name, store in self._running.items():
+            dump = plan.stores[name].dump
+            if dump and isinstance(store, Postgres):
+                store.load(Path(dump))
         with self.ways.directly(self._running):
             prepare(self._handed(plan, {name: store.url(store.port) for name, store in self._running.items()}))
+        self._cover.keep(key)
         for store in self._running.values():
             store.keep(key)
         self._prepared.add(key)
@@ -143,7 +181,8 @@ class Stores:
         self._running.clear()
 
 
-_CLASSES: dict[str, type[Postgres | MariaDB | SQLite | Valkey | Memcached | OwnStore]] = {
+_Class = type[Postgres | MariaDB | SQLite | SQLiteFile | Valkey | Memcached | OwnStore]
+_CLASSES: dict[str, _Class] = {
     "postgres": Postgres,
     "mariadb": MariaDB,
     "sqlite": SQLite,
@@ -152,3 +191,7 @@ _CLASSES: dict[str, type[Postgres | MariaDB | SQLite | Valkey | Memcached | OwnS
     "memcached": Memcached,
     "url": OwnStore,
 }
+
+
+def _class_of(settings: StorePlan) -> _Class:
+    return SQLiteFile if settings.file else _CLASSES[settings.kind]

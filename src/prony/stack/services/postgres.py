@@ -16,15 +16,18 @@ from prony import plan
 from prony.errors import StackError
 from prony.stack import binaries
 from prony.stack.launch import Launcher, Process
+from prony.stack.services import dump as dumps
 from prony.stack.services.store import END_S, Home, Key, own_knobs
 
 # With prony's own superuser connection these make the 3 that a stock Postgres keeps back, so that an app under
 # max_connections = N is refused at the same N - 3.
 RESERVED = 3
 ADMIN = "prony"  # whose own database holds prony's connection; "postgres" may be what the app's settings name
+LOADER = "loader"  # who loads dumps: Postgres lets go of nothing that its first superuser owns
 APP_USER = "app"
 APP_DATABASE = "app"
 _INITDB_S = 60.0
+_LOAD_S = 1800.0
 
 
 @dataclass(slots=True)
@@ -92,11 +95,9 @@ class Postgres:
 
     def _people(self) -> None:
         """Makes the app's role and its empty database."""
+        self._role(self.user, "")
         role = sql.Identifier(self.user)
-        here = self._admin().execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [self.user]).fetchone()
-        if here is None:
-            self._run(sql.SQL("CREATE ROLE {} LOGIN").format(role))
-        self._run(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, self.password or None))
+        self._run(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, self.password or None))
         self.empty()
 
     def _made(self, source: str) -> _Cluster:
@@ -189,6 +190,47 @@ class Postgres:
         self._run(
             sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(self.database), sql.Identifier(self.user))
         )
+
+    def load(self, dump: Path) -> None:
+        """Fills the app's empty database from a file that pg_dump wrote; all that is in it is the app's user's then.
+
+        Raises:
+            PlanError: the file is none that can be loaded.
+            StackError: loading it failed; the program's own words are in the error.
+        """
+        unpacked = self._home.folder / "dump"
+        how = dumps.loading(dump, unpacked)
+        self._role(LOADER, " SUPERUSER LOGIN")
+        for role in how.roles:
+            self._role(role, "")
+        place = ["-h", str(self._home.folder), "-p", str(self.port), "-U", LOADER, "-d", self.database]
+        program = self._running().program
+        process = self._launcher.spawn(
+            f"{self._home.title}: {how.program}",
+            [str(program.path / how.program), *place, *how.options],
+            env={"PATH": "/usr/bin:/bin", "PGOPTIONS": "-c synchronous_commit=off"} | program.env,
+            cwd=self._home.folder,
+            log=self.log.with_suffix(".dump.log"),
+        )
+        try:
+            done = self._launcher.wait(process, _LOAD_S)
+        finally:
+            self._launcher.kill_group(process)
+            self._home.remove(unpacked)
+        if not done or process.code != 0:
+            why = "failed" if done else f"was not done after {_LOAD_S:.0f} s"
+            raise StackError(
+                f"[stores.{self.name}] dump: loading {dump} {why}.", hint=dumps.HINT, log=process.last_lines()
+            )
+        names = sql.SQL(", ").join(sql.Identifier(each) for each in (LOADER, *how.roles) if each != self.user)
+        with self._connect(self.database) as inside:
+            inside.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(names, sql.Identifier(self.user)))
+            inside.execute("ANALYZE")  # a dump holds no statistics, and plans made without are none to measure
+
+    def _role(self, name: str, options: str) -> None:
+        """Makes a role where it is missing."""
+        if not self._admin().execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
+            self._run(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)) + sql.SQL(options))
 
     def keep(self, key: Key) -> None:
         """Puts the app's database aside as the prepared state; `restore` brings a copy of it back."""
