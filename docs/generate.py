@@ -21,7 +21,12 @@ from prony.plan.keys import Key
 from prony.recording import OUTCOMES
 from prony.recording.model import Campaign, TrialRow
 from prony.stack.fitness import Finding
+from prony.traffic.imports import Import, Source
+from prony.traffic.mix import LeftOut, Route
+from prony.traffic.rates import Rates
 from prony.verdict import CAUSES, GRADES, TIERS
+from prony.visit import candidates, diagnosis
+from prony.visit.results import Check
 
 FOLDER = Path(__file__).parent
 MADE = "<!-- Made by `make docs` from the code. Edit there. -->\n"
@@ -118,13 +123,19 @@ def index() -> list[str]:
         ("[app]", keys.APP),
         ("[workers.NAME]", keys.WORKER),
         ("[traffic]", keys.TRAFFIC),
-        ("[[traffic.request]]", keys.REQUEST),
+        ("[[traffic.request]]", (*keys.REQUEST, keys.PARAMS, keys.PATHS)),
+        ("The file that [traffic] file names", (keys.GUESSED, *keys.RATE)),
         ("[login]", keys.LOGIN),
         ("[limits]", keys.LIMITS),
     ):
         lines += [f"## {title}", "", *table(own)]
         if title == "[workers.NAME]":
             lines += ["Of `command` and `process` one is needed, and not both.", ""]
+        if title == "The file that [traffic] file names":
+            lines += [
+                "It holds `[[request]]` tables with the keys of [[traffic.request]]; `guessed` stands above them, and"
+            ]
+            lines += ["`step` and `begins` in `[rate]`, with `rps`, a list of requests per second.", ""]
         if title == "[[traffic.request]]":
             lines += ["`expect = { … }` says what a right answer is; each part that is given must hold:", ""]
             lines += grid(("part", "asks for"), ((code([name]), what) for name, what in keys.EXPECT.items()))
@@ -341,7 +352,16 @@ def results_page() -> list[str]:
     for title, tokens in (("Tiers", TIERS), ("Causes", CAUSES), ("Grades", GRADES)):
         rows = [(f"`{name}`", text) for name, text in tokens.items()]
         lines += [f"## {title} of a verdict", "", *grid(("token", "means"), rows)]
-    return lines
+    lines += [
+        "## Causes of a check",
+        "",
+        "What `prony check` says of an answer; one that makes it *wrong* ends it with 1.",
+        "",
+    ]
+    found = diagnosis.CAUSES.items()
+    lines += grid(("token", "is", "means"), [(f"`{name}`", "wrong" if w else "a note", m) for name, (w, m) in found])
+    lines += ["## Reasons to leave a route out", "", "Why `prony check` does not visit a route that nobody named.", ""]
+    return lines + grid(("token", "means"), [(f"`{name}`", f"{text}.") for name, text in candidates.REASONS.items()])
 
 
 def command_line() -> list[str]:
@@ -362,7 +382,10 @@ def command_line() -> list[str]:
             ("code", "means"),
             [
                 (0, "done, and within limits; a replay that could tell its story"),
-                (1, "measured, and outside limits; `doctor`: something was left behind by a crashed run"),
+                (
+                    1,
+                    "outside limits; `check`: a page is not right; `doctor`: a crashed run left something",
+                ),
                 (2, "the command or the configuration is wrong"),
                 (3, "this machine lacks something"),
                 (4, "the measurement is not to be believed"),
@@ -394,6 +417,21 @@ def json_page() -> list[str]:
         "`prony doctor` prints `prony`, `verb`, `machine`; `findings`, each with",
         f"{code(field.name for field in fields(Finding))}, where `state` is `ok`, `without` (it can be done without)",
         "or `lacking`; and `strays`, what crashed runs left, each with `kind`, `what` and `removed`.",
+        "",
+        "`prony check` prints this; causes and reasons are closed sets, too:",
+        "",
+        "```json",
+        json.dumps(msgspec.json.schema(Check), indent=1, ensure_ascii=False),
+        "```",
+        "",
+        "`prony init` prints `prony`, `verb`, `file`; `found`, each with `what`, `value` and `source`, no",
+        "variable's value; `unknown`, what could not be told, each with `what`, `key` and `todo`; `notes`; and `next`,",
+        "the next command.",
+        "",
+        f"`prony import` prints `prony`, `verb`, {code(Import.__struct_fields__)}; `written`, the file or null;",
+        "`read_by_prony_toml`, and `change`, what was done to prony.toml, or is to be. Each of `sources` has",
+        f"{code(Source.__struct_fields__)}; each of `routes` {code(Route.__struct_fields__)}; each of `left_out`",
+        f"{code(LeftOut.__struct_fields__)}; `rates` {code(Rates.__struct_fields__)}. `distinct` counts at most 1 000.",
         "",
         "`prony change` prints `prony`, `verb` and `changed`: what was changed, by name, in that program's words.",
     ]

@@ -96,7 +96,7 @@ def _up_plan(project: Path, sets: tuple[str, ...], port: int | None, console: Co
     with contextlib.ExitStack() as open_:
         began = time.monotonic()
         with _starting(console) as tell:
-            plan = options.plan_of(project, sets, tell)
+            plan = options.written_plan(project, sets, tell)
             place = options.own_place(options.project_folder(project))
             orders = open_.enter_context(Orders(place))
             logs = place / "logs" / "up"

@@ -3,7 +3,7 @@
 from prony.plan.login import Login
 from prony.plan.model import App, Box, Link, Outside, Plan, Pooler, Proxy, Route, Server, Store, Worker
 from prony.plan.read import changed, read_document, read_file
-from prony.plan.requests import Expect, Limits, Request, Traffic
+from prony.plan.requests import Expect, Limits, RateSeries, Request, Traffic
 
 __all__ = [
     "App",
@@ -16,6 +16,7 @@ __all__ = [
     "Plan",
     "Pooler",
     "Proxy",
+    "RateSeries",
     "Request",
     "Route",
     "Server",

@@ -32,6 +32,7 @@ class Key:
 
 APP = (
     Key("entry", "text", None, 'The app: "module:callable", or a factory "module:create_app()".', required=True),
+    Key("folder", "text", "", "The folder within this one that it is imported from and runs in; default: this one."),
     Key(
         "python",
         "text",
@@ -160,6 +161,12 @@ TRAFFIC = (
     Key("drain", "duration", 5.0, "How long to wait for answers after the last request was due.", low=0, high=600),
     Key("seed", "integer", 1, "Seed of arrivals and of the mix.", 0, 2**31),
     Key("host", "text", "", "The Host that requests name, such as shop.example.com; default: where they are sent."),
+    Key(
+        "file",
+        "text",
+        "",
+        "A file beside this one that holds the requests, as `prony import` writes it; in place of [[traffic.request]].",
+    ),
     Key("headers", "table", {}, 'Header fields of every request: { X-Forwarded-Proto = "https" }.'),
 )
 REQUEST = (
@@ -168,6 +175,20 @@ REQUEST = (
     Key("weight", "number", 1.0, "Its share of the mix is weight ÷ sum of weights.", low=0.000_001, high=1_000_000),
     Key("name", "text", None, "What reports call it; default: the path."),
     Key("anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."),
+)
+PARAMS = Key(
+    "params",
+    "table",
+    {},
+    'What stands for the {placeholders} of the path: { id = ["1", "2"] }, or the SELECT that finds it in the stack\'s '
+    'own database: { id = "SELECT id FROM shop_product" }. Without it: what `prony check` learned.',
+)
+PATHS = Key(
+    "paths",
+    "texts",
+    (),
+    "In place of params: the very paths that are asked for, one at random each time; one that stands here twice, twice "
+    "as often.",
 )
 # What `expect` may ask of an answer.
 EXPECT = {
@@ -182,6 +203,13 @@ EXPECT = {
     "max_bytes": "the greatest length of the body",
     "sha256": "the SHA-256 of the body, in hexadecimal",
 }
+# What stands in the file that [traffic] file names, besides [[request]].
+GUESSED = Key("guessed", "flag", False, "Whether the weights were guessed, as from a document that counts nothing.")
+RATE = (
+    Key("step", "duration", None, "How long each value holds.", low=0.1, high=86_400, required=True),
+    Key("begins", "text", "", "When the series began, by the log's own clock."),
+)
+RATES_MAX = 100_000
 LOGIN = (
     Key(
         "kind",

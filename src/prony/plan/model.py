@@ -19,6 +19,7 @@ class App(Struct, frozen=True, kw_only=True):
     Attributes:
         entry: "module:callable" or a factory "module:create_app()".
         folder: Absolute path it runs in.
+        home: Absolute path of the folder of prony.toml, from which relative paths start; empty: the same.
         python: Absolute path of its interpreter.
         prepare: Commands run once per fresh store.
         env: Environment variables, by name; those of `env_file` among them.
@@ -37,6 +38,7 @@ class App(Struct, frozen=True, kw_only=True):
     scratch: bool = True
     egress: tuple[str, ...] = ()
     interface: str = "auto"
+    home: str = ""
 
 
 class Server(Struct, frozen=True, kw_only=True):

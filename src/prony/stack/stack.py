@@ -334,7 +334,7 @@ class Stack:
         if not self.launcher.wait_until(lambda: answers(self.launcher, port, plan.traffic), READY_S):
             front = self.proxy.process if self.proxy is not None else None
             last = (front or self.app.instances[0].process).last_lines()
-            raise StackError(f"The stack's entrance gave no answer to {first.path} in {READY_S:.0f} s.", log=last)
+            raise StackError(f"The stack's entrance gave no answer to {first.first} in {READY_S:.0f} s.", log=last)
 
     def _versions(self) -> dict[str, str]:
         found = self.stores.versions()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from prony.errors import PlanError
 from prony.plan import Plan
@@ -75,6 +76,7 @@ class Stores:
             kinds,
             expected,
             app.folder,
+            app.home,
             app.scratch,
             app.entry,
             app.python,
@@ -150,8 +152,20 @@ class Stores:
         return found
 
     def urls(self) -> dict[str, str]:
-        """How each store is reached on the stack's loopback, by name."""
+        """How the app reaches each store, by name."""
         return {name: store.url(self.ways.ports.get(name, store.port)) for name, store in self._running.items()}
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT on the app's SQL database, read as the app may read and never written.
+
+        Raises:
+            ValueError: there is none that can be asked, or it refuses; the text is the end of a sentence.
+        """
+        store = self._running.get("database")
+        if not isinstance(store, Postgres | SQLite | SQLiteFile):
+            what = "the stack has no database" if store is None else f"a database of kind {store.kind} cannot be asked"
+            raise ValueError(what)  # noqa: TRY004 - the kind of a store is a value of the plan
+        return store.rows(query)
 
     def versions(self) -> dict[str, str]:
         """Each store's program and version."""

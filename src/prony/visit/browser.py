@@ -132,6 +132,7 @@ class Visitor:
         self.fields = dict(fields)
         self.cookies: dict[str, str] = {}
         self.secure: set[str] = set()
+        self._closed = False  # a kept connection that the server closes after an error is asked on once more
         self._client = httpx.Client(
             base_url=f"http://127.0.0.1:{browser.port}",
             timeout=TIMEOUT_S,
@@ -159,6 +160,8 @@ class Visitor:
         hops: list[str] = []
         while True:
             page = self._once(method, path, form=form, json=json, fields=fields or {})
+            if page.error and self._closed and method in {"GET", "HEAD"}:
+                page = self._once(method, path, form=form, json=json, fields=fields or {})
             location = page.headers.get("location")
             if location is None or not 300 <= page.status < 400 or not follow:
                 break
@@ -191,6 +194,7 @@ class Visitor:
                     headers["set-cookie"] = "\n".join(answer.headers.get_list("set-cookie"))
                 return Page(path, answer.status_code, headers, bytes(body[:BODY_BYTES_MAX]))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            self._closed = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
             return Page(path, 0, error=str(error) or type(error).__name__)
 
     def _keep(self, lines: list[str]) -> None:
