@@ -60,7 +60,7 @@ def check(
             shown.say(f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.")
         shown.progress(f"starting {plan.title}", "", None)
         start = stack.boot(plan)
-        found = survey(stack, start, plan, lambda text: shown.progress(text, "", None))
+        found = survey(stack, start, plan, lambda text: shown.progress(_stage(text), text, None))
     kept = str(learned.save(place, found.learned)) if found.pages else ""
     document = _document(plan, found, started_at, kept)
     if as_json:
@@ -68,6 +68,11 @@ def check(
     else:
         _show(output.results(), document, str(logs))
     click.get_current_context().exit(0 if document.right else 1)
+
+
+def _stage(text: str) -> str:
+    """Without its numbers: where lines stay on the screen, one is enough for each part of the work."""
+    return "logging in" if text.startswith("logging in") else text
 
 
 def _document(plan: Plan, found: Survey, started_at: str, kept: str) -> Check:
