@@ -115,6 +115,10 @@ def test_a_database_file_may_be_begun_without_and_have_another_journal(rig: Rig)
     boot(rig, FILE + 'journal_mode = "delete"\n')
     assert (rig.get()["things"], rig.get()["mode"]) == (3, "delete")
     assert rig.get()["url"] is None
+    assert rig.stack.stores.rows("SELECT n FROM things ORDER BY n") == [(1,), (2,), (2,)]
+    for query in ("DELETE FROM things", "SELECT absent FROM things"):
+        with pytest.raises(ValueError, match=r"readonly|no such column"):
+            rig.stack.stores.rows(query)
     boot(rig, FILE + "env = { DATABASE_URL = 'sqlite:///{path}' }\n")
     assert rig.get()["url"] == f"sqlite:///{rig.folder}/db.sqlite3"
     assert seen(rig.folder) == before

@@ -134,7 +134,7 @@ def test_mariadb_lets_in_who_the_settings_name(rig: Rig) -> None:
         [str(debian.program(unpacked, "mariadb")), "--no-defaults", *login, "--execute=SELECT DATABASE()"],
         env=debian.environment(unpacked),
         cwd=rig.folder,
-        log=rig.folder / "client",
+        log=rig.folder.parent / "client",
     )
     assert rig.stack.launcher.wait(client, 30)
     assert client.last_lines()[-1:] == ("my-shop",)

@@ -18,7 +18,7 @@ REMARK = "folder_written"
 
 
 class Cover:
-    """What lies over the app's folder in the stack's own mounts.
+    """What lies over the folder of prony.toml, which holds the app's, in the stack's own mounts.
 
     It is an overlay of the kernel's, whose changes are kept in layers: the prepared state is the layer that the prepare
     commands wrote, and each start gets an empty one above it. Where the kernel has no overlay, a copy is bound over the
@@ -51,7 +51,7 @@ class Cover:
 
     def settle(self, plan: Plan) -> None:
         """Finds out whether this plan's folder is to be covered, and can be; says so where it cannot."""
-        folder = os.path.realpath(plan.app.folder) if plan.app.scratch else ""
+        folder = os.path.realpath(plan.app.home or plan.app.folder) if plan.app.scratch else ""
         if folder != self._folder:
             if self._folder:
                 self._ground.launcher.uncover(self._folder)

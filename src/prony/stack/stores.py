@@ -76,6 +76,7 @@ class Stores:
             kinds,
             expected,
             app.folder,
+            app.home,
             app.scratch,
             app.entry,
             app.python,
@@ -151,7 +152,7 @@ class Stores:
         return found
 
     def urls(self) -> dict[str, str]:
-        """How each store is reached on the stack's loopback, by name."""
+        """How the app reaches each store, by name."""
         return {name: store.url(self.ways.ports.get(name, store.port)) for name, store in self._running.items()}
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -161,7 +162,7 @@ class Stores:
             ValueError: there is none that can be asked, or it refuses; the text is the end of a sentence.
         """
         store = self._running.get("database")
-        if not isinstance(store, Postgres | SQLite):
+        if not isinstance(store, Postgres | SQLite | SQLiteFile):
             what = "the stack has no database" if store is None else f"a database of kind {store.kind} cannot be asked"
             raise ValueError(what)  # noqa: TRY004 - the kind of a store is a value of the plan
         return store.rows(query)

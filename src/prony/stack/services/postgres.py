@@ -163,7 +163,7 @@ class Postgres:
         self.admin.execute("SET statement_timeout = 0")  # the app's bound is none of prony's
         return True
 
-    def _connect(self, database: str, user: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
+    def _connect(self, database: str, user: str = ADMIN) -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(
             host=str(self._home.folder),
             port=self.port,
