@@ -238,6 +238,9 @@ def test_a_snippet_of_prony_toml_is_one(path: Path, text: str, tmp_path: Path) -
         (tmp_path / "Procfile").write_text(lines, encoding="utf-8")
     document = tomllib.loads(text if "[app]" in text else APP + text)
     document["app"].pop("python", None)  # there is none in an empty folder
+    for store in document.get("stores", {}).values():
+        if "dump" in store:
+            (tmp_path / store["dump"]).touch()
     read_document(document, "prony.toml", tmp_path)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
+from prony.plan import refusals
 from prony.recording import Recording
 from prony.stats import samples_wanted
 from prony.summary import QUANTILES, RouteFigures, Summary
@@ -20,6 +21,7 @@ NOTED = (
     "hook_only",
     "no_store",
     "own_store",
+    "folder_written",
     "folder_written",
     "box_not_held",
     "box_beyond_cores",
@@ -146,6 +148,11 @@ KINDS = {
             "Run as root or where user namespaces are allowed, so that the folder can be covered; or work on a copy.",
         ),
         Kind(
+            "folder_written",
+            "What the app writes into its folder reached the project's own files, and stays from start to start.",
+            "Run as root or where user namespaces are allowed, so that the folder can be covered; or work on a copy.",
+        ),
+        Kind(
             "box_not_held",
             "A box could not be made by the kernel's cgroups: its limits are only approached, by cores and rlimits.",
             "Run as root, or where cgroups are delegated to you (systemd --user).",
@@ -170,7 +177,7 @@ KINDS = {
         Kind(
             "app_reached_out",
             "The app tried to reach hosts outside its stack, and was refused.",
-            "Name them under [app] egress, or accept that those calls fail.",
+            "Name a host under egress ([app] egress = [...]), or stand in a service of ours ([services.NAME]).",
         ),
         Kind(
             "mix_guessed",
@@ -255,8 +262,7 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
         if texts:
             raise_doubt(name, texts[0])
     if summary.egress_refused:
-        hosts = ", ".join(f"{host} ({n} ×)" for host, n in summary.egress_refused.items())
-        raise_doubt("app_reached_out", hosts)
+        raise_doubt("app_reached_out", refusals.told(summary.egress_refused))
 
 
 def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:

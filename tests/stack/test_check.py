@@ -30,7 +30,7 @@ class Shop:
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack = stack
         self.folder = folder
-        self.hits_file = folder.parent / "hits"  # the folder itself is covered
+        self.hits_file = folder.parent / "hits"  # in the folder itself it would lie under the cover
         self.plan = self.written()
         self.start = stack.boot(self.plan)
         self.found = survey(stack, self.start, self.plan)

@@ -50,6 +50,7 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
     "neighbours": lambda: a_clean_recording(counters={"host.busy_s": 0.95}),
     "no_store": lambda: a_clean_recording(events=[event("no_store")]),
     "own_store": lambda: a_clean_recording(events=[event("own_store")]),
+    "folder_written": lambda: a_clean_recording(events=[event("folder_written")]),
     "box_not_held": lambda: a_clean_recording(events=[event("box_not_held")]),
     "box_beyond_cores": lambda: a_clean_recording(events=[event("box_beyond_cores")]),
     "egress_closed": lambda: a_clean_recording(events=[event("egress_closed")]),

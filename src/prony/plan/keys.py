@@ -53,8 +53,8 @@ APP = (
         "scratch",
         "flag",
         True,
-        "Cover the folder: what the app writes into it goes to the cover, which is put back to its prepared state "
-        "before each start, and is gone in the end. `.prony` stays the real one.",
+        "Cover the folder of prony.toml: what the app writes into it goes to the cover, which is put back to its "
+        "prepared state before each start, and is gone in the end. `.prony` stays the real one.",
     ),
     Key("egress", "texts", (), "Hosts the app may reach besides its own stack, as host or host:port; default none."),
     Key(
@@ -97,8 +97,8 @@ STORE_FILE = Key(
     "file",
     "text",
     "",
-    "The database file that the app's own settings name, in its folder: a scratch copy of it under the cover. `env` "
-    "may then be left out.",
+    "The database file that the app's own settings name, from the folder of prony.toml: a scratch copy of it under the "
+    "cover. `env` may then be left out.",
 )
 STORE_FRESH = Key("fresh", "flag", False, "Begin without what `file` holds in the project.")
 # Which kinds take which of these; kind and env belong to all.
