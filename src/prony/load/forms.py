@@ -1,0 +1,195 @@
+"""A page's source and a selector in, that form with what it would send out, to be filled in and sent as browsers do.
+
+Only the form's own part of the source is parsed: between its start tag and the next `</form>`, which is also what HTML
+takes to belong to it where it is nested wrongly (a form within a table, say).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+
+from prony.load.fields import Control, Field, controls_of, filled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from selectolax.lexbor import LexborNode
+
+    from prony.load.fields import Value
+
+# What may hide a form's tags, or be one.
+_RAW: Final = (b"script", b"style", b"textarea", b"title", b"template", b"xmp", b"iframe", b"noembed", b"noframes")
+_MARKS: Final = re.compile(rb"<!--|<(" + rb"|".join(_RAW) + rb")(?=[\s/>])|<(/?)form(?=[\s/>])", re.IGNORECASE)
+_RAW_ENDS: Final = {name: re.compile(rb"</" + name + rb"(?=[\s/>])", re.IGNORECASE) for name in _RAW}
+_TAG: Final = re.compile(rb"""<form(?:[^"'>]|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
+_ELSEWHERE: Final = re.compile(rb"""\sform\s*=""", re.IGNORECASE)
+_SIMPLE: Final = re.compile(r"""form(?:#([\w-]+))?(?:\.[\w-]+|\[[^\]'"]*(?:"[^"]*"|'[^']*')?\])*""")
+
+
+class FormError(Exception):
+    """A form that is not there, or cannot be filled in so; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form as it came.
+
+    Attributes:
+        action: Where it is sent, as it is written; empty for the page itself.
+        method: `get` or `post`.
+        kind: Its enctype.
+        charset: In which its fields are written.
+        controls: What it sends if nothing is filled in, and what could be: its controls in their order.
+    """
+
+    action: str
+    method: str
+    kind: str
+    charset: str
+    controls: list[Control] = field(default_factory=list)
+
+    def fill(self, values: Mapping[str, Value], button: str | None = None) -> tuple[Form, list[Field]]:
+        """What is sent once it is filled in so and a button pressed, and the form with what that button changes.
+
+        Args:
+            values: By the controls' names: a text or number; True or False for a box to tick; the value or the words of
+                a choice, several as a list; (file name, bytes) or (file name, bytes, type) for a file; None to leave
+                one out.
+            button: Name, value or words of the button; None for the first one, as Enter does it.
+
+        Raises:
+            FormError: A name that the form has not, a choice it does not offer, or no such button.
+        """
+        try:
+            fields, pressed = filled(self.controls, values, button)
+        except ValueError as error:
+            raise FormError(str(error)) from None
+        if pressed is None:
+            return self, fields
+        given = pressed.attributes
+        return (
+            Form(
+                action=given.get("formaction") or self.action,
+                method=_method(given.get("formmethod") or self.method),
+                kind=_kind(given.get("formenctype") or self.kind),
+                charset=self.charset,
+            ),
+            fields,
+        )
+
+
+def form_of(source: bytes, selector: str, charset: str = "utf-8") -> Form:
+    """The first form of a page that a CSS selector finds: the form itself, or something within it.
+
+    Raises:
+        FormError: There is none, or the selector is none.
+    """
+    simple = _SIMPLE.fullmatch(selector)
+    if simple is None:
+        return _form_at(source, _place_of(source, selector, charset), selector, charset)
+    for begin, end in _forms(source):
+        if simple[1] and simple[1].encode() not in _tag(source, begin):
+            continue
+        part = LexborHTMLParser(_text(source[begin:end], charset))
+        node = _first(part, selector)
+        if node is not None:
+            return _form(node, part, source, charset)
+    raise FormError(f"there is no {selector} on the page")
+
+
+def _tag(source: bytes, begin: int) -> bytes:
+    found = _TAG.match(source, begin)
+    return source[begin:] if found is None else found[0]
+
+
+def _place_of(source: bytes, selector: str, charset: str) -> int:
+    """Which form of the page a selector means that only the whole page can answer: counted from 0."""
+    page = LexborHTMLParser(_text(source, charset))
+    node: LexborNode | None = _first(page, selector)
+    while node is not None and node.tag != "form":
+        node = node.parent
+    if node is None:
+        raise FormError(f"there is no form at {selector} on the page")
+    return [each.mem_id for each in page.css("form")].index(node.mem_id)
+
+
+def _form_at(source: bytes, place: int, selector: str, charset: str) -> Form:
+    for number, (begin, end) in enumerate(_forms(source)):
+        if number == place:
+            part = LexborHTMLParser(_text(source[begin:end], charset))
+            node = part.css_first("form")
+            if node is not None:
+                return _form(node, part, source, charset)
+    raise FormError(f"there is no form at {selector} on the page")
+
+
+def _first(page: LexborHTMLParser, selector: str) -> LexborNode | None:
+    try:
+        return page.css_first(selector)
+    except (SelectolaxError, ValueError) as error:
+        raise FormError(f"{selector!r} is no CSS selector") from error
+
+
+def _forms(source: bytes) -> Iterator[tuple[int, int]]:
+    """Where each form begins and ends, also one that is never closed; comments, scripts and the like hold no tags."""
+    at, begin = 0, -1
+    while found := _MARKS.search(source, at):
+        at = found.end()
+        if found[0] == b"<!--":
+            end = source.find(b"-->", found.start() + 2)
+            at = len(source) if end < 0 else end + 3
+        elif found[1]:
+            closing = _RAW_ENDS[found[1].lower()].search(source, at)
+            at = len(source) if closing is None else closing.start()
+        elif begin < 0:
+            begin = -1 if found[2] else found.start()
+        elif found[2]:
+            yield begin, found.start()
+            begin = -1
+    if begin >= 0:
+        yield begin, len(source)
+
+
+def _form(node: LexborNode, part: LexborHTMLParser, source: bytes, charset: str) -> Form:
+    given = node.attributes
+    nodes: list[LexborNode] = part.css("input,select,textarea,button")
+    name = given.get("id")
+    if name and _ELSEWHERE.search(source):  # controls that stand elsewhere, and name their form
+        page = LexborHTMLParser(_text(source, charset))
+        nodes += [each for each in page.css("[form]") if each.attributes.get("form") == name]
+    accepted = (given.get("accept-charset") or charset).split()[0:1]
+    return Form(
+        action=(given.get("action") or "").strip(),
+        method=_method(given.get("method")),
+        kind=_kind(given.get("enctype")),
+        charset=_known(accepted[0] if accepted else charset),
+        controls=controls_of(nodes, name or ""),
+    )
+
+
+def _method(text: str | None) -> str:
+    return "post" if (text or "").lower() == "post" else "get"
+
+
+def _kind(text: str | None) -> str:
+    text = (text or "").lower()
+    return text if text in {"multipart/form-data", "text/plain"} else "application/x-www-form-urlencoded"
+
+
+def _known(charset: str) -> str:
+    try:
+        "".encode(charset)
+    except LookupError:
+        return "utf-8"
+    return charset
+
+
+def _text(source: bytes, charset: str) -> bytes:
+    """The source in UTF-8, which is what the parser reads."""
+    if charset.lower() in {"utf-8", "utf8", "us-ascii", "ascii"}:
+        return source
+    return source.decode(_known(charset), "replace").encode()

@@ -1,0 +1,144 @@
+"""A spec's journeys in, their functions and users out: the user's own file run once, in the load engine's process."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import inspect
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from prony.errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from types import ModuleType
+
+    from prony.load.spec import JourneySpec
+
+FILE_BYTES_MAX: Final = 1_000_000
+USERS_BYTES_MAX: Final = 16 * 1024 * 1024
+_SECRET_CHARACTERS: Final = 3  # a user's values of so many are not told
+_SHOWN_CHARACTERS: Final = 120
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A journey made ready.
+
+    Attributes:
+        name: As the plan has it: `journeys.py:buy`.
+        function: Its `async def`; given a visitor.
+        weight: Its share of the arrivals, relative to the others'.
+        users: The rows of its CSV file; none where it names none.
+        file: Absolute path of its file.
+    """
+
+    name: str
+    function: Callable[[Any], Coroutine[Any, Any, Any]]
+    weight: float
+    users: tuple[Row, ...]
+    file: str
+
+
+def journeys_of(specs: Iterable[JourneySpec]) -> list[Journey]:
+    """The journeys of a spec. Their files are run, each once, and may import what lies beside them.
+
+    Raises:
+        PlanError: A file that cannot be read or run, or has no such function; users that cannot be read.
+    """
+    modules: dict[str, ModuleType] = {}
+    users: dict[str, tuple[Row, ...]] = {}
+    found = []
+    for spec in specs:
+        if spec.file not in modules:
+            modules[spec.file] = _module(Path(spec.file), len(modules))
+        function = getattr(modules[spec.file], spec.function, None)
+        if not inspect.iscoroutinefunction(function):
+            raise PlanError(f"{spec.name}: {Path(spec.file).name} has no `async def {spec.function}(visitor)`.")
+        if spec.users and spec.users not in users:
+            users[spec.users] = users_of(Path(spec.users))
+        found.append(Journey(spec.name, function, spec.weight, users[spec.users] if spec.users else (), spec.file))
+    return found
+
+
+def _module(path: Path, number: int) -> ModuleType:
+    name = f"prony_journeys_{number}_{path.stem}"
+    made = importlib.util.spec_from_file_location(name, path)
+    if made is None or made.loader is None:
+        raise PlanError(f"{path.name} is no Python file.")
+    module = importlib.util.module_from_spec(made)
+    sys.modules[name] = module
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # last: nothing of prony's own is to be hidden by it
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing is written into the project
+    try:
+        made.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise PlanError(f"{_place(error, str(path), path.name)}: {told(error, {})}") from error
+    finally:
+        sys.dont_write_bytecode = writes
+    return module
+
+
+def users_of(path: Path, most: int | None = None) -> tuple[Row, ...]:
+    """The rows of a CSV file whose first line names its columns; at most `most` of them.
+
+    Raises:
+        PlanError: It cannot be read, is too large, or has no such line or no row. Values are not told.
+    """
+    try:
+        if path.stat().st_size > USERS_BYTES_MAX:
+            raise PlanError(f"{path.name} has over {USERS_BYTES_MAX >> 20} MiB.")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            names = [name.strip() for name in next(reader, [])]
+            if not all(names) or not names or len(set(names)) < len(names):
+                raise PlanError(f"{path.name}: its first line is to name its columns, each once: username,password")
+            rows = []
+            for fields in reader:
+                if not fields:
+                    continue
+                if len(fields) != len(names):
+                    raise PlanError(
+                        f"{path.name}: line {reader.line_num} has {len(fields)} values for {len(names)} columns."
+                    )
+                rows.append(dict(zip(names, fields, strict=True)))
+                if len(rows) == most:
+                    break
+    except (OSError, UnicodeError, csv.Error) as error:
+        what = getattr(error, "strerror", None) or str(error)
+        raise PlanError(f"{path.name} cannot be read: {what}.") from error
+    if not rows:
+        raise PlanError(f"{path.name} has no row below its first line.")
+    return tuple(rows)
+
+
+def place_of(error: BaseException, journey: Journey) -> str:
+    """Where in the journey's file something was raised: `journeys.py:12 in buy`."""
+    return _place(error, journey.file, journey.name)
+
+
+def _place(error: BaseException, file: str, otherwise: str) -> str:
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return f"{Path(file).name}:{error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename == file:
+            where = "" if frame.name == "<module>" else f" in {frame.name}"
+            return f"{Path(file).name}:{frame.lineno}{where}"
+    return otherwise
+
+
+def told(error: BaseException, user: Mapping[str, str]) -> str:
+    """An exception in a line, without what the user's row holds."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    for value in user.values():
+        if len(value) >= _SECRET_CHARACTERS:
+            text = text.replace(value, "…")
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
