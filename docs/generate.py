@@ -38,7 +38,7 @@ TABLES = {
     "services": ("[services.NAME]", "slow outside services of ours", "reference/links.md"),
     "link": ("[link.NAME]", "what the way to a tier is like", "reference/links.md"),
     "box": ("[box.NAME]", "CPU and memory", "reference/boxes.md"),
-    "traffic": ("[traffic], [[traffic.request]]", "what is sent, and when", "#traffic"),
+    "traffic": ("[traffic], [[traffic.request]], [[traffic.journey]]", "what is sent, and when", "#traffic"),
     "limits": ("[limits]", "what counts as serving well", "#limits"),
 }
 
@@ -118,11 +118,14 @@ def index() -> list[str]:
         ("[workers.NAME]", keys.WORKER),
         ("[traffic]", keys.TRAFFIC),
         ("[[traffic.request]]", keys.REQUEST),
+        ("[[traffic.journey]]", keys.JOURNEY),
         ("[limits]", keys.LIMITS),
     ):
         lines += [f"## {title}", "", *table(own)]
         if title == "[workers.NAME]":
             lines += ["Of `command` and `process` one is needed, and not both.", ""]
+        if title == "[[traffic.journey]]":
+            lines += ["[Journeys](howto/journeys.md) tells how they are written.", ""]
         if title == "[[traffic.request]]":
             lines += ["`expect = { … }` says what a right answer is; each part that is given must hold:", ""]
             lines += grid(("part", "asks for"), ((code([name]), what) for name, what in keys.EXPECT.items()))

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import structs
 
 from prony.errors import StackError
-from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec
+from prony.load.spec import Expectation, JourneySpec, LoadResult, LoadSpec, LoadTick, RequestSpec
 from prony.plan import Plan
 from prony.probes import logs
 from prony.probes.app import Workers
@@ -28,7 +28,7 @@ from prony.probes.listen import FAMILY, ListenQueue
 from prony.probes.processes import Host, Tree
 from prony.probes.refusals import Refusals
 from prony.probes.sampler import Probe, Sampler
-from prony.recording import SAMPLE, Event, Reading, TrialWriter
+from prony.recording import ROUTE, SAMPLE, Event, Reading, TrialWriter
 from prony.samples import from_bytes
 from prony.stack.launch import Process
 from prony.stack.services.postgres import RESERVED
@@ -141,12 +141,20 @@ class _Follower:
         self._decoder = msgspec.json.Decoder(LoadTick | LoadResult)
         self.tick: LoadTick | None = None
         self.result: LoadResult | None = None
+        self._named: set[int] = set()
 
     def collect(self, sampler: Sampler, events: list[Event]) -> None:
         """Writes all that is new."""
         readings, found = sampler.take()
         readings += self._lines()
-        self._writer.write(from_bytes(self._rows()), readings, [*found, *events])
+        self._writer.write(from_bytes(self._rows()), readings, [*found, *events, *self._new_routes()])
+
+    def _new_routes(self) -> list[Event]:
+        """The names of routes that journeys' steps have added."""
+        said = (*(() if self.tick is None else (self.tick,)), *(() if self.result is None else (self.result,)))
+        new = {number: name for each in said for number, name in each.routes.items() if number not in self._named}
+        self._named |= new.keys()
+        return [Event(time.monotonic_ns(), ROUTE, "traffic", f"{number} {name}") for number, name in new.items()]
 
     def _rows(self) -> bytes:
         raw = _read_from(self._segment, self._offset)
@@ -195,6 +203,8 @@ def _spec(plan: Plan, port: int, segment: Path, visitors: Visitors = ()) -> Load
             )
             for r in traffic.requests
         ),
+        journeys=tuple(JourneySpec(**structs.asdict(each)) for each in traffic.journeys),
+        headers=traffic.headers,
         arrivals=traffic.arrivals,  # type: ignore[arg-type] # the plan allows the same three
         rate_rps=traffic.rate_rps if traffic.users is None else None,
         users=traffic.users,

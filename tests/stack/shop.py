@@ -30,7 +30,7 @@ class Shop(asyncio.Protocol):
         while b"\r\n\r\n" in self.came:
             head, _, rest = self.came.partition(b"\r\n\r\n")
             line, *lines = head.decode("latin-1").split("\r\n")
-            fields = dict(each.split(": ", 1) for each in lines)
+            fields = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
             length = int(fields.get("content-length", 0))
             if len(rest) < length:
                 return
@@ -62,8 +62,12 @@ class Shop(asyncio.Protocol):
             links = "".join(f'<a class="product" href="products/{n}/">Product {n}</a>' for n in range(1, 6))
             self.send(200, f"<title>Shop</title>{links}<a id=away href=//example.com/>Away</a>{PARAGRAPHS}")
         elif path.startswith("/products/"):
-            self.form("/cart/", f"""<input type=hidden name=what value="{path.split("/")[2]}">
-                <input name=qty value=1><select name=size><option value=s>Small<option value=l selected>Large</select>""")
+            self.form(
+                "/cart/",
+                f"""<input type=hidden name=what value="{path.split("/")[2]}">
+                <input name=qty value=1>
+                <select name=size><option value=s>Small<option value=l selected>Large</select>""",
+            )
         elif path == "/cart/":
             self.send(200, f"<p>Thanks &amp; goodbye: {cookies.get('cart', 'nothing')}</p>")
         elif path == "/login/":
@@ -108,7 +112,8 @@ async def serve() -> None:
     """Until stdin ends."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Shop, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
 

@@ -51,13 +51,16 @@ class Control:
     many: bool = False
 
 
-def controls_of(nodes: Iterable[LexborNode], form: str) -> list[Control]:
-    """The controls among some nodes that a form of this id would send; those switched off are none."""
+def controls_of(nodes: Iterable[LexborNode], form: str, *, nested: bool = True) -> list[Control]:
+    """The controls among some nodes that a form of this id would send; those switched off are none.
+
+    `nested` says whether what they stand in may switch them off.
+    """
     found = []
     for node in nodes:
         given = node.attributes
         owner = given.get("form")
-        if "disabled" in given or (owner is not None and owner != form) or _within_disabled(node):
+        if "disabled" in given or (owner is not None and owner != form) or (nested and _within_disabled(node)):
             continue
         control = _control(node, given)
         if control is not None:

@@ -26,8 +26,14 @@ _RAW: Final = (b"script", b"style", b"textarea", b"title", b"template", b"xmp", 
 _MARKS: Final = re.compile(rb"<!--|<(" + rb"|".join(_RAW) + rb")(?=[\s/>])|<(/?)form(?=[\s/>])", re.IGNORECASE)
 _RAW_ENDS: Final = {name: re.compile(rb"</" + name + rb"(?=[\s/>])", re.IGNORECASE) for name in _RAW}
 _TAG: Final = re.compile(rb"""<form(?:[^"'>]|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
-_ELSEWHERE: Final = re.compile(rb"""\sform\s*=""", re.IGNORECASE)
-_SIMPLE: Final = re.compile(r"""form(?:#([\w-]+))?(?:\.[\w-]+|\[[^\]'"]*(?:"[^"]*"|'[^']*')?\])*""")
+_SWITCHING: Final = (b"disabled", b"DISABLED", b"datalist", b"DATALIST")
+_ELSEWHERE: Final = (b"form=", b"FORM=")
+# Selectors that a form, or something within it, answers by itself.
+_SIMPLE: Final = re.compile(
+    r"""(?P<tag>[a-zA-Z][\w-]*)?(?:#(?P<id>[\w-]+))?(?:\.[\w-]+|\[[^\]'"]*(?:"[^"]*"|'[^']*')?\])*""", re.ASCII
+)
+_TOKEN: Final = rb"[A-Za-z0-9_=+/.:-]{8,}"
+_KNOWN_MAX: Final = 200
 
 
 class FormError(Exception):
@@ -82,23 +88,98 @@ class Form:
         )
 
 
-def form_of(source: bytes, selector: str, charset: str = "utf-8") -> Form:
-    """The first form of a page that a CSS selector finds: the form itself, or something within it.
+class FormReader:
+    """Reads forms, and knows again one that it has read, where only hidden values are new, as CSRF tokens are.
 
-    Raises:
-        FormError: There is none, or the selector is none.
+    What it gives is the same as if it knew nothing. Parsing is most of what a form costs.
     """
-    simple = _SIMPLE.fullmatch(selector)
-    if simple is None:
-        return _form_at(source, _place_of(source, selector, charset), selector, charset)
-    for begin, end in _forms(source):
-        if simple[1] and simple[1].encode() not in _tag(source, begin):
-            continue
-        part = LexborHTMLParser(_text(source[begin:end], charset))
-        node = _first(part, selector)
-        if node is not None:
-            return _form(node, part, source, charset)
-    raise FormError(f"there is no {selector} on the page")
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], _Known] = {}
+
+    def read(self, source: bytes, selector: str, charset: str = "utf-8", page: str = "") -> Form:
+        """The first form of a page that a CSS selector finds: the form itself, or something within it.
+
+        Args:
+            source: The page.
+            selector: Of the form, or of something that stands in it.
+            charset: The page's.
+            page: Where forms like this one may be met again.
+
+        Raises:
+            FormError: There is none, or the selector is none.
+        """
+        simple = _SIMPLE.fullmatch(selector)
+        if simple is None:
+            return _form_at(source, _place_of(source, selector, charset), selector, charset)
+        key = (page, selector, charset)
+        known = self._known.get(key) if simple["tag"] == "form" else None
+        tags: list[bytes] = []
+        for begin, end in _forms(source):
+            tag = _tag(source, begin)
+            tags.append(tag)
+            if simple["tag"] == "form" and simple["id"] and simple["id"].encode() not in tag:
+                continue
+            own = source[begin:end]
+            form = known.form_of(own, tags, source) if known is not None else None
+            if form is None:
+                part = LexborHTMLParser(_text(own, charset))
+                node = _first(part, selector)
+                if node is None or not _is_within_form(node):
+                    continue
+                form = _form(part.css_first("form") or node, part, own, source, charset)
+                if len(self._known) < _KNOWN_MAX or key in self._known:
+                    self._known[key] = _Known(own, tags, form)
+            return form
+        raise FormError(f"there is no form at {selector} on the page")
+
+
+class _Known:
+    """A form that was read before.
+
+    Args:
+        own: Its source.
+        tags: The start tags of the page's forms, up to its own.
+        form: What was read.
+    """
+
+    __slots__ = ("_form", "_like", "_places", "_tags")
+
+    def __init__(self, own: bytes, tags: list[bytes], form: Form) -> None:
+        self._form = form
+        self._tags = tags
+        spans: list[tuple[int, int, int]] = []
+        for place, control in enumerate(form.controls):
+            value = control.value.encode()
+            if control.kind == "hidden" and own.count(value) == 1 and re.fullmatch(_TOKEN, value):
+                begin = own.find(value)
+                spans.append((begin, begin + len(value), place))
+        spans.sort()
+        self._places = [place for _, _, place in spans]
+        ends = [0, *(end for _, end, _ in spans)]
+        begins = [*(begin for begin, _, _ in spans), len(own)]
+        between = (re.escape(own[end:begin]) for end, begin in zip(ends, begins, strict=True))
+        self._like = re.compile((b"(" + _TOKEN + b")").join(between))
+
+    def form_of(self, own: bytes, tags: list[bytes], source: bytes) -> Form | None:
+        """The form of this source, where it is the one that is known; None where it must be read."""
+        if tags != self._tags or any(mark in source for mark in _ELSEWHERE):
+            return None
+        found = self._like.fullmatch(own)
+        if found is None:
+            return None
+        form = self._form
+        controls = form.controls.copy()
+        for place, value in zip(self._places, found.groups(), strict=True):
+            old, text = controls[place], value.decode()
+            controls[place] = Control(old.name, old.kind, [text], text, old.attributes)
+        return Form(form.action, form.method, form.kind, form.charset, controls)
+
+
+def _is_within_form(node: LexborNode | None) -> bool:
+    while node is not None and node.tag != "form":
+        node = node.parent
+    return node is not None
 
 
 def _tag(source: bytes, begin: int) -> bytes:
@@ -123,7 +204,7 @@ def _form_at(source: bytes, place: int, selector: str, charset: str) -> Form:
             part = LexborHTMLParser(_text(source[begin:end], charset))
             node = part.css_first("form")
             if node is not None:
-                return _form(node, part, source, charset)
+                return _form(node, part, source[begin:end], source, charset)
     raise FormError(f"there is no form at {selector} on the page")
 
 
@@ -154,20 +235,22 @@ def _forms(source: bytes) -> Iterator[tuple[int, int]]:
         yield begin, len(source)
 
 
-def _form(node: LexborNode, part: LexborHTMLParser, source: bytes, charset: str) -> Form:
+def _form(node: LexborNode, part: LexborHTMLParser, own: bytes, source: bytes, charset: str) -> Form:
     given = node.attributes
     nodes: list[LexborNode] = part.css("input,select,textarea,button")
     name = given.get("id")
-    if name and _ELSEWHERE.search(source):  # controls that stand elsewhere, and name their form
+    nested = any(mark in own for mark in _SWITCHING)
+    if name and any(mark in source for mark in _ELSEWHERE):  # controls that stand elsewhere, and name their form
         page = LexborHTMLParser(_text(source, charset))
         nodes += [each for each in page.css("[form]") if each.attributes.get("form") == name]
+        nested = True
     accepted = (given.get("accept-charset") or charset).split()[0:1]
     return Form(
         action=(given.get("action") or "").strip(),
         method=_method(given.get("method")),
         kind=_kind(given.get("enctype")),
         charset=_known(accepted[0] if accepted else charset),
-        controls=controls_of(nodes, name or ""),
+        controls=controls_of(nodes, name or "", nested=nested),
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
 from prony.load.checks import undone
-from prony.load.forms import Form, FormError, form_of
+from prony.load.forms import Form, FormError, FormReader
 from prony.samples import CHECK_FAILED
 
 if TYPE_CHECKING:
@@ -159,13 +159,18 @@ class Page:
             raise StepFailed(CHECK_FAILED, f"there is no {selector} on the page")
         return found[0]
 
-    def form(self, selector: str) -> Form:
+    def form(self, selector: str, reader: FormReader | None = None, name: str = "") -> Form:
         """The first form that a CSS selector finds, itself or something within it.
+
+        Args:
+            selector: The CSS selector.
+            reader: What reads it, and may know it already.
+            name: By which the reader knows pages of this kind.
 
         Raises:
             StepFailed: There is none.
         """
         try:
-            return form_of(self.body, selector, self.charset)
+            return (reader or FormReader()).read(self.body, selector, self.charset, name)
         except FormError as error:
             raise StepFailed(CHECK_FAILED, str(error)) from None

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urljoin, urlsplit
 
+from prony.load.forms import FormReader
 from prony.load.mix import Route
 from prony.load.naming import NAME_CHARACTERS_MAX, generalised
 
@@ -30,6 +31,7 @@ class Site:
     Attributes:
         names: The names of routes, in their numbers' order: first the spec's requests, then steps as they come up.
         kept_bytes: Of the pages that visitors have before them.
+        forms: Reads the pages' forms.
         protected: Paths of pages that strangers were not shown.
 
     Args:
@@ -56,6 +58,7 @@ class Site:
         self._routes: dict[tuple[str, str], Route] = {}
         self.kept_bytes = 0
         self.protected: set[str] = set()
+        self.forms = FormReader()
         self._told_secure = secure  # over https nothing is to be told
 
     def secure_cookie(self, name: str) -> None:

@@ -161,7 +161,7 @@ class Visitor:
         """
         page = self._seen()
         try:
-            form, sent = page.form(selector).fill({**(values or {}), **fields}, button)
+            form, sent = page.form(selector, self._site.forms, self._name).fill({**(values or {}), **fields}, button)
         except FormError as error:
             self._fail(f"{self._name}: {error}")
         except StepFailed as error:

@@ -2,12 +2,13 @@
 
 from prony.plan.model import App, Box, Link, Outside, Plan, Pooler, Proxy, Route, Server, Store, Worker
 from prony.plan.read import changed, read_document, read_file
-from prony.plan.requests import Expect, Limits, Request, Traffic
+from prony.plan.requests import Expect, Journey, Limits, Request, Traffic
 
 __all__ = [
     "App",
     "Box",
     "Expect",
+    "Journey",
     "Limits",
     "Link",
     "Outside",

@@ -105,7 +105,7 @@ def _plan(document: dict[str, Any], source: str, folder: Path) -> Plan:
     return Plan(
         app=app,
         **tiers.read(document, source, folder),
-        traffic=traffic.read(document, source),
+        traffic=traffic.read(document, source, folder),
         limits=_limits(document, source),
         source=source,
         document=document,

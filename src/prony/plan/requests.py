@@ -36,16 +36,36 @@ class Request(Struct, frozen=True, kw_only=True):
     anonymous: bool = False
 
 
+class Journey(Struct, frozen=True, kw_only=True):
+    """An `async def` of the user's own that is given a visitor: its share of arrivals is weight ÷ sum of weights.
+
+    Attributes:
+        name: As it is written, `journeys.py:buy`.
+        file: Absolute path of its file, which the load engine's process runs.
+        function: Its name there.
+        users: Absolute path of a CSV file whose rows its visitors take in turn; empty for none.
+    """
+
+    name: str
+    file: str
+    function: str
+    weight: float = 1.0
+    users: str = ""
+
+
 class Traffic(Struct, frozen=True, kw_only=True):
     """What is sent and when: open loop at a rate (rps), or closed loop with users.
 
     Attributes:
+        journeys: Beside the requests; where there are any, the rate and the users count those who arrive, be it for one
+            request or a journey, and there may be no requests.
         declared: Whether the mix is the user's own; False where prony guessed it.
         host: The Host that every request names; empty: the address it is sent to.
         headers: Header fields that every request carries.
     """
 
     requests: tuple[Request, ...] = (Request(),)
+    journeys: tuple[Journey, ...] = ()
     arrivals: str = "poisson"
     rate_rps: float | None = None
     users: int | None = None
@@ -57,6 +77,11 @@ class Traffic(Struct, frozen=True, kw_only=True):
     declared: bool = True
     host: str = ""
     headers: dict[str, str] = {}
+
+    @property
+    def first(self) -> Request:
+        """What is asked for to see whether anything answers."""
+        return self.requests[0] if self.requests else Request()
 
 
 class Limits(Struct, frozen=True, kw_only=True):

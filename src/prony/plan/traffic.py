@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from prony.errors import PlanError
 from prony.plan import expectations, keys
 from prony.plan.checks import only_known, shown, table_of, values_of, word
+from prony.plan.journeys import read as journeys_of
 from prony.plan.requests import Request, Traffic
 
 DUE_MAX = 50_000_000
@@ -19,15 +21,16 @@ _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]{0,4000}")
 _OURS = {"host", "content-length", "transfer-encoding", "connection"}
 
 
-def read(document: Mapping[str, Any], source: str) -> Traffic:
-    """The [traffic] table and its [[traffic.request]] tables.
+def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
+    """The [traffic] table, its [[traffic.request]] and [[traffic.journey]] tables; files are looked for in `folder`.
 
     Raises:
         PlanError: one paragraph on the first thing that is wrong.
     """
     table = dict(table_of(document, "traffic", source))
-    only_known(table, [*(key.name for key in keys.TRAFFIC), "request"], source, "traffic")
+    only_known(table, [*(key.name for key in keys.TRAFFIC), "request", "journey"], source, "traffic")
     requests = table.pop("request", None)
+    journeys = table.pop("journey", None)
     values = values_of(table, keys.TRAFFIC, source, "traffic")
     if requests is not None and (not isinstance(requests, list) or not all(isinstance(r, dict) for r in requests)):
         raise PlanError(f"{source}: [traffic] request: found {shown(requests)}; allowed: tables [[traffic.request]].")
@@ -44,7 +47,8 @@ def read(document: Mapping[str, Any], source: str) -> Traffic:
         )
     _check_fields(values["host"], values["headers"], source)
     return Traffic(
-        requests=tuple(_request(r, source) for r in requests) if requests else (Request(),),
+        requests=tuple(_request(r, source) for r in requests or ()) or (() if journeys else (Request(),)),
+        journeys=journeys_of(journeys, source, folder) if journeys is not None else (),
         arrivals="closed" if values["users"] is not None else values["arrivals"],
         rate_rps=values["rate"],
         users=values["users"],
@@ -53,7 +57,7 @@ def read(document: Mapping[str, Any], source: str) -> Traffic:
         timeout_s=values["timeout"],
         drain_s=values["drain"],
         seed=values["seed"],
-        declared=requests is not None,
+        declared=requests is not None or journeys is not None,
         host=values["host"],
         headers=values["headers"],
     )
