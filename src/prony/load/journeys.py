@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from msgspec import structs
 
 from prony.load.engine import Engine
+from prony.load.failures import UNREACHED
 from prony.load.journey_file import journeys_of, place_of, told
 from prony.load.keeping import PageConnection
 from prony.load.pages import StepFailed
@@ -223,7 +224,9 @@ class JourneyLoad(Engine):
             self._close(connection)
         if self._waiting:
             self._pump()
-        if outcome:  # not at once: a journey that tries again would call itself
+        if outcome in UNREACHED:
+            self._fail_later(run, outcome, now_ns)
+        elif outcome:  # not at once: a journey that tries again would call itself
             run.failure = outcome
             self.loop.call_soon(self._resume, run, None)
         else:
@@ -232,17 +235,20 @@ class JourneyLoad(Engine):
             self._finish_if_idle()
 
     def _after(self, outcome: int, now_ns: int, user: int, *, at_once: bool) -> None:
-        """What the end of a request sets going; a step that reached no server ends its journey a little later."""
+        """What the end of a request sets going; a step that reached no server fails a little later."""
         if user >= 0:
             super()._after(outcome, now_ns, user, at_once=at_once)
             return
-        run = self._runs[user]
-        run.failure = outcome
-        run.due_ns = now_ns + _UNREACHED_PAUSE_NS
         if not self._sending:
             self._finish_if_idle()
         else:
-            self._wake(run, run.due_ns)
+            self._fail_later(self._runs[user], outcome, now_ns)
+
+    def _fail_later(self, run: Run, outcome: int, now_ns: int) -> None:
+        """A step reached no server: were its journey told at once, one that tries again would spin."""
+        run.failure = outcome
+        run.due_ns = now_ns + _UNREACHED_PAUSE_NS
+        self._wake(run, run.due_ns)
 
     # ---- how runs end
 

@@ -340,7 +340,10 @@ class Visitor:
     def _fail(self, why: str, outcome: int = CHECK_FAILED) -> NoReturn:
         failed = StepFailed(outcome, why)
         self._blame(failed)
-        raise failed
+        try:
+            raise failed
+        finally:
+            del failed  # it holds this frame: without the collector, neither would ever go
 
 
 def _host_of(location: str) -> str:
