@@ -111,7 +111,7 @@ class FormReader:
         """
         simple = _SIMPLE.fullmatch(selector)
         if simple is None:
-            return _form_at(source, _place_of(source, selector, charset), selector, charset)
+            return _form_about(source, selector, charset)
         key = (page, selector, charset)
         known = self._known.get(key) if simple["tag"] == "form" else None
         tags: list[bytes] = []
@@ -187,24 +187,20 @@ def _tag(source: bytes, begin: int) -> bytes:
     return source[begin:] if found is None else found[0]
 
 
-def _place_of(source: bytes, selector: str, charset: str) -> int:
-    """Which form of the page a selector means that only the whole page can answer: counted from 0."""
+def _form_about(source: bytes, selector: str, charset: str) -> Form:
+    """The form that a selector means which only the whole page can answer."""
     page = LexborHTMLParser(_text(source, charset))
     node: LexborNode | None = _first(page, selector)
     while node is not None and node.tag != "form":
         node = node.parent
     if node is None:
         raise FormError(f"there is no form at {selector} on the page")
-    return [each.mem_id for each in page.css("form")].index(node.mem_id)
-
-
-def _form_at(source: bytes, place: int, selector: str, charset: str) -> Form:
-    for number, (begin, end) in enumerate(_forms(source)):
-        if number == place:
-            part = LexborHTMLParser(_text(source[begin:end], charset))
-            node = part.css_first("form")
-            if node is not None:
-                return _form(node, part, source[begin:end], source, charset)
+    place = [each.mem_id for each in page.css("form")].index(node.mem_id)
+    parts = [(LexborHTMLParser(_text(source[begin:end], charset)), source[begin:end]) for begin, end in _forms(source)]
+    for part, own in [*parts[place : place + 1], *parts]:
+        found = part.css_first("form")
+        if found is not None and found.attributes == node.attributes:
+            return _form(found, part, own, source, charset)
     raise FormError(f"there is no form at {selector} on the page")
 
 
@@ -227,7 +223,9 @@ def _forms(source: bytes) -> Iterator[tuple[int, int]]:
             closing = _RAW_ENDS[found[1].lower()].search(source, at)
             at = len(source) if closing is None else closing.start()
         elif begin < 0:
-            begin = -1 if found[2] else found.start()
+            if not found[2]:
+                begin = found.start()
+                at = begin + len(_tag(source, begin))
         elif found[2]:
             yield begin, found.start()
             begin = -1
