@@ -87,8 +87,8 @@ def _module(path: Path, number: int) -> ModuleType:
     return module
 
 
-def users_of(path: Path, most: int | None = None) -> tuple[Row, ...]:
-    """The rows of a CSV file whose first line names its columns; at most `most` of them.
+def users_of(path: Path) -> tuple[Row, ...]:
+    """The rows of a CSV file whose first line names its columns.
 
     Raises:
         PlanError: It cannot be read, is too large, or has no such line or no row. Values are not told.
@@ -110,8 +110,6 @@ def users_of(path: Path, most: int | None = None) -> tuple[Row, ...]:
                         f"{path.name}: line {reader.line_num} has {len(fields)} values for {len(names)} columns."
                     )
                 rows.append(dict(zip(names, fields, strict=True)))
-                if len(rows) == most:
-                    break
     except (OSError, UnicodeError, csv.Error) as error:
         what = getattr(error, "strerror", None) or str(error)
         raise PlanError(f"{path.name} cannot be read: {what}.") from error

@@ -7,6 +7,7 @@ the load ran, or was ended by SIGTERM or SIGINT; 2 the spec is wrong; 3 the segm
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import os
 import resource
@@ -23,6 +24,9 @@ from prony.load.engine import Engine
 from prony.load.spec import LoadResult, LoadSpec, LoadTick
 
 _PRINTED_MAX: Final = 64 * 1024  # of what a user's journeys print: what they say at first
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_KEPT_BYTES: Final = 32 * 1024 * 1024
 _out = 1  # where our lines go
 
 
@@ -52,7 +56,16 @@ def _load_of(spec: LoadSpec) -> Engine:
     from prony.load.journeys import JourneyLoad  # noqa: PLC0415 - the fast path does without
 
     _set_prints_apart()
+    _keep_freed_memory()
     return JourneyLoad(spec, on_tick=_offer)
+
+
+def _keep_freed_memory() -> None:
+    """Parsing a page takes and frees memory in large pieces; by default each goes back to the kernel, at a cost."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # glibc's
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def _set_prints_apart() -> None:
