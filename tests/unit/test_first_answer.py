@@ -104,12 +104,12 @@ def test_a_light_load_holds_and_a_heavy_one_is_explained() -> None:
     assert document.next[-1].command == "prony find"
 
 
-def test_wrong_answers_end_it_there_and_lead_to_check() -> None:
+def test_wrong_answers_end_it_there_and_lead_to_a_look() -> None:
     bench = MadeUp(wrong=frozenset(TIMES))
     document, light = answered(bench, a_shop("/", "/report/"))
     assert light.judgement.held is False
     assert document.verdicts[0].cause == "wrong_answers"
-    assert [each.command for each in document.next] == ["prony check"]
+    assert [each.command for each in document.next] == ["prony up"]
     assert not any(label.startswith(("nothing but", "heavy")) for label, _ in bench.asked)
     assert {each.time_s for each in document.routes} == {None}
 

@@ -111,7 +111,11 @@ MISTAKES = [
     (ENTRY + REQUEST + "path = '/'\nexpect = { type = 'html' }", 'expect.type: found "html"', '"text/html"'),
     (ENTRY + REQUEST + "path = '/'\nexpect = { header = 'X' }", 'expect.header: found "X"', "a table of fields"),
     (ENTRY + REQUEST + "path = '/'\nexpect = { header = { 'a b' = 'c' } }", "expect.header: found {", "X-Cache"),
-    (ENTRY + REQUEST + "path = '/'\nexpect = { matches = '(' }", 'expect.matches: found "("', "unterminated"),
+    (
+        ENTRY + REQUEST + "path = '/'\nexpect = { matches = '(' }",
+        'expect.matches: found "("',
+        "unterminated subpattern",
+    ),
     (ENTRY + REQUEST + "path = '/'\nexpect = { json = {} }", "expect.json: found {}", "a table of paths"),
     (ENTRY + REQUEST + "path = '/'\nexpect = { json = { a = [] } }", "expect.json: found {", "a table of paths"),
     (ENTRY + REQUEST + "path = '/'\nexpect = { min_bytes = -1 }", "expect.min_bytes: found -1", '"2K"'),
