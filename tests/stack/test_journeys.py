@@ -254,6 +254,16 @@ def test_users_come_from_the_file_in_turn_and_log_in_for_certain(port: int, tmp_
     assert came.steps["/account/", "ok"] == 1 + 4 + 4, "a stranger's look, where log-ins lead, and the proofs"
 
 
+def test_what_a_users_row_holds_is_not_told(port: int, tmp_path: Path) -> None:
+    code = """
+    async def go(visitor):
+        await visitor.get("/login/")
+        await visitor.submit("#add", password=visitor.user["word"], **{visitor.user["word"]: 1})
+    """
+    came = load(port, tmp_path, journey(tmp_path, code, users="word\nhunter2\n"), **WHOLE | {"users": 1})
+    assert came.result.failed_checks == {'/login/: the form has no field "…"; it has: password, token, username': 1}
+
+
 def test_a_page_that_strangers_see_proves_nothing(port: int, tmp_path: Path) -> None:
     code = """
     async def go(visitor):

@@ -135,8 +135,13 @@ def _place(error: BaseException, file: str, otherwise: str) -> str:
 
 def told(error: BaseException, user: Mapping[str, str]) -> str:
     """An exception in a line, without what the user's row holds."""
-    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    text = hidden(" ".join(f"{type(error).__name__}: {error}".split()).rstrip(": "), user)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
+
+
+def hidden(text: str, user: Mapping[str, str]) -> str:
+    """A text without what a user's row holds: passwords are among it."""
     for value in user.values():
         if len(value) >= _SECRET_CHARACTERS:
             text = text.replace(value, "…")
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
+    return text

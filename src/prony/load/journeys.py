@@ -20,7 +20,7 @@ from msgspec import structs
 
 from prony.load.engine import Engine
 from prony.load.failures import UNREACHED
-from prony.load.journey_file import journeys_of, place_of, told
+from prony.load.journey_file import hidden, journeys_of, place_of, told
 from prony.load.keeping import PageConnection
 from prony.load.pages import StepFailed
 from prony.load.runs import Run, Waking
@@ -258,7 +258,7 @@ class JourneyLoad(Engine):
         if sample is not None and sample[7] == OK:
             sample[7] = outcome
             if why:
-                self.lacking(why)
+                self.lacking(hidden(why, run.visitor.user))
 
     def _raised(self, run: Run, error: BaseException) -> None:
         """A journey's own code raised: its latest step bears that; before the first one, a sample of nothing sent."""
