@@ -10,6 +10,7 @@ import calendar
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 COOKIES_MAX: Final = 180  # of one visitor, as browsers have it; the oldest go
@@ -55,23 +56,12 @@ class CookieJar:
             target: The request's, path and query.
             now_s: Seconds since 1970.
         """
-        pair, *attributes = line.split(";")
+        pair, _, attributes = line.partition(";")
         name, equals, value = pair.partition("=")
         name, value = name.strip(" \t"), value.strip(" \t")
         if not equals or not name or len(name) + len(value) > COOKIE_BYTES_MAX or _CONTROL.search(line):
             return
-        path, max_age, expires, secure = "", "", "", False
-        for attribute in attributes:
-            key, _, text = attribute.partition("=")
-            key, text = key.strip(" \t").lower(), text.strip(" \t")
-            if key == "path":
-                path = text
-            elif key == "max-age":
-                max_age = text if re.fullmatch(r"-?[0-9]{1,400}", text) else max_age
-            elif key == "expires":
-                expires = text
-            elif key == "secure":
-                secure = True
+        path, max_age, expires, secure = _read(attributes)
         expires_s = math.inf
         if max_age:
             expires_s = now_s + min(float(max_age), _LONGEST_S) if float(max_age) > 0 else -math.inf
@@ -129,6 +119,24 @@ class CookieJar:
 
     def __len__(self) -> int:
         return len(self._cookies)
+
+
+@lru_cache(maxsize=1024)  # one server says the same over and over
+def _read(attributes: str) -> tuple[str, str, str, bool]:
+    """Path, Max-Age, Expires, and whether it is Secure; a text that says nothing is empty."""
+    path, max_age, expires, secure = "", "", "", False
+    for attribute in attributes.split(";"):
+        key, _, text = attribute.partition("=")
+        key, text = key.strip(" \t").lower(), text.strip(" \t")
+        if key == "path":
+            path = text
+        elif key == "max-age":
+            max_age = text if re.fullmatch(r"-?[0-9]{1,400}", text) else max_age
+        elif key == "expires":
+            expires = text
+        elif key == "secure":
+            secure = True
+    return path, max_age, expires, secure
 
 
 def default_path(target: str) -> str:

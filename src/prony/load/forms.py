@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 # What may hide a form's tags, or be one.
 _RAW: Final = (b"script", b"style", b"textarea", b"title", b"template", b"xmp", b"iframe", b"noembed", b"noframes")
-_MARKS: Final = re.compile(rb"<!--|<(" + rb"|".join(_RAW) + rb")(?=[\s/>])|<(/?)form(?=[\s/>])", re.IGNORECASE)
-_RAW_ENDS: Final = {name: re.compile(rb"</" + name + rb"(?=[\s/>])", re.IGNORECASE) for name in _RAW}
+_MARKS: Final = re.compile(rb"<(?:!--|(" + rb"|".join(_RAW) + rb")(?=[\s/>])|(/?)form(?=[\s/>]))")
+_RAW_ENDS: Final = {name: re.compile(rb"</" + name + rb"(?=[\s/>])") for name in _RAW}
 _TAG: Final = re.compile(rb"""<form(?:[^"'>]|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
 _SWITCHING: Final = (b"disabled", b"DISABLED", b"datalist", b"DATALIST")
-_ELSEWHERE: Final = (b"form=", b"FORM=")
+_ELSEWHERE: Final = b"form="
 # Selectors that a form, or something within it, answers by itself.
 _SIMPLE: Final = re.compile(
     r"""(?P<tag>[a-zA-Z][\w-]*)?(?:#(?P<id>[\w-]+))?(?:\.[\w-]+|\[[^\]'"]*(?:"[^"]*"|'[^']*')?\])*""", re.ASCII
@@ -115,13 +115,14 @@ class FormReader:
         key = (page, selector, charset)
         known = self._known.get(key) if simple["tag"] == "form" else None
         tags: list[bytes] = []
-        for begin, end in _forms(source):
+        lower = source.lower()
+        for begin, end in _forms(source, lower):
             tag = _tag(source, begin)
             tags.append(tag)
             if simple["tag"] == "form" and simple["id"] and simple["id"].encode() not in tag:
                 continue
             own = source[begin:end]
-            form = known.form_of(own, tags, source) if known is not None else None
+            form = known.form_of(own, tags, lower) if known is not None else None
             if form is None:
                 part = LexborHTMLParser(_text(own, charset))
                 node = _first(part, selector)
@@ -161,9 +162,9 @@ class _Known:
         between = (re.escape(own[end:begin]) for end, begin in zip(ends, begins, strict=True))
         self._like = re.compile((b"(" + _TOKEN + b")").join(between))
 
-    def form_of(self, own: bytes, tags: list[bytes], source: bytes) -> Form | None:
+    def form_of(self, own: bytes, tags: list[bytes], lower: bytes) -> Form | None:
         """The form of this source, where it is the one that is known; None where it must be read."""
-        if tags != self._tags or any(mark in source for mark in _ELSEWHERE):
+        if tags != self._tags or _ELSEWHERE in lower:
             return None
         found = self._like.fullmatch(own)
         if found is None:
@@ -196,7 +197,10 @@ def _form_about(source: bytes, selector: str, charset: str) -> Form:
     if node is None:
         raise FormError(f"there is no form at {selector} on the page")
     place = [each.mem_id for each in page.css("form")].index(node.mem_id)
-    parts = [(LexborHTMLParser(_text(source[begin:end], charset)), source[begin:end]) for begin, end in _forms(source)]
+    parts = [
+        (LexborHTMLParser(_text(source[begin:end], charset)), source[begin:end])
+        for begin, end in _forms(source, source.lower())
+    ]
     for part, own in [*parts[place : place + 1], *parts]:
         found = part.css_first("form")
         if found is not None and found.attributes == node.attributes:
@@ -211,16 +215,16 @@ def _first(page: LexborHTMLParser, selector: str) -> LexborNode | None:
         raise FormError(f"{selector!r} is no CSS selector") from error
 
 
-def _forms(source: bytes) -> Iterator[tuple[int, int]]:
+def _forms(source: bytes, lower: bytes) -> Iterator[tuple[int, int]]:
     """Where each form begins and ends, also one that is never closed; comments, scripts and the like hold no tags."""
     at, begin = 0, -1
-    while found := _MARKS.search(source, at):
+    while found := _MARKS.search(lower, at):
         at = found.end()
         if found[0] == b"<!--":
             end = source.find(b"-->", found.start() + 2)
             at = len(source) if end < 0 else end + 3
         elif found[1]:
-            closing = _RAW_ENDS[found[1].lower()].search(source, at)
+            closing = _RAW_ENDS[found[1]].search(lower, at)
             at = len(source) if closing is None else closing.start()
         elif begin < 0:
             if not found[2]:
@@ -238,7 +242,7 @@ def _form(node: LexborNode, part: LexborHTMLParser, own: bytes, source: bytes, c
     nodes: list[LexborNode] = part.css("input,select,textarea,button")
     name = given.get("id")
     nested = any(mark in own for mark in _SWITCHING)
-    if name and any(mark in source for mark in _ELSEWHERE):  # controls that stand elsewhere, and name their form
+    if name and _ELSEWHERE in source.lower():  # controls that stand elsewhere, and name their form
         page = LexborHTMLParser(_text(source, charset))
         nodes += [each for each in page.css("[form]") if each.attributes.get("form") == name]
         nested = True

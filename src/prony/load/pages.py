@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 PAGE_BYTES_MAX: Final = 1024 * 1024  # of a body; of a longer one nothing is kept
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 _SPACES: Final = re.compile(r"\s+")
+
+
+@lru_cache(maxsize=256)
+def _charset(content_type: str) -> str:
+    found = _CHARSET.search(content_type)
+    return found[1].lower() if found else "utf-8"
+
 
 Heads = list[tuple[bytes, bytes]]
 
@@ -74,7 +82,7 @@ class Page:
     @property
     def kind(self) -> str:
         """Its media type, such as text/html; empty where it names none."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return self._field(b"content-type").partition(";")[0].strip().lower()
 
     @property
     def body(self) -> bytes:
@@ -85,8 +93,8 @@ class Page:
         """
         if self._body is None:
             raise StepFailed(CHECK_FAILED, f"its body was not kept: it is over {PAGE_BYTES_MAX >> 20} MiB")
-        coding = next((value for name, value in self._heads if name.lower() == b"content-encoding"), b"")
-        whole = undone(self._body, coding.strip().lower()) if coding else self._body
+        coding = self._field(b"content-encoding")
+        whole = undone(self._body, coding.strip().lower().encode("latin-1")) if coding else self._body
         if whole is None:
             raise StepFailed(CHECK_FAILED, "its body is damaged, or in a coding that was not undone")
         return whole
@@ -94,8 +102,15 @@ class Page:
     @property
     def charset(self) -> str:
         """The charset that its fields name; utf-8 where they name none."""
-        found = _CHARSET.search(self.headers.get("content-type", ""))
-        return found[1].lower() if found else "utf-8"
+        return _charset(self._field(b"content-type"))
+
+    def _field(self, wanted: bytes) -> str:
+        """One header field, without looking at the others; empty where there is none."""
+        size = len(wanted)
+        for name, value in self._heads:
+            if len(name) == size and name.lower() == wanted:
+                return value.decode("latin-1")
+        return ""
 
     @property
     def text(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -23,6 +24,12 @@ _UP: Final = re.compile(r"/\.\.?(?:/|\?|$)")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _SAFE: Final = "!$&'()*+,/:;=?@%~[]"
 _LOCAL: Final = ("127.0.0.1", "localhost")
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(location: str) -> bool:
+    """Whether a link is a path from the root that needs no second look."""
+    return _PLAIN.fullmatch(location) is not None and not _UP.search(location)
 
 
 class Site:
@@ -75,7 +82,7 @@ class Site:
 
     def own(self, location: str, here: str) -> str | None:
         """Path and query of a link on the page `here`; None where it leads away from the stack, or is no page."""
-        if _PLAIN.fullmatch(location) and not _UP.search(location):
+        if _is_plain(location):
             return location
         try:
             parts = urlsplit(urljoin(f"{self._origin}{here}", location.strip(" \t\n\r\f")))
