@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEV := build hypothesis mypy pre-commit pytest ruff types-psutil
+DEV := build hypothesis mypy pre-commit pytest ruff types-psutil types-PyYAML
 
 .PHONY: demo test test-all fix bench docs clean
 

@@ -16,12 +16,17 @@ from prony.document import Document
 from prony.doubts import KINDS
 from prony.knobs import Knob, link, outside, pooler, proxy, server, stores
 from prony.knobs.sizes import SIZES, WRITTEN, Size
-from prony.plan import keys
+from prony.plan import addresses, keys
 from prony.plan.keys import Key
 from prony.recording import OUTCOMES
 from prony.recording.model import Campaign, TrialRow
 from prony.stack.fitness import Finding
+from prony.traffic.imports import Import, Source
+from prony.traffic.mix import LeftOut, Route
+from prony.traffic.rates import Rates
 from prony.verdict import CAUSES, GRADES, TIERS
+from prony.visit import candidates, diagnosis
+from prony.visit.results import Check
 
 FOLDER = Path(__file__).parent
 MADE = "<!-- Made by `make docs` from the code. Edit there. -->\n"
@@ -39,6 +44,7 @@ TABLES = {
     "link": ("[link.NAME]", "what the way to a tier is like", "reference/links.md"),
     "box": ("[box.NAME]", "CPU and memory", "reference/boxes.md"),
     "traffic": ("[traffic], [[traffic.request]], [[traffic.journey]]", "what is sent, and when", "#traffic"),
+    "login": ("[login]", "as whom requests are sent", "#login"),
     "limits": ("[limits]", "what counts as serving well", "#limits"),
 }
 
@@ -117,8 +123,10 @@ def index() -> list[str]:
         ("[app]", keys.APP),
         ("[workers.NAME]", keys.WORKER),
         ("[traffic]", keys.TRAFFIC),
-        ("[[traffic.request]]", keys.REQUEST),
+        ("[[traffic.request]]", (*keys.REQUEST, keys.PARAMS, keys.PATHS)),
         ("[[traffic.journey]]", keys.JOURNEY),
+        ("The file that [traffic] file names", (keys.GUESSED, *keys.RATE)),
+        ("[login]", keys.LOGIN),
         ("[limits]", keys.LIMITS),
     ):
         lines += [f"## {title}", "", *table(own)]
@@ -126,10 +134,29 @@ def index() -> list[str]:
             lines += ["Of `command` and `process` one is needed, and not both.", ""]
         if title == "[[traffic.journey]]":
             lines += ["[Journeys](howto/journeys.md) tells how they are written.", ""]
+        if title == "The file that [traffic] file names":
+            lines += [
+                "It holds `[[request]]` tables with the keys of [[traffic.request]]; `guessed` stands above them, and"
+            ]
+            lines += ["`step` and `begins` in `[rate]`, with `rps`, a list of requests per second.", ""]
         if title == "[[traffic.request]]":
             lines += ["`expect = { … }` says what a right answer is; each part that is given must hold:", ""]
             lines += grid(("part", "asks for"), ((code([name]), what) for name, what in keys.EXPECT.items()))
+        if title == "[login]":
+            lines += _login_users()
     return lines
+
+
+def _login_users() -> list[str]:
+    """What the table of [login] cannot say by itself."""
+    row = ("`users`", 'a whole number from 1 to 1000; the name of a CSV file; `"all"` with kind = "minted"', "`1`")
+    return [
+        *grid(("key", "allowed", "default", "why"), [(*row, keys.LOGIN_USERS_WHY)]),
+        "In `fields`, `user`, `password` and `session`, `{n}` stands for a visitor's number, from 1, and `{column}`",
+        "for a column of the CSV file, whose first line names them; `{{n}}` is the text `{n}`. In `session`, `{n:d}`",
+        "is a number. How each kind is used: [Logging in](howto/login.md).",
+        "",
+    ]
 
 
 def servers_page() -> list[str]:
@@ -185,6 +212,16 @@ def _knobs_of(kind: str) -> list[str]:
     return grid(("key", "worker class", "allowed", "default", "its own option", "why"), rows)
 
 
+STORE_KEYS = dict.fromkeys(key for found in keys.STORE_KEYS.values() for key in found)
+
+
+def of_kinds(key: Key) -> tuple[str, str]:
+    """(what a key takes and with which kinds of store, its default)."""
+    kinds = [kind for kind, found in keys.STORE_KEYS.items() if key in found]
+    default = "required there" if key is keys.STORE_URL else f"`{written(key.kind, key.default)}`"
+    return f"{key.allowed()}; kind = {', '.join(kinds)}", default if key.default != "" else "unset"
+
+
 def stores_page() -> list[str]:
     """Every store, and the pooler."""
     lines = [
@@ -216,9 +253,14 @@ def stores_page() -> list[str]:
                     "Which program keeps the data.",
                 ),
                 (f"`{keys.STORE_ENV.name}`", keys.STORE_ENV.allowed(), "see above", keys.STORE_ENV.why),
-                (f"`{keys.STORE_URL.name}`", "a URL; kind = url only", "required there", keys.STORE_URL.why),
+                *((f"`{key.name}`", *of_kinds(key), key.why) for key in STORE_KEYS),
             ],
         ),
+        "A template of `env` may name " + code("{" + each + "}" for each in addresses.NETWORK) + ";",
+        "for SQLite " + code("{" + each + "}" for each in addresses.PLACEHOLDERS["sqlite"]) + ", for memcached",
+        code("{" + each + "}" for each in addresses.PLACEHOLDERS["memcached"]) + ". User and password are as in a URL",
+        "(`%40` for `@`) where the template has a `://`, else plain.",
+        "",
         "A store of kind `url` has no knobs, and is never restored between starts. Where a plan has one,",
         "`[app] prepare` is not run. The doubt `own_store` says so.",
         "",
@@ -313,7 +355,16 @@ def results_page() -> list[str]:
     for title, tokens in (("Tiers", TIERS), ("Causes", CAUSES), ("Grades", GRADES)):
         rows = [(f"`{name}`", text) for name, text in tokens.items()]
         lines += [f"## {title} of a verdict", "", *grid(("token", "means"), rows)]
-    return lines
+    lines += [
+        "## Causes of a check",
+        "",
+        "What `prony check` says of an answer; one that makes it *wrong* ends it with 1.",
+        "",
+    ]
+    found = diagnosis.CAUSES.items()
+    lines += grid(("token", "is", "means"), [(f"`{name}`", "wrong" if w else "a note", m) for name, (w, m) in found])
+    lines += ["## Reasons to leave a route out", "", "Why `prony check` does not visit a route that nobody named.", ""]
+    return lines + grid(("token", "means"), [(f"`{name}`", f"{text}.") for name, text in candidates.REASONS.items()])
 
 
 def command_line() -> list[str]:
@@ -334,7 +385,10 @@ def command_line() -> list[str]:
             ("code", "means"),
             [
                 (0, "done, and within limits; a replay that could tell its story"),
-                (1, "measured, and outside limits; `doctor`: something was left behind by a crashed run"),
+                (
+                    1,
+                    "outside limits; `check`: a page is not right; `doctor`: a crashed run left something",
+                ),
                 (2, "the command or the configuration is wrong"),
                 (3, "this machine lacks something"),
                 (4, "the measurement is not to be believed"),
@@ -366,6 +420,21 @@ def json_page() -> list[str]:
         "`prony doctor` prints `prony`, `verb`, `machine`; `findings`, each with",
         f"{code(field.name for field in fields(Finding))}, where `state` is `ok`, `without` (it can be done without)",
         "or `lacking`; and `strays`, what crashed runs left, each with `kind`, `what` and `removed`.",
+        "",
+        "`prony check` prints this; causes and reasons are closed sets, too:",
+        "",
+        "```json",
+        json.dumps(msgspec.json.schema(Check), indent=1, ensure_ascii=False),
+        "```",
+        "",
+        "`prony init` prints `prony`, `verb`, `file`; `found`, each with `what`, `value` and `source`, no",
+        "variable's value; `unknown`, what could not be told, each with `what`, `key` and `todo`; `notes`; and `next`,",
+        "the next command.",
+        "",
+        f"`prony import` prints `prony`, `verb`, {code(Import.__struct_fields__)}; `written`, the file or null;",
+        "`read_by_prony_toml`, and `change`, what was done to prony.toml, or is to be. Each of `sources` has",
+        f"{code(Source.__struct_fields__)}; each of `routes` {code(Route.__struct_fields__)}; each of `left_out`",
+        f"{code(LeftOut.__struct_fields__)}; `rates` {code(Rates.__struct_fields__)}. `distinct` counts at most 1 000.",
         "",
         "`prony change` prints `prony`, `verb` and `changed`: what was changed, by name, in that program's words.",
     ]

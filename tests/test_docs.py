@@ -24,6 +24,7 @@ from prony.plan.keys import Key
 from prony.plan.read import parse_sets, read_document
 from prony.recording import OUTCOMES
 from prony.verdict import CAUSES, GRADES, TIERS
+from prony.visit import candidates, diagnosis
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -91,11 +92,19 @@ PLACES = {
     "TRAFFIC": ("reference.md", "[traffic]"),
     "REQUEST": ("reference.md", "[[traffic.request]]"),
     "JOURNEY": ("reference.md", "[[traffic.journey]]"),
+    "PARAMS": ("reference.md", "[[traffic.request]]"),
+    "PATHS": ("reference.md", "[[traffic.request]]"),
+    "GUESSED": ("reference.md", "The file that [traffic] file names"),
+    "RATE": ("reference.md", "The file that [traffic] file names"),
+    "LOGIN": ("reference.md", "[login]"),
     "LIMITS": ("reference.md", "[limits]"),
     "INSTANCES": ("reference/servers.md", ""),
     "SERVER_ENTRY": ("reference/servers.md", ""),
     "STORE_ENV": ("reference/stores.md", "Keys of every store"),
-    "STORE_URL": ("reference/stores.md", "Keys of every store"),
+    **dict.fromkeys(
+        ("STORE_URL", "STORE_AT", "STORE_DUMP", "STORE_FILE", "STORE_FRESH"),
+        ("reference/stores.md", "Keys of every store"),
+    ),
     "POOLER_KIND": ("reference/stores.md", "[pooler]"),
     "PROXY": ("reference/proxy.md", "[proxy]"),
     "ROUTE": ("reference/proxy.md", "[[proxy.route]]"),
@@ -183,6 +192,15 @@ def test_every_outcome_doubt_and_token_of_a_verdict_is_in_the_reference() -> Non
     ):
         text = section("reference/results.md", title)
         assert not [name for name in names if f"`{name}`" not in text]
+
+
+def test_every_cause_and_reason_of_a_check_is_in_the_reference() -> None:
+    for title, names in (
+        ("Causes of a check", diagnosis.CAUSES),
+        ("Reasons to leave a route out", candidates.REASONS),
+    ):
+        for name in names:
+            assert row(section("reference/results.md", title), name)
 
 
 def test_every_flag_is_in_the_reference_and_every_verb_has_an_example() -> None:

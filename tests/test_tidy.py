@@ -94,6 +94,8 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_only_the_command_line_exits(path: Path) -> None:
     if package_of(path) in {"cli", "__main__"} or path.name in {"guard.py", "worker.py", "delay.py"}:
         return  # these are programs of their own
+    if path == SOURCE / "prony_gauge" / "needs.py":
+        return  # the same
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)

@@ -70,7 +70,20 @@ def watch(after: dict[str, After]) -> None:
     for name, call in after.items():
         if name in sys.modules:
             _quietly(call, sys.modules[name])
-    sys.meta_path.insert(0, Finder(after))
+    known = next((finder for finder in sys.meta_path if isinstance(finder, Finder)), None)
+    if known is None:
+        sys.meta_path.insert(0, Finder(after))
+        return
+    for name, call in after.items():  # two finders would ask each other without end
+        known.after[name] = _both(known.after[name], call) if name in known.after else call
+
+
+def _both(first: After, second: After) -> After:
+    def both(module: Any) -> None:
+        _quietly(first, module)
+        second(module)
+
+    return both
 
 
 def _quietly(call: After, module: Any) -> None:

@@ -9,7 +9,21 @@ import pytest
 import prony
 from prony.cli import cli, main
 
-VERBS = ("demo", "doctor", "up", "change", "run", "explain", "find", "replay", "list", "report")
+VERBS = (
+    "demo",
+    "doctor",
+    "init",
+    "import",
+    "check",
+    "up",
+    "change",
+    "run",
+    "explain",
+    "find",
+    "replay",
+    "list",
+    "report",
+)
 ENTRY = '[app]\nentry = "shop:app"\n'
 
 

@@ -118,7 +118,7 @@ def test_more_clients_than_connections_is_proven_by_relief(rush: Told) -> None:
     assert "53300" in said
     assert "of 20 connections were seen taken" in said
     assert "placebo" in said
-    assert len(rush.relief_trials) == 3
+    assert len(rush.relief_trials) in {3, 6, 9}
 
 
 def test_with_enough_connections_they_are_not_blamed(replayed: Replayed) -> None:

@@ -84,5 +84,5 @@ def test_slots_beyond_the_databases_connections_are_cut_to_them() -> None:
         | {"server.workers": 3}
     )
     commands = [each.command for each in advised("connections_exhausted", plan)]
-    assert commands[0].startswith("prony explain --users ")
+    assert commands[0] == "prony explain --rate 100.0"
     assert commands[1] == "prony run --set server.threads=5"

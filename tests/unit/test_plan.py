@@ -201,6 +201,13 @@ def test_a_stored_plan_holds_no_environment_value_and_no_document() -> None:
     assert set(plan.redacted().app.env) == {"SECRET_KEY", "WORKERS"}
 
 
+def test_a_stored_plan_names_header_fields_and_holds_none_of_their_values() -> None:
+    plan = plan_of(SMALL | {"traffic": {"headers": {"Authorization": "Bearer hunter2"}}})
+    assert b"hunter2" in msgspec.json.encode(plan)
+    assert b"hunter2" not in msgspec.json.encode(plan.redacted())
+    assert set(plan.redacted().traffic.headers) == {"Authorization"}
+
+
 @pytest.mark.parametrize("document", [SMALL, FULL, FULL | {"stores": {}, "server": {"kind": "waitress"}}])
 def test_a_plan_survives_json(document: dict[str, Any]) -> None:
     plan = plan_of(document)

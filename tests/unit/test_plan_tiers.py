@@ -79,7 +79,7 @@ MISTAKES = [
     ("[stores.database]\nkind = 'redis'\n", '[stores.database] kind: found "redis"', "postgres, mariadb, sqlite, url"),
     ("[stores.cache]\nkind = 'postgres'\n", '[stores.cache] kind: found "postgres"', "valkey, redis"),
     (CACHE + "memry = 3\n", "[stores.cache] memry: found an unknown key", "Did you mean memory?"),
-    (CACHE + "url = 'redis://x'\n", "[stores.cache] url: found an unknown key", "allowed: kind, env"),
+    (CACHE + "url = 'redis://x'\n", "[stores.cache] url: found a key that kind = valkey does not take", "kind = url"),
     ("[stores.cache]\nkind = 'url'\nurl = 'redis://h'\n", "[stores.cache] env is missing", "environment variable"),
     ("[stores.database]\nkind = 'url'\n", "[stores.database] url is missing", 'with kind = "url"'),
     ("[stores.database]\nkind = 'url'\nurl = 'shop'\n", "[stores.database] url: found no URL", "postgres://user:"),

@@ -59,12 +59,17 @@ def test_a_procfile_that_is_not_there_or_is_no_text_is_told(tmp_path: Path) -> N
         ("NAME='a#b'", "a#b"),
         (r'NAME="one\ntwo"', "one\ntwo"),
         ("# NAME=value", None),
-        ("NAME=", None),
+        ("NAME=", ""),
+        ("NAME = value", "value"),
+        ("NAME=a#b'c$d(e", "a#b'c$d(e"),
+        ("NAME='first\nsecond' # a key", "first\nsecond"),
+        (r'NAME="say \"so\" for \$1"', 'say "so" for $1'),
+        ("\ufeffNAME=after a mark", "after a mark"),
         ("NAME", None),
         ("2NAME=value", None),
     ],
 )
-def test_a_line_of_env_is_read_as_honcho_reads_it(tmp_path: Path, line: str, value: str | None) -> None:
+def test_a_line_of_env_is_read_as_dotenv_reads_it(tmp_path: Path, line: str, value: str | None) -> None:
     assert read_env(written(tmp_path, f"{line}\n", ".env")).get("NAME") == value
 
 

@@ -46,7 +46,7 @@ def relieved(before: float, first: float, placebo: float, last: float) -> Verdic
     shares = {"first": first, "placebo": placebo, "last": last}
     order = ["placebo" if step.placebo else "raise" for step in experiment.steps]
     assert order == ["raise", "placebo", "raise"]
-    return experiment.conclude(blamed(summary), [failing(shares[name]) for name in ("first", "placebo", "last")])
+    return experiment.conclude(blamed(summary), [[failing(shares[name]) for name in ("first", "placebo", "last")]])
 
 
 @pytest.mark.parametrize("shares", [(0.88, 0.4, 0.87, 0.0), (0.88, 0.0, 0.9, 0.0), (0.3, 0.31, 0.22, 0.03)])
@@ -75,6 +75,37 @@ def test_anything_else_is_no_proof(shares: tuple[float, ...]) -> None:
     assert not found.evidence[-1].endswith(": proven.")
 
 
+def test_the_few_errors_left_when_they_are_gone_are_not_compared_between_the_steps() -> None:
+    assert relieved(0.9, 0.01, 0.8, 0.06).tier_grade == "proven"
+    assert relieved(0.9, 0.05, 0.8, 0.1).tier_grade == "unknown", "a tenth and more of what failed is not gone"
+
+
+@pytest.mark.parametrize(
+    ("shares", "more"),
+    [
+        pytest.param((0.88, 0.4, 0.87, 0.0), False, id="proven"),
+        pytest.param((0.88, 0.88, 0.88, 0.88), False, id="nothing moved"),
+        pytest.param((0.88, 0.4, 0.55, 0.0), True, id="the placebo took too much"),
+        pytest.param((0.88, 0.95, 0.88, 0.0), True, id="worse, then better"),
+    ],
+)
+def test_another_round_is_run_where_one_leaves_it_open(shares: tuple[float, ...], *, more: bool) -> None:
+    experiment = ConnectionsRelief(a_blamed_plan(), failing(shares[0]))
+    found = [failing(share) for share in shares[1:]]
+    assert experiment.open([found]) is more
+    assert experiment.open([found, found, found]) is False, "three rounds are the most"
+
+
+def test_over_several_rounds_each_steps_median_counts() -> None:
+    before = failing(0.88)
+    experiment = ConnectionsRelief(a_blamed_plan(), before)
+    good, disturbed = ([failing(share) for share in shares] for shares in ((0.4, 0.87, 0.0), (0.9, 0.3, 0.2)))
+    proven = experiment.conclude(blamed(before), [disturbed, good, good])
+    assert proven.tier_grade == "proven"
+    assert "median of 3 rounds" in " ".join(proven.evidence)
+    assert experiment.conclude(blamed(before), [disturbed, good, disturbed]).tier_grade == "unknown"
+
+
 @pytest.mark.parametrize("shares", [(0.011, 0.011, 0.011, 0.01), (0.005, 0.005, 0.005, 0.005), (0.02,) * 3 + (0.01,)])
 def test_few_errors_that_did_not_go_are_no_proof(shares: tuple[float, ...]) -> None:
     assert relieved(*shares).tier_grade != "proven"
@@ -95,7 +126,7 @@ def test_what_was_seen_before_stays_beside_what_the_relief_showed() -> None:
     before = failing(0.88)
     verdict = blamed(before)
     experiment = ConnectionsRelief(a_blamed_plan(), before)
-    found = experiment.conclude(verdict, [failing(0.4), failing(0.87), failing(0.0)])
+    found = experiment.conclude(verdict, [[failing(0.4), failing(0.87), failing(0.0)]])
     assert found.evidence[: len(verdict.evidence)] == verdict.evidence
     assert len(found.evidence) == len(verdict.evidence) + 4
     assert found.figures.items() >= verdict.figures.items()
@@ -105,8 +136,8 @@ def test_what_was_seen_before_stays_beside_what_the_relief_showed() -> None:
 
 def test_a_figure_is_wanted_for_every_step() -> None:
     before = failing(0.88)
-    with pytest.raises(ValueError, match="zip"):
-        ConnectionsRelief(a_blamed_plan(), before).conclude(blamed(before), [failing(0.0)])
+    with pytest.raises(ValueError, match="3 steps, and 1 trials"):
+        ConnectionsRelief(a_blamed_plan(), before).conclude(blamed(before), [[failing(0.0)]])
 
 
 def test_without_a_database_there_is_nothing_to_relieve() -> None:

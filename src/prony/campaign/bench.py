@@ -21,8 +21,10 @@ from prony.doubts import Doubt, believed, doubts_of
 from prony.plan import Plan
 from prony.recording import Store, now_text
 from prony.stack.cores import divide
-from prony.stack.stack import Stack
+from prony.stack.stack import Stack, Start
 from prony.summary import Summary, summarise
+from prony.visit.login import Fields, log_in
+from prony.visit.params import resolve
 
 QUIET_S = 5.0
 LOGS_KEPT = 20
@@ -109,6 +111,7 @@ class Bench:
         self.started_at = now_text()
         self.measured: list[Measured] = []
         self._namespace = namespace
+        self._visitors: tuple[Any, tuple[Fields, ...]] = (None, ())
         self._folder = folder
         self._affinity: set[int] = set()
         self._nice = os.nice(0)
@@ -170,15 +173,25 @@ class Bench:
         if fresh or start is None or not _same_stack(start.plan, plan) or not self._quiet():
             self.teller.progress(label, f"starting {plan.title}", None)
             start = stack.boot(plan)
+        plan = resolve(stack, plan)
+        visitors = self._logged_in(start, plan, label)
         writer = self.store.begin_trial(self.campaign, plan, label, role, start.number)
 
         def progress(state: trial.Progress) -> None:
             self.teller.progress(label, _in_words(state), min(1.0, state.elapsed_s / state.duration_s))
 
-        trial.run(stack, start, plan, writer, progress)
+        trial.run(stack, start, plan, writer, progress, visitors=visitors)
         found = think(self.store, writer.trial, plan)
         self.measured.append(found)
         return found
+
+    def _logged_in(self, start: Start, plan: Plan, label: str) -> tuple[Fields, ...]:
+        """The plan's visitors: logged in once a start, since their sessions are in the stores that a boot restores."""
+        who = (start.number, plan.login, plan.traffic.host, plan.traffic.headers)
+        if self._visitors[0] != who:
+            visitors = log_in(self.stack, start, plan, lambda text: self.teller.progress(label, text, None))
+            self._visitors = (who, visitors)
+        return self._visitors[1]
 
     def _quiet(self) -> bool:
         """Whether the app has worked off what an earlier trial left in its queues; waits for it a little."""

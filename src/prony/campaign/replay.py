@@ -206,8 +206,11 @@ class Replay:
         return tuple(found)
 
 
+_SECRET = ("app.env", "traffic.headers", "login.")  # what changes of these are set to
+
+
 def _shown(name: str, value: Any) -> str:
-    return "(redacted)" if name == "app" or name.startswith("app.env") else str(value)
+    return "(redacted)" if name in {"app", "traffic", "login"} or name.startswith(_SECRET) else str(value)
 
 
 def _list(cores: tuple[int, ...]) -> str:

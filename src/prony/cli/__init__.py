@@ -10,7 +10,7 @@ import sys
 import click
 
 import prony
-from prony.cli import change, doctor, find, lists, replay, run, up
+from prony.cli import change, check, doctor, find, import_, init, lists, replay, run, up
 from prony.errors import PronyError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -20,7 +20,21 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [
             name
-            for name in ("demo", "doctor", "up", "change", "run", "explain", "find", "replay", "list", "report")
+            for name in (
+                "demo",
+                "doctor",
+                "init",
+                "import",
+                "check",
+                "up",
+                "change",
+                "run",
+                "explain",
+                "find",
+                "replay",
+                "list",
+                "report",
+            )
             if name in self.commands
         ]
 
@@ -35,7 +49,8 @@ def cli() -> None:
 
     \b
     First:  prony doctor, then prony demo
-    Then:   prony up --project PATH
+    Then:   prony check --project PATH
+            prony up --project PATH
             prony run --project PATH --rate 50
     """
 
@@ -43,8 +58,11 @@ def cli() -> None:
 for command in (
     replay.demo,
     doctor.doctor,
+    init.init,
+    import_.import_,
     up.up,
     change.change,
+    check.check,
     run.run,
     run.explain,
     find.find,

@@ -15,6 +15,7 @@ from prony.errors import MachineError
 from prony.knobs.values import NotAllowedError, read
 from prony.plan import Plan, changed, read_file
 from prony.recording import Store
+from prony.traffic import learned
 
 
 def several(*chosen: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -97,14 +98,20 @@ def own_place(folder: Path | None) -> Path:
 
 
 def plan_of(project: Path, sets: tuple[str, ...], say: Callable[[str], None]) -> Plan:
-    """A project's plan, under the interpreter that its own environment is found to have.
+    """A project's plan as it is loaded: with what `prony check` learned of its pages."""
+    plan = written_plan(project, sets, say)
+    return learned.apply(plan, learned.load(own_place(project_folder(project))), say)
+
+
+def written_plan(project: Path, sets: tuple[str, ...], say: Callable[[str], None]) -> Plan:
+    """A project's plan as it is written, under the interpreter that its own environment is found to have.
 
     A shipped workload has none: its requirements are installed once, in an environment of prony's own.
     """
     plan = read_file(project, sets)
     if "python" in plan.document["app"]:
         return plan
-    return changed(plan, {"app.python": python_of(Path(plan.app.folder), say)})
+    return changed(plan, {"app.python": python_of(Path(plan.app.home or plan.app.folder), say)})
 
 
 def python_of(folder: Path, say: Callable[[str], None]) -> str:

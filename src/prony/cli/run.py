@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import structs
 
 from prony.campaign import explain as explaining
 from prony.campaign import first
@@ -18,6 +20,7 @@ from prony.plan import Plan
 from prony.plan.traffic import DUE_MAX
 from prony.report import terminal
 from prony.report.series import drawings
+from prony.verdict import Suggestion
 
 USERS = 10
 
@@ -75,7 +78,9 @@ def _run(**given: Any) -> None:
         return
 
     def answered(bench: Bench) -> tuple[Document, Measured]:
-        return first.answer(bench, plan, began_s)
+        document, light = first.answer(bench, plan, began_s)
+        following = tuple(here(each, given["project"], given["sets"]) for each in document.next)
+        return structs.replace(document, next=following), light
 
     _measured("run", plan, shown, answered, **given)
 
@@ -116,6 +121,19 @@ def _measured(
         terminal.show(output.results(), document, drawings(store, document, 1.0))
     held = measured.judgement.held
     click.get_current_context().exit(4 if held is None else 0 if held else 1)
+
+
+def here(suggestion: Suggestion, project: Path, sets: tuple[str, ...]) -> Suggestion:
+    """The same command as it is to be typed where this one was: of this project, with what was changed for it.
+
+    What the suggestion itself changes goes last, so that it wins.
+    """
+    verb, *rest = suggestion.command.removeprefix("prony ").split(" ")
+    if verb == "doctor":
+        return suggestion
+    where = [] if project == Path() else ["--project", shlex.quote(str(project))]
+    kept = [word for each in sets for word in ("--set", shlex.quote(each))]
+    return structs.replace(suggestion, command=" ".join(["prony", verb, *where, *kept, *rest]))
 
 
 def under_load(plan: Plan, rate: float | None, users: int | None, duration: float | None) -> Plan:

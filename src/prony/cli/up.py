@@ -15,9 +15,10 @@ from prony.cli import options
 from prony.cli.change import Orders
 from prony.errors import PlanError, StackError
 from prony.plan import Plan
+from prony.plan.addresses import PORTS
 from prony.stack.launch import Launcher, Process
 from prony.stack.processes import Processes, procfile_of
-from prony.stack.services.own import PORTS, shown_url
+from prony.stack.services.own import shown_url
 from prony.stack.services.relay import InwardRelay, check_port
 from prony.stack.stack import Stack, Start
 from prony.stack.tail import Tail
@@ -95,7 +96,7 @@ def _up_plan(project: Path, sets: tuple[str, ...], port: int | None, console: Co
     with contextlib.ExitStack() as open_:
         began = time.monotonic()
         with _starting(console) as tell:
-            plan = options.plan_of(project, sets, tell)
+            plan = options.written_plan(project, sets, tell)
             place = options.own_place(options.project_folder(project))
             orders = open_.enter_context(Orders(place))
             logs = place / "logs" / "up"
@@ -139,9 +140,9 @@ def _addresses(
             outer = _open(ways, launcher, each.reached)
             what = f"{each.server.title}{_interpreter(start, each.server.name)}, past the proxy"
             yield each.server.name, f"http://127.0.0.1:{outer}/", what
-    urls = stack.stores.environment(plan)
+    urls = stack.stores.urls()
     for name, (kind, inside) in stack.stores.addresses().items():
-        url, what = urls[plan.stores[name].env], start.versions.get(name, kind)
+        url, what = urls[name], start.versions.get(name, kind)
         if kind == "url":  # the user's own is where it was, and its password not ours to show
             url = shown_url(plan.stores[name].url)
         else:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-Kind = Literal["integer", "number", "duration", "share", "flag", "text", "choice", "texts", "table", "bytes"]
+Kind = Literal[
+    "integer", "number", "duration", "share", "flag", "text", "choice", "texts", "table", "bytes", "templates"
+]
 
 _DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)$")
 WHOLE_MAX = 10**15
@@ -39,6 +41,7 @@ def read(kind: Kind, value: Any, low: float | None, high: float | None, choices:
         "texts": _texts,
         "table": _table,
         "bytes": _bytes,
+        "templates": _templates,
     }
     found: Any = readers[kind](value)
     if (low is not None and found < low) or (high is not None and found > high):
@@ -60,6 +63,7 @@ def allowed(kind: Kind, low: float | None = None, high: float | None = None, cho
         "texts": "a list of texts",
         "table": "a table of texts",
         "bytes": 'an amount of bytes such as "512M" or "2G"',
+        "templates": "a text or a table of texts",
     }[kind]
     if low is None and high is None:
         return words
@@ -149,3 +153,10 @@ def _table(value: Any) -> dict[str, str]:
     if any(not k or "=" in k or "\0" in k or (isinstance(v, str) and "\0" in v) for k, v in value.items()):
         raise NotAllowedError("a table of texts without NUL bytes, and names without =")
     return {k: v if isinstance(v, str) else str(v) for k, v in value.items()}
+
+
+def _templates(value: Any) -> str | dict[str, str]:
+    try:
+        return _table(value) if isinstance(value, dict) else _text(value)
+    except NotAllowedError:
+        raise NotAllowedError(allowed("templates")) from None

@@ -8,6 +8,7 @@ from typing import Any
 from prony.errors import PlanError
 from prony.knobs import link, outside, server, stores
 from prony.knobs.values import NotAllowedError
+from prony.plan import keys
 from prony.plan.checks import shown, word
 
 DEPTH_MAX = 8
@@ -73,8 +74,9 @@ def _drop_former(
         table.pop("worker_class", None)
         now = _server_kind(table)
     former = {knob.key for knob in (server.KNOBS.get(was, ()) if of_servers else stores.STORES.get(was[0], ()))}
-    former |= {"url"} if was[0] == "url" else set()
+    former |= set() if of_servers else {key.name for key in keys.STORE_KEYS.get(was[0], ())}
     knobs = {knob.key for knob in (server.KNOBS.get(now, ()) if of_servers else stores.STORES.get(now[0], ()))}
+    knobs |= set() if of_servers else {key.name for key in keys.STORE_KEYS.get(now[0], ())}
     for key in former - knobs:
         if f"{path}.{key}" not in changes:
             table.pop(key, None)

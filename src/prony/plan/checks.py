@@ -12,7 +12,9 @@ from prony.knobs import Knob
 from prony.knobs.values import NotAllowedError
 from prony.plan.keys import Key
 
-SECRETS = {("app", "env"), ("stores", "url")}  # never echo what may hold a key
+# keys of any table that may hold a secret: what stands there is never echoed
+SECRETS = {"env", "url", "at", "headers", "fields", "password", "session"}
+_PASSWORD = re.compile(r"://[^\s/@]*:[^\s@]*@")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
 
@@ -70,8 +72,7 @@ def values_of(
         try:
             found[name] = key.read(table[name])
         except NotAllowedError:
-            secret = (path.partition(".")[0], name) in SECRETS
-            found_text = f"a {type(table[name]).__name__}" if secret else shown(table[name])
+            found_text = f"a {type(table[name]).__name__}" if name in SECRETS else shown(table[name])
             raise PlanError(
                 f"{source}: [{path}] {name}: found {found_text}; allowed: {key.allowed()}.",
                 hint=f"edit {source}" if not isinstance(key, Knob) else f"--set {path}.{name}={_example(key)}",
@@ -87,13 +88,22 @@ def _example(knob: Knob) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as messages show it: on one line, not without end."""
+    """A value as messages show it: on one line, not without end, and without what may be secret in it.
+
+    Of a table, and of a list that holds some, only that it is one: env or url may be in it.
+    """
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+        return "a list of tables" if all(isinstance(each, dict) for each in value) else "a list"
     try:
         text = f'"{value}"' if isinstance(value, str) else str(value)
     except ValueError:  # a whole number too long to be written out
         return "a number of thousands of digits"
     text = " ".join(text.lower().split() if isinstance(value, bool) else text.split())
-    text = text.encode("utf-8", "replace").decode()
+    text = _PASSWORD.sub("://…@", text)
+    # neither what would command a terminal nor what no text can hold
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:100])
     return text if len(text) <= 60 else text[:57] + "…"
 
 

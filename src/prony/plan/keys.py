@@ -32,6 +32,7 @@ class Key:
 
 APP = (
     Key("entry", "text", None, 'The app: "module:callable", or a factory "module:create_app()".', required=True),
+    Key("folder", "text", "", "The folder within this one that it is imported from and runs in; default: this one."),
     Key(
         "python",
         "text",
@@ -41,6 +42,20 @@ APP = (
     ),
     Key("prepare", "texts", (), "Commands run once per fresh store, such as migrations and seed data."),
     Key("env", "table", {}, "Environment variables for the app. Their values are never stored."),
+    Key(
+        "env_file",
+        "text",
+        "",
+        "A file in the folder with more of them, in lines NAME=VALUE; those under `env`, and those that hand stores "
+        "over, win.",
+    ),
+    Key(
+        "scratch",
+        "flag",
+        True,
+        "Cover the folder: what the app writes into it goes to the cover, which is put back to its prepared state "
+        "before each start, and is gone in the end. `.prony` stays the real one.",
+    ),
     Key("egress", "texts", (), "Hosts the app may reach besides its own stack, as host or host:port; default none."),
     Key(
         "interface",
@@ -57,8 +72,45 @@ WORKER = (
     Key("process", "text", "", "Or the name of a line in the project's Procfile."),
     Key("instances", "integer", 1, "How many of it.", 1, 32),
 )
-STORE_ENV = Key("env", "text", None, "The environment variable that hands the store's URL to the app.")
+STORE_ENV = Key(
+    "env",
+    "templates",
+    None,
+    "The environment variable that hands the store's URL to the app, or a table of variables and what each gets: "
+    '{ DB_HOST = "{host}", DB_PORT = "{port}" }.',
+)
 STORE_URL = Key("url", "text", None, "Where a store of your own is (kind = url): never stopped, never wiped.")
+STORE_AT = Key(
+    "at",
+    "text",
+    "",
+    "Where the app's own settings expect the store, as a URL: in the stack's network this one answers there, at that "
+    "name and port, with that user, password and database. `env` may then be left out.",
+)
+STORE_DUMP = Key(
+    "dump",
+    "text",
+    "",
+    "A file that pg_dump wrote (plain, .gz, custom or tar), or its folder: loaded before `prepare`.",
+)
+STORE_FILE = Key(
+    "file",
+    "text",
+    "",
+    "The database file that the app's own settings name, in its folder: a scratch copy of it under the cover. `env` "
+    "may then be left out.",
+)
+STORE_FRESH = Key("fresh", "flag", False, "Begin without what `file` holds in the project.")
+# Which kinds take which of these; kind and env belong to all.
+STORE_KEYS = {
+    "postgres": (STORE_AT, STORE_DUMP),
+    "mariadb": (STORE_AT,),
+    "sqlite": (STORE_FILE, STORE_FRESH),
+    "valkey": (STORE_AT,),
+    "redis": (STORE_AT,),
+    "memcached": (STORE_AT,),
+    "url": (STORE_URL,),
+}
 STORE_VARIABLES = {
     "postgres": "DATABASE_URL",
     "mariadb": "DATABASE_URL",
@@ -109,6 +161,12 @@ TRAFFIC = (
     Key("drain", "duration", 5.0, "How long to wait for answers after the last request was due.", low=0, high=600),
     Key("seed", "integer", 1, "Seed of arrivals and of the mix.", 0, 2**31),
     Key("host", "text", "", "The Host that requests name, such as shop.example.com; default: where they are sent."),
+    Key(
+        "file",
+        "text",
+        "",
+        "A file beside this one that holds the requests, as `prony import` writes it; in place of [[traffic.request]].",
+    ),
     Key("headers", "table", {}, 'Header fields of every request: { X-Forwarded-Proto = "https" }.'),
 )
 REQUEST = (
@@ -129,6 +187,20 @@ JOURNEY = (
     Key("weight", "number", 1.0, "How often it is begun, beside other journeys and requests.", 0.000_001, 1_000_000),
     Key("users", "text", "", "A CSV file in the project: each visitor is one of its rows, in turn."),
 )
+PARAMS = Key(
+    "params",
+    "table",
+    {},
+    'What stands for the {placeholders} of the path: { id = ["1", "2"] }, or the SELECT that finds it in the stack\'s '
+    'own database: { id = "SELECT id FROM shop_product" }. Without it: what `prony check` learned.',
+)
+PATHS = Key(
+    "paths",
+    "texts",
+    (),
+    "In place of params: the very paths that are asked for, one at random each time; one that stands here twice, twice "
+    "as often.",
+)
 # What `expect` may ask of an answer.
 EXPECT = {
     "status": "the status, or a list of them (200 where none is given)",
@@ -142,6 +214,52 @@ EXPECT = {
     "max_bytes": "the greatest length of the body",
     "sha256": "the SHA-256 of the body, in hexadecimal",
 }
+# What stands in the file that [traffic] file names, besides [[request]].
+GUESSED = Key("guessed", "flag", False, "Whether the weights were guessed, as from a document that counts nothing.")
+RATE = (
+    Key("step", "duration", None, "How long each value holds.", low=0.1, high=86_400, required=True),
+    Key("begins", "text", "", "When the series began, by the log's own clock."),
+)
+RATES_MAX = 100_000
+LOGIN = (
+    Key(
+        "kind",
+        "choice",
+        "form",
+        "How visitors are logged in; form where there is a page and no kind is named.",
+        choices=("form", "token", "basic", "minted"),
+    ),
+    Key(
+        "proof",
+        "text",
+        None,
+        "A page that only the logged-in see: it is asked for as nobody, and then as each visitor.",
+        required=True,
+    ),
+    Key(
+        "proof_contains",
+        "text",
+        None,
+        "A text on that page as the logged-in see it; needed where anyone gets a page there.",
+    ),
+    Key("page", "text", None, "form: the page with the form. token: where the fields are posted to."),
+    Key("fields", "table", {}, "form, token: what is filled in, by the fields' own names."),
+    Key("form", "text", None, "form: a CSS selector of the form, where the page has several."),
+    Key("send", "choice", "json", "token: how the fields are posted.", choices=("json", "form")),
+    Key("token", "text", "access_token", "token: where it stands in the answer's JSON, such as data.token."),
+    Key("header", "text", "Authorization", "token: the header field that carries it from then on."),
+    Key("scheme", "text", None, "token: the word before it; Bearer in Authorization, and none in other fields."),
+    Key("user", "text", None, "basic: the user's name."),
+    Key("password", "text", None, "basic: the user's password."),
+    Key("session", "table", {}, "minted: what the session holds. Flask needs it; Django's is known."),
+)
+LOGIN_OF_KIND = {
+    "form": ("page", "fields", "form"),
+    "token": ("page", "fields", "send", "token", "header", "scheme"),
+    "basic": ("user", "password"),
+    "minted": ("session",),
+}
+LOGIN_USERS_WHY = "How many are logged in before anything is measured, or a file that lists them."
 LATENCIES = ("p50", "p90", "p95", "p99", "p999")
 LIMITS = (
     *(
@@ -163,5 +281,6 @@ TABLES = (
     "link",
     "box",
     "traffic",
+    "login",
     "limits",
 )

@@ -7,6 +7,9 @@ from typing import Any
 from msgspec import Struct, structs
 
 from prony.knobs import server as server_knobs
+from prony.plan import addresses
+from prony.plan.addresses import Address
+from prony.plan.login import Login
 from prony.plan.requests import Limits, Traffic
 
 
@@ -16,9 +19,12 @@ class App(Struct, frozen=True, kw_only=True):
     Attributes:
         entry: "module:callable" or a factory "module:create_app()".
         folder: Absolute path it runs in.
+        home: Absolute path of the folder of prony.toml, from which relative paths start; empty: the same.
         python: Absolute path of its interpreter.
         prepare: Commands run once per fresh store.
-        env: Environment variables, by name.
+        env: Environment variables, by name; those of `env_file` among them.
+        env_file: Where some of them came from; empty for nowhere.
+        scratch: Whether what it writes into its folder goes to a cover over that.
         egress: Hosts it may reach besides its own stack.
         interface: How servers call it: "wsgi", "asgi", "aiohttp", or "auto", which is found out in its interpreter.
     """
@@ -28,8 +34,11 @@ class App(Struct, frozen=True, kw_only=True):
     python: str
     prepare: tuple[str, ...] = ()
     env: dict[str, str] = {}
+    env_file: str = ""
+    scratch: bool = True
     egress: tuple[str, ...] = ()
     interface: str = "auto"
+    home: str = ""
 
 
 class Server(Struct, frozen=True, kw_only=True):
@@ -93,16 +102,45 @@ class Store(Struct, frozen=True, kw_only=True):
     Attributes:
         name: The table's name: "database" for the SQL one.
         kind: Which program; "url" is the user's own, never stopped and never wiped.
-        env: The variable that carries its URL to the app.
+        env: The variable that carries its URL to the app, or a template for each of several; empty for none.
         url: Where the user's own is; empty for those of ours.
+        at: Where the app's settings expect it, as a URL; empty where they take it from the environment.
+        file: SQLite's file in the app's folder; empty for one of ours.
+        fresh: Whether that begins without what the project's holds.
+        dump: Absolute path of what is loaded before the prepare commands; empty for nothing.
         knobs: Every knob's value.
     """
 
     name: str = "database"
     kind: str = "postgres"
-    env: str = "DATABASE_URL"
+    env: str | dict[str, str] = "DATABASE_URL"
     url: str = ""
+    at: str = ""
+    file: str = ""
+    fresh: bool = False
+    dump: str = ""
     knobs: dict[str, Any] = {}
+
+    @property
+    def templates(self) -> dict[str, str]:
+        """What each variable gets, with {url} and the like for parts of the store's URL."""
+        if isinstance(self.env, dict):
+            return self.env
+        return {self.env: "{url}"} if self.env else {}
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the variables that hand it to the app."""
+        return tuple(self.templates)
+
+    def handed(self, url: str) -> dict[str, str]:
+        """The variables that hand it to the app when it is reached at `url`."""
+        return {name: addresses.fill(text, url) for name, text in self.templates.items()}
+
+    @property
+    def address(self) -> Address | None:
+        """Where the app's settings expect it, in parts."""
+        return addresses.address_of(self.at) if self.at else None
 
     @property
     def round_trip_s(self) -> float:
@@ -195,6 +233,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         server: The main app server.
         others: Further app servers beside it, reached through the proxy.
         stores: What the app keeps its data in, by name.
+        login: As whom requests go out; None: as nobody.
     """
 
     app: App
@@ -210,6 +249,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     services: tuple[Outside, ...] = ()
     links: tuple[Link, ...] = ()
     boxes: tuple[Box, ...] = ()
+    login: Login | None = None
     document: dict[str, Any] = {}
 
     @property
@@ -257,10 +297,18 @@ class Plan(Struct, frozen=True, kw_only=True):
         return structs.replace(self, traffic=new)
 
     def redacted(self) -> Plan:
-        """The plan as it is stored: values of environment variables taken out."""
+        """The plan as it is stored: no values of variables or header fields, no URLs, nothing visitors log in by."""
         app = structs.replace(self.app, env=dict.fromkeys(self.app.env, "(redacted)"))
-        stores = {name: structs.replace(store, url=store.url and "(redacted)") for name, store in self.stores.items()}
-        return structs.replace(self, app=app, stores=stores, document={})
+        stores = {name: _redacted(store) for name, store in self.stores.items()}
+        traffic = structs.replace(self.traffic, headers=dict.fromkeys(self.traffic.headers, "(redacted)"))
+        login = self.login and self.login.redacted()
+        return structs.replace(self, app=app, stores=stores, traffic=traffic, login=login, document={})
+
+
+def _redacted(store: Store) -> Store:
+    gone = "(redacted)"
+    env = dict.fromkeys(store.env, gone) if isinstance(store.env, dict) else store.env
+    return structs.replace(store, env=env, url=store.url and gone, at=store.at and gone)
 
 
 def _count(number: int, noun: str) -> str:

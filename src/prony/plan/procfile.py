@@ -1,14 +1,18 @@
-"""A Procfile and the .env beside it in, commands by name and variables out, as honcho and Heroku read them."""
+"""A Procfile and the .env beside it in, commands by name and variables out, as honcho and python-dotenv read them."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 from prony.errors import PlanError
 
 _LINE = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+)$")
+_VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(['\"]?)", re.MULTILINE)
+_CLOSED = {"'": re.compile(r"([^']*)'"), '"': re.compile(r'((?:[^"\\]|\\.)*)"', re.DOTALL)}
+_COMMENT = re.compile(r"(^|\s)#.*")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
 FILE_BYTES_MAX = 100_000
 
 
@@ -36,25 +40,38 @@ def read_procfile(path: Path) -> dict[str, str]:
 
 
 def read_env(path: Path) -> dict[str, str]:
-    """The variables of a .env file, none where there is no such file: lines NAME=VALUE, quoted as in a shell.
+    """The variables of a .env file, none where there is no such file: lines NAME=VALUE, as python-dotenv reads them.
+
+    A quoted value may go over several lines. Where there is no quotation the value is the rest of the line, up to a #
+    after a space: keys are full of # and quotes.
 
     Raises:
         PlanError: it cannot be read, or a quotation in it has no end.
     """
     if not path.exists():
         return {}
+    text = _text(path).removeprefix("\ufeff")
+    if "\0" in text:
+        raise PlanError(f"{path}: found a NUL byte; allowed: text.", hint=f"edit {path}")
     found: dict[str, str] = {}
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        try:
-            tokens = list(shlex.shlex(line.strip().removeprefix("export "), posix=True))
-        except ValueError as error:  # the value itself may be a secret: it is not shown
+    at = 0
+    while match := _VARIABLE.search(text, at):
+        name, quote, at = match[1], match[2], match.end()
+        if not quote:
+            end = text.find("\n", at)
+            line = text[at : end if end >= 0 else len(text)]
+            found[name] = _COMMENT.sub("", line).strip()
+            at += len(line)
+            continue
+        closed = _CLOSED[quote].match(text, at)
+        if closed is None:  # the value itself may be a secret: it is not shown
             raise PlanError(
-                f'{path}, line {number}: {str(error).lower()}; allowed: lines such as NAME="some value".',
+                f"{path}, line {text.count(chr(10), 0, at) + 1}: no closing quotation; allowed: lines such as "
+                'NAME="some value".',
                 hint=f"edit {path}",
-            ) from error
-        # what is no assignment is passed over, as honcho does
-        if len(tokens) > 2 and tokens[1] == "=" and tokens[0].isidentifier():
-            found[tokens[0]] = "".join(tokens[2:]).replace("\\n", "\n").replace("\\t", "\t")
+            )
+        found[name] = closed[1] if quote == "'" else _ESCAPE.sub(lambda each: _ESCAPES.get(each[1], each[0]), closed[1])
+        at = closed.end()
     return found
 
 

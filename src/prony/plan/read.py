@@ -12,11 +12,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from prony.errors import PlanError
-from prony.plan import keys, tiers, traffic
+from prony.plan import keys, login, tiers, traffic
 from prony.plan.changes import apply
 from prony.plan.checks import only_known, shown, table_of, values_of, word
 from prony.plan.model import App, Plan
+from prony.plan.procfile import read_env
 from prony.plan.requests import Limits, Traffic
 
 FILE_BYTES_MAX = 1_000_000
@@ -69,18 +72,17 @@ def parse_sets(sets: Iterable[str]) -> dict[str, Any]:
 
 def changed(plan: Plan, changes: Mapping[str, Any]) -> Plan:
     """The plan with some dotted names changed, validated again: `changed(plan, {"server.workers": 5})`."""
-    new = read_document(plan.document, plan.source, Path(plan.app.folder), changes)
-    return new if any(name.startswith("traffic") for name in changes) else _with_traffic(new, plan.traffic)
+    new = read_document(plan.document, plan.source, Path(plan.app.home or plan.app.folder), changes)
+    return structs.replace(new, traffic=_kept(plan.traffic, new.traffic, set(changes)))
 
 
-def _with_traffic(plan: Plan, load: Traffic) -> Plan:
-    return plan.loaded(
-        rate_rps=load.rate_rps,
-        users=load.users,
-        duration_s=load.duration_s,
-        seed=load.seed,
-        drain_s=load.drain_s,
-    )
+def _kept(before: Traffic, after: Traffic, changes: set[str]) -> Traffic:
+    """The traffic after a change: what was filled in since it was read stays, unless the change is about just that."""
+    if not any(name.partition(".")[0] == "traffic" for name in changes):
+        return before
+    if {"traffic", "traffic.request", "traffic.file"} & changes:
+        return after
+    return structs.replace(after, requests=before.requests, declared=before.declared)
 
 
 def read_document(document: Mapping[str, Any], source: str, folder: Path, changes: Mapping[str, Any] = {}) -> Plan:
@@ -102,10 +104,18 @@ def read_document(document: Mapping[str, Any], source: str, folder: Path, change
 def _plan(document: dict[str, Any], source: str, folder: Path) -> Plan:
     only_known(document, keys.TABLES, source, "")
     app = _app(document, source, folder)
+    found = tiers.read(document, source, folder)
+    if not app.scratch and any(store.file for store in found["stores"].values()):
+        raise PlanError(
+            f"{source}: [stores.database] file: found it with [app] scratch = false, under which the app would write "
+            "to the project's own file; allowed: with the folder covered.",
+            hint="take scratch = false out of [app]",
+        )
     return Plan(
         app=app,
-        **tiers.read(document, source, folder),
+        **found,
         traffic=traffic.read(document, source, folder),
+        login=login.read(document, source, folder),
         limits=_limits(document, source),
         source=source,
         document=document,
@@ -138,13 +148,44 @@ def _app(document: Mapping[str, Any], source: str, folder: Path) -> App:
         python = Path(sys.executable)
     return App(
         entry=values["entry"],
-        folder=str(folder.absolute()),
+        folder=_within(values["folder"], folder, source),
+        home=str(folder.absolute()),
         python=str(python),
         prepare=values["prepare"],
-        env=values["env"],
+        env=_from_file(values["env_file"], folder, source) | values["env"],
+        env_file=values["env_file"],
+        scratch=values["scratch"],
         egress=_egress(values["egress"], source),
         interface=values["interface"],
     )
+
+
+def _within(name: str, folder: Path, source: str) -> str:
+    """The absolute path of [app] folder."""
+    place = os.path.normpath(folder.absolute() / name)
+    if not name:
+        return str(folder.absolute())
+    if not Path(place).is_relative_to(os.path.normpath(folder.absolute())):
+        raise PlanError(
+            f"{source}: [app] folder: found {shown(name)}; allowed: a folder within {folder.absolute()}.",
+            hint=f"move {source} there, or name one such as backend",
+        )
+    if not os.path.isdir(place):  # noqa: PTH112 - Path's own raises on a name too long
+        raise PlanError(f"{source}: [app] folder: found {shown(name)}; no such folder is in {folder.absolute()}.")
+    return place
+
+
+def _from_file(name: str, folder: Path, source: str) -> dict[str, str]:
+    """The variables of [app] env_file."""
+    if not name:
+        return {}
+    path = folder.absolute() / name
+    if not os.path.isfile(path):  # noqa: PTH113 - Path's own raises on a name too long
+        raise PlanError(
+            f"{source}: [app] env_file: found {shown(name)}; no such file is in {folder.absolute()}.",
+            hint=f"write that file, or take env_file out of {source}",
+        )
+    return read_env(path)
 
 
 def _egress(hosts: tuple[str, ...], source: str) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from prony.plan.params import Params, placeholders
+
 
 class Expect(Struct, frozen=True, kw_only=True):
     """What a right answer looks like: `prony.load.spec.Expectation` says what each field means."""
@@ -23,7 +25,10 @@ class Request(Struct, frozen=True, kw_only=True):
     """One request of the mix: its share is weight ÷ sum of weights.
 
     Attributes:
-        paths: What is really asked for, one of them at random each time; empty: `path`.
+        path: As it is written, perhaps with placeholders: "/products/{id}/".
+        params: What may stand for each placeholder: values, or a SELECT that gives them.
+        paths: The concrete paths it stands for, one of them at random each time; empty: `path` alone, or not known yet.
+        expected: Whether the user said what a right answer is.
         anonymous: Whether it is sent without a visitor's cookies and header fields.
     """
 
@@ -32,8 +37,27 @@ class Request(Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     name: str = ""
     expect: Expect = Expect()
+    params: Params = {}
     paths: tuple[str, ...] = ()
+    expected: bool = False
     anonymous: bool = False
+
+    @property
+    def first(self) -> str:
+        """One path to ask for."""
+        return self.paths[0] if self.paths else self.path
+
+    @property
+    def filled(self) -> bool:
+        """Whether it is known what to ask for."""
+        return bool(self.paths) or not placeholders(self.path)
+
+
+class RateSeries(Struct, frozen=True, kw_only=True):
+    """A rate as it was recorded: each of `rps` (requests per second) holds for `step_s` seconds."""
+
+    step_s: float
+    rps: tuple[float, ...]
 
 
 class Journey(Struct, frozen=True, kw_only=True):
@@ -62,6 +86,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
         declared: Whether the mix is the user's own; False where prony guessed it.
         host: The Host that every request names; empty: the address it is sent to.
         headers: Header fields that every request carries.
+        recorded: The rate over the day of the log that the mix was imported from; None where it has none.
     """
 
     requests: tuple[Request, ...] = (Request(),)
@@ -77,6 +102,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
     declared: bool = True
     host: str = ""
     headers: dict[str, str] = {}
+    recorded: RateSeries | None = None
 
     @property
     def first(self) -> Request:

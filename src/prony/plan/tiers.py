@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import convert, structs
 
 from prony.errors import PlanError
-from prony.knobs import link, outside, pooler, proxy, server, stores
+from prony.knobs import link, outside, pooler, proxy, server
 from prony.knobs.sizes import size as named_size
 from prony.knobs.values import NotAllowedError
 from prony.plan import keys
@@ -21,6 +19,7 @@ from prony.plan.checks import named_tables, only_known, shown, table_of, values_
 from prony.plan.keys import Key
 from prony.plan.model import Box, Link, Outside, Pooler, Proxy, Route, Server, Store, Worker
 from prony.plan.procfile import read_procfile
+from prony.plan.stores import check_addresses, read_store
 
 ROUTES_MAX = 200
 ALWAYS = ("app", "proxy", "pooler")  # tiers that bear these names in every plan
@@ -33,13 +32,12 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> dict[str, An
         PlanError: one paragraph on the first thing that is wrong.
     """
     main = _server(table_of(document, "server", source), "app", source)
+    stores = named_tables(document, "stores", source)
     others = tuple(_server(table, name, source) for name, table in named_tables(document, "servers", source).items())
     found: dict[str, Any] = {
         "server": main,
         "others": others,
-        "stores": {
-            name: _store(table, name, source) for name, table in named_tables(document, "stores", source).items()
-        },
+        "stores": {name: read_store(table, name, source, folder) for name, table in stores.items()},
         "pooler": _pooler(document, source),
         "proxy": _proxy(document, source, {"app", *(other.name for other in others)}),
         "workers": tuple(
@@ -63,13 +61,17 @@ def _fits(found: dict[str, Any], source: str) -> None:
     variables: dict[str, str] = {}
     for group, tiers in (("stores", found["stores"].values()), ("services", found["services"])):
         for each in tiers:
-            other = variables.setdefault(each.env, f"{group}.{each.name}")
-            if other != f"{group}.{each.name}":
+            names = each.variables if isinstance(each, Store) else (each.env,)
+            for name in names:
+                other = variables.setdefault(name, f"{group}.{each.name}")
+                if other == f"{group}.{each.name}":
+                    continue
                 raise PlanError(
-                    f"{source}: [{group}.{each.name}] env: found {each.env}, which hands [{other}] to the app; "
+                    f"{source}: [{group}.{each.name}] env: found {name}, which hands [{other}] to the app; "
                     "allowed: a variable of its own.",
                     hint=f'write env = "{each.name.upper().replace("-", "_")}_URL" under [{group}.{each.name}]',
                 )
+    check_addresses(found["stores"], source)
     if found["proxy"] is None:
         for each in (found["server"], *found["others"]):
             if each.instances > 1 or each.name != "app":
@@ -144,43 +146,6 @@ def _server(table: dict[str, Any], name: str, source: str) -> Server:
         instances=plain["instances"],
         knobs=values,
     )
-
-
-def _store(table: dict[str, Any], name: str, source: str) -> Store:
-    path = f"stores.{name}"
-    kinds = keys.SQL_KINDS if name == "database" else keys.OTHER_KINDS
-    kind_key = Key("kind", "choice", kinds[0], "Which program keeps the data.", choices=kinds)
-    if name != "database" and "kind" not in table:
-        near = " Did you mean database?" if difflib.get_close_matches(name, ["database"]) else ""
-        raise PlanError(f"{source}: [{path}] kind is missing; {kind_key.allowed()} is needed.{near}")
-    kind = values_of(table, (kind_key,), source, path)["kind"]
-    knobs = stores.STORES.get(kind, ())
-    own = (kind_key, keys.STORE_ENV, keys.STORE_URL) if kind == "url" else (kind_key, keys.STORE_ENV)
-    only_known(table, [*(key.name for key in own), *(knob.key for knob in knobs)], source, path)
-    plain = values_of(table, own, source, path)
-    env = plain["env"] or ("DATABASE_URL" if name == "database" else keys.STORE_VARIABLES.get(kind, ""))
-    if not env:
-        raise PlanError(
-            f"{source}: [{path}] env is missing; the environment variable is needed that hands this store to the app."
-        )
-    if kind == "url":
-        _check_url(plain["url"], source, path)
-    return Store(name=name, kind=kind, env=env, url=plain.get("url") or "", knobs=values_of(table, knobs, source, path))
-
-
-def _check_url(url: str | None, source: str, path: str) -> None:
-    if not url:
-        raise PlanError(f'{source}: [{path}] url is missing; your own store\'s URL is needed with kind = "url".')
-    try:
-        parts = urlsplit(url)
-        there = bool(parts.scheme and parts.hostname and (parts.port or parts.scheme))
-    except ValueError:
-        there = False
-    if not there:
-        raise PlanError(
-            f"{source}: [{path}] url: found no URL with a scheme and a host; allowed: one such as "
-            "postgres://user:password@127.0.0.1:5432/shop."
-        )
 
 
 def _pooler(document: Mapping[str, Any], source: str) -> Pooler | None:

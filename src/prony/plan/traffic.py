@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prony.errors import PlanError
-from prony.plan import expectations, keys
+from prony.plan import expectations, imported, keys, params
 from prony.plan.checks import only_known, shown, table_of, values_of, word
 from prony.plan.journeys import read as journeys_of
 from prony.plan.requests import Request, Traffic
@@ -22,7 +22,9 @@ _OURS = {"host", "content-length", "transfer-encoding", "connection"}
 
 
 def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
-    """The [traffic] table, its [[traffic.request]] and [[traffic.journey]] tables; files are looked for in `folder`.
+    """The [traffic] table, its [[traffic.request]] tables or those of the file it names, and its [[traffic.journey]]s.
+
+    Files are looked for in `folder`.
 
     Raises:
         PlanError: one paragraph on the first thing that is wrong.
@@ -32,10 +34,20 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
     requests = table.pop("request", None)
     journeys = table.pop("journey", None)
     values = values_of(table, keys.TRAFFIC, source, "traffic")
+    found, where = None, source
+    if values["file"]:
+        if requests is not None:
+            raise PlanError(
+                f"{source}: [traffic]: found both file and [[traffic.request]]; allowed: one of them.",
+                hint=f"take the [[traffic.request]] tables out, or file = {shown(values['file'])}",
+            )
+        found = imported.read(values["file"], source, folder)
+        requests, where = found.requests, found.source
+    name = "traffic.request" if found is None else "request"
     if requests is not None and (not isinstance(requests, list) or not all(isinstance(r, dict) for r in requests)):
-        raise PlanError(f"{source}: [traffic] request: found {shown(requests)}; allowed: tables [[traffic.request]].")
+        raise PlanError(f"{where}: [traffic] request: found {shown(requests)}; allowed: tables [[{name}]].")
     if requests is not None and not 1 <= len(requests) <= REQUESTS_MAX:
-        raise PlanError(f"{source}: [[traffic.request]]: found {len(requests)}; allowed: 1 to {REQUESTS_MAX} of them.")
+        raise PlanError(f"{where}: [[{name}]]: found {len(requests)}; allowed: 1 to {REQUESTS_MAX} of them.")
     if values["rate"] is not None and values["users"] is not None:
         raise PlanError(
             f"{source}: [traffic]: found both rate and users; allowed: rate (open loop) or users (closed loop)."
@@ -47,7 +59,8 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         )
     _check_fields(values["host"], values["headers"], source)
     return Traffic(
-        requests=tuple(_request(r, source) for r in requests or ()) or (() if journeys else (Request(),)),
+        requests=tuple(_request(r, where, values["seed"]) for r in requests or ())
+        or (() if journeys else (Request(),)),
         journeys=journeys_of(journeys, source, folder) if journeys is not None else (),
         arrivals="closed" if values["users"] is not None else values["arrivals"],
         rate_rps=values["rate"],
@@ -57,9 +70,10 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         timeout_s=values["timeout"],
         drain_s=values["drain"],
         seed=values["seed"],
-        declared=requests is not None or journeys is not None,
+        declared=journeys is not None or (requests is not None and not (found and found.guessed)),
         host=values["host"],
         headers=values["headers"],
+        recorded=found.recorded if found else None,
     )
 
 
@@ -77,15 +91,20 @@ def _check_fields(host: str, headers: Mapping[str, str], source: str) -> None:
             raise PlanError(f"{source}: [traffic] headers: {word(name)}: found a value that no header field can hold.")
 
 
-def _request(raw: Mapping[str, Any], source: str) -> Request:
+def _request(raw: Mapping[str, Any], source: str, seed: int) -> Request:
     path = "traffic.request"
-    only_known(raw, [*(key.name for key in keys.REQUEST), "expect"], source, path)
-    values = values_of({k: v for k, v in raw.items() if k != "expect"}, keys.REQUEST, source, path)
+    only_known(raw, [*(key.name for key in keys.REQUEST), "expect", keys.PARAMS.name, keys.PATHS.name], source, path)
+    values = values_of(raw, keys.REQUEST, source, path)
     if not values["path"].startswith("/") or any(c <= " " or ord(c) > 126 for c in values["path"]):
         raise PlanError(
             f"{source}: [[{path}]] path: found {shown(values['path'])}; allowed: a path that begins with / "
             "and holds no spaces or other characters that a URL must encode."
         )
+    paths = values_of(raw, (keys.PATHS,), source, path)[keys.PATHS.name]
+    if paths:
+        _check_paths(paths, raw, source)
+    given = params.read(raw.get(keys.PARAMS.name, {}), values["path"], source)
+    lists = {name: each for name, each in given.items() if not isinstance(each, str)}
     return Request(
         path=values["path"],
         method=values["method"],
@@ -93,4 +112,21 @@ def _request(raw: Mapping[str, Any], source: str) -> Request:
         name=values["name"] or values["path"],
         expect=expectations.read(raw.get("expect", {}), source, path, values["method"]),
         anonymous=values["anonymous"],
+        params=given,
+        paths=paths or (params.fill(values["path"], lists, seed) if given else ()),
+        expected="expect" in raw,
     )
+
+
+def _check_paths(paths: tuple[str, ...], raw: Mapping[str, Any], source: str) -> None:
+    where = f"{source}: [[traffic.request]] paths"
+    if keys.PARAMS.name in raw:
+        raise PlanError(f"{where}: found params beside it; allowed: one of them.")
+    if len(paths) > params.PATHS_MAX:
+        raise PlanError(f"{where}: found {len(paths)} of them; allowed: 1 to {params.PATHS_MAX}.")
+    for each in paths:
+        if not each.startswith("/") or any(c <= " " or ord(c) > 126 for c in each):
+            raise PlanError(
+                f"{where}: found {shown(each)}; allowed: paths that begin with / and hold no spaces or other "
+                "characters that a URL must encode."
+            )

@@ -280,7 +280,7 @@ class AppTier:
         for each in self.instances:
             if not self.ground.launcher.wait_until(lambda one=each: self._answers(one, plan.traffic), READY_S):  # type: ignore[misc]
                 raise StackError(
-                    f"{each.server.title} gave no answer to {first.path} in {READY_S:.0f} s.",
+                    f"{each.server.title} gave no answer to {first.first} in {READY_S:.0f} s.",
                     log=each.process.last_lines(),
                 )
 
@@ -350,7 +350,7 @@ def answers(launcher: Any, port: int, traffic: Traffic) -> bool:
     try:
         connection.sock = launcher.connect(port, FIRST_ANSWER_S)
         fields = traffic.headers | {"Host": traffic.host or f"127.0.0.1:{port}"}
-        connection.request(first.method, first.path, headers=fields)
+        connection.request(first.method, first.first, headers=fields)
         connection.getresponse().read(1)
     except (OSError, http.client.HTTPException):
         return False

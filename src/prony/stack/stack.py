@@ -15,8 +15,8 @@ from prony.errors import PlanError, StackError
 from prony.plan import Plan
 from prony.probes.gauge import GaugeReader
 from prony.probes.refusals import Refusals
+from prony.stack import child, folders
 from prony.stack import cores as core_division
-from prony.stack import folders
 from prony.stack.apptier import READY_S, AppTier, Checked, Instance, answers, ended
 from prony.stack.egress import Egress
 from prony.stack.environment import refusals_folder
@@ -40,6 +40,7 @@ class Start:
         gauges: Folder of the gauge's mapped files.
         refusals: Folders of those in which refusals are counted: the same, the workers', the prepare commands'.
         told: How often each refusal has been told by the trials on it.
+        handed: The variables that hand its stores and services to the app; nothing to be shown or kept.
         checked: What was found in the app's interpreter, by server.
         versions: Program and version of each store and proxy.
     """
@@ -53,6 +54,7 @@ class Start:
     checked: dict[str, Checked] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
+    handed: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def app(self) -> Process:
@@ -165,7 +167,9 @@ class Stack:
             shutil.rmtree(gauges, ignore_errors=True)
             raise
         instances = list(self.app.instances)
-        self.start = Start(self._starts, plan, port, instances, gauges, refusals, checked, self._versions())
+        self.start = Start(
+            self._starts, plan, port, instances, gauges, refusals, checked, self._versions(), handed=handed
+        )
         return self.start
 
     def stop_app(self, *, gently: bool = True) -> None:
@@ -194,6 +198,16 @@ class Stack:
         return _counted([refusals_folder(self.ground)] if self.start is None else self.start.refusals)
 
     # ---- while it runs
+
+    def ask(self, module: str, task: Mapping[str, Any], timeout_s: float) -> Any:
+        """What one of the gauge's programs answers from within the interpreter of the app that runs; see `child`.
+
+        Raises:
+            StackError: nothing runs, or it gave no answer in time.
+        """
+        if self.start is None:
+            raise StackError("Nothing runs that could be asked.")
+        return child.answer(self.ground, self.start.plan.app, self.start.handed, module, task, timeout_s=timeout_s)
 
     def watched(self) -> list[Watched]:
         """Every tier's processes: "app" for all app servers, the others by their names."""
@@ -318,7 +332,7 @@ class Stack:
         if not self.launcher.wait_until(lambda: answers(self.launcher, port, plan.traffic), READY_S):
             front = self.proxy.process if self.proxy is not None else None
             last = (front or self.app.instances[0].process).last_lines()
-            raise StackError(f"The stack's entrance gave no answer to {first.path} in {READY_S:.0f} s.", log=last)
+            raise StackError(f"The stack's entrance gave no answer to {first.first} in {READY_S:.0f} s.", log=last)
 
     def _versions(self) -> dict[str, str]:
         found = self.stores.versions()

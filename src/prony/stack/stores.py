@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from prony.errors import StackError
 from prony.plan import Link as LinkPlan
@@ -94,7 +95,10 @@ class Stores:
         """Empties every store, runs the prepare commands on them, and keeps what came of it."""
         for store in self._running.values():
             store.empty()
-        prepare({plan.stores[name].env: store.url(store.port) for name, store in self._running.items()})
+        handed: dict[str, str] = {}
+        for name, store in self._running.items():
+            handed |= plan.stores[name].handed(store.url(store.port))
+        prepare(handed)
         for store in self._running.values():
             store.keep(key)
         self._prepared.add(key)
@@ -140,9 +144,26 @@ class Stores:
 
     def environment(self, plan: Plan) -> dict[str, str]:
         """The variables that hand the stores to the app."""
-        return {
-            plan.stores[name].env: store.url(self._ports.get(name, store.port)) for name, store in self._running.items()
-        }
+        found: dict[str, str] = {}
+        for name, url in self.urls().items():
+            found |= plan.stores[name].handed(url)
+        return found
+
+    def urls(self) -> dict[str, str]:
+        """How the app reaches each store, by name."""
+        return {name: store.url(self._ports.get(name, store.port)) for name, store in self._running.items()}
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT on the app's SQL database, read as the app may read and never written.
+
+        Raises:
+            ValueError: there is none that can be asked, or it refuses; the text is the end of a sentence.
+        """
+        store = self._running.get("database")
+        if not isinstance(store, Postgres | SQLite):
+            what = "the stack has no database" if store is None else f"a database of kind {store.kind} cannot be asked"
+            raise ValueError(what)  # noqa: TRY004 - the kind of a store is a value of the plan
+        return store.rows(query)
 
     @property
     def links(self) -> dict[str, Link]:

@@ -91,11 +91,10 @@ def clean(strays: list[Stray]) -> list[Stray]:
 
 
 def sweep() -> None:
-    """Removes what runs that are over have left, where there is a folder to say that there were any."""
+    """Removes what runs that are over have left, where a folder or a cgroup says that there were any."""
     with folders.turn():
-        any_left = any(folders.over(path) for path in folders.own_folder().glob("run-*")) or bool(
-            cgroups.stale(os.getuid())
-        )
+        of_folders = any(folders.over(path) for path in folders.own_folder().glob("run-*"))
+        any_left = of_folders or bool(cgroups.stale(os.getuid()))
     if any_left:
         clean(find())
 

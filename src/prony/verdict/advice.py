@@ -38,7 +38,7 @@ def _for_cause(verdict: Verdict, plan: Plan, summary: Summary, costliest: str) -
     if verdict.cause == "connections_exhausted":
         return (
             Suggestion(
-                command=f"prony explain --users {summary.users or 100}",
+                command=f"prony explain {_same_load(summary)}",
                 why="whether more connections cure the errors: the same load with more of them, and with a placebo",
             ),
             *_pooled(plan),
@@ -56,6 +56,10 @@ def _for_cause(verdict: Verdict, plan: Plan, summary: Summary, costliest: str) -
     if verdict.cause == "app_cpu":
         return _more_processes(plan, summary) or (_cheaper(costliest),)
     return _for_tier(verdict, plan)
+
+
+def _same_load(summary: Summary) -> str:
+    return f"--users {summary.users}" if summary.users else f"--rate {max(summary.offered_rps, 0.1):.1f}"
 
 
 def _for_tier(verdict: Verdict, plan: Plan) -> tuple[Suggestion, ...]:

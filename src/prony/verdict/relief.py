@@ -1,13 +1,15 @@
 """A verdict that blames database connections in, the trials that test it out, and with their figures its proof.
 
 Relief gives the suspect more, in two steps, and nothing else; a placebo changes a knob that should move nothing, with
-the same restarts. The verdict is proven only when the errors go with the first and stay with the second.
+the same restarts. The verdict is proven only when the errors go with the first and stay with the second. Where one
+round of these trials leaves it open, more are run, and each step's median counts: one start is one sample.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
 from msgspec import structs
@@ -21,6 +23,8 @@ KNOB = "stores.database.max_connections"
 CEILING = 5000  # the knob's own: more backends than that are no experiment but a load
 GONE = 0.1  # of the errors may be left after the last step
 STAYED = 0.7  # of the errors at least remain under the placebo
+WENT = 0.5  # of the errors may be left after the last step where more rounds are worth their time
+ROUNDS = 3  # at most
 
 
 class Step(NamedTuple):
@@ -69,18 +73,40 @@ class ConnectionsRelief:
         slots = self.plan.server.slots
         return min(in_flight, slots) if slots else in_flight
 
-    def conclude(self, verdict: Verdict, summaries: list[Summary]) -> Verdict:
-        """The verdict, graded by what the trials showed; one summary a step, in the order of `steps`."""
+    def open(self, rounds: Sequence[Sequence[Summary]]) -> bool:
+        """Whether another round may settle it: errors went when connections were added, but there is no proof yet."""
+        was, shares = self.before.errors.share, self._shares(rounds)
+        gone, stayed = self._tested(shares)
+        return len(rounds) < ROUNDS and not (gone and stayed) and shares[-1] <= WENT * was
+
+    def _shares(self, rounds: Sequence[Sequence[Summary]]) -> list[float]:
+        """Each step's share of errors: the median over the rounds."""
+        for summaries in rounds:
+            if len(summaries) != len(self.steps):
+                raise ValueError(f"{len(self.steps)} steps, and {len(summaries)} trials in a round")
+        return [median(summary.errors.share for summary in step) for step in zip(*rounds, strict=True)]
+
+    def _tested(self, shares: Sequence[float]) -> tuple[bool, bool]:
+        """Whether the errors went with each step of the relief, and whether they stayed under the placebo.
+
+        What is left below GONE is not compared between the steps: those few may come from anything.
+        """
         was = self.before.errors.share
-        shares = [summary.errors.share for summary in summaries]
         pairs = list(zip(self.steps, shares, strict=True))
         raised = [share for step, share in pairs if not step.placebo]
-        kept = [share for step, share in pairs if step.placebo]
+        fell = all(b <= max(a + 0.02, GONE * was) for a, b in zip([was, *raised], raised, strict=False))
+        stayed = all(share >= STAYED * was for step, share in pairs if step.placebo)
+        return raised[-1] <= GONE * was and fell, stayed
+
+    def conclude(self, verdict: Verdict, rounds: Sequence[Sequence[Summary]]) -> Verdict:
+        """The verdict, graded by what the trials showed; in each round one summary a step, in the order of `steps`."""
+        was, shares = self.before.errors.share, self._shares(rounds)
+        gone, stayed = self._tested(shares)
+        times = f" (the median of {len(rounds)} rounds)" if len(rounds) > 1 else ""
         evidence = [
-            f"Relief, {step.label}: {was:.1%} of requests failed before, {share:.1%} after." for step, share in pairs
+            f"Relief, {step.label}: {was:.1%} of requests failed before, {share:.1%} after{times}."
+            for step, share in zip(self.steps, shares, strict=True)
         ]
-        gone = raised[-1] <= GONE * was and all(b <= a + 0.02 for a, b in zip([was, *raised], raised, strict=False))
-        stayed = all(share >= STAYED * was for share in kept)
         figures = dict(verdict.figures)
         figures |= {f"relief.errors_share.{i}": share for i, share in enumerate(shares)}
         if gone and stayed:

@@ -21,6 +21,7 @@ from prony.stack.services.relay import InwardRelay
 TIMEOUT_S = 30.0
 BODY_BYTES_MAX = 16 * 1024 * 1024
 REDIRECTS_MAX = 5
+AGENT = "prony"  # the load's own: some apps end a session that goes on under another name
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class Browser:
         self.port = self._relay.port if self._relay else port
         self.host = traffic.host or f"127.0.0.1:{port}"
         self._fields = {**traffic.headers, "Host": self.host}
+        if "user-agent" not in {name.lower() for name in traffic.headers}:
+            self._fields["User-Agent"] = AGENT
         self._visitors: list[Visitor] = []
 
     def __enter__(self) -> Self:
@@ -121,14 +124,21 @@ class Visitor:
     Attributes:
         fields: Header fields that each of its requests carries besides.
         cookies: Those it has been given, by name; Secure ones are kept too, and sent over http.
+        secure: The names of those that a browser would send over https only.
     """
 
     def __init__(self, browser: Browser, fields: Mapping[str, str]) -> None:
         self.browser = browser
         self.fields = dict(fields)
         self.cookies: dict[str, str] = {}
+        self.secure: set[str] = set()
+        self._closed = False  # a kept connection that the server closes after an error is asked on once more
         self._client = httpx.Client(
-            base_url=f"http://127.0.0.1:{browser.port}", timeout=TIMEOUT_S, trust_env=False, follow_redirects=False
+            base_url=f"http://127.0.0.1:{browser.port}",
+            timeout=TIMEOUT_S,
+            trust_env=False,
+            follow_redirects=False,
+            verify=False,  # noqa: S501 - it speaks http alone, and reading certificates for nothing takes 20 ms
         )
 
     def get(self, path: str, *, follow: bool = True) -> Page:
@@ -150,6 +160,8 @@ class Visitor:
         hops: list[str] = []
         while True:
             page = self._once(method, path, form=form, json=json, fields=fields or {})
+            if page.error and self._closed and method in {"GET", "HEAD"}:
+                page = self._once(method, path, form=form, json=json, fields=fields or {})
             location = page.headers.get("location")
             if location is None or not 300 <= page.status < 400 or not follow:
                 break
@@ -182,19 +194,23 @@ class Visitor:
                     headers["set-cookie"] = "\n".join(answer.headers.get_list("set-cookie"))
                 return Page(path, answer.status_code, headers, bytes(body[:BODY_BYTES_MAX]))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            self._closed = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
             return Page(path, 0, error=str(error) or type(error).__name__)
 
     def _keep(self, lines: list[str]) -> None:
         for line in lines:
-            name, equals, value = line.partition(";")[0].partition("=")
+            pair, _, attributes = line.partition(";")
+            name, equals, value = pair.partition("=")
             if not equals:
                 continue
             name, value = name.strip(), value.strip()
             gone = "max-age=0" in line.lower() or "01 jan 1970" in line.lower().replace("-", " ")
             if gone:
                 self.cookies.pop(name, None)
-            else:
-                self.cookies[name] = value
+                continue
+            self.cookies[name] = value
+            if "secure" in {each.strip().lower() for each in attributes.split(";")}:
+                self.secure.add(name)
 
     def close(self) -> None:
         """Lets go of its connections; its cookies stay."""

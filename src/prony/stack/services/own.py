@@ -8,25 +8,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from prony.errors import PlanError, StackError
 from prony.plan import Store
+from prony.plan.addresses import PORTS
 from prony.stack.launch import Launcher, Process
 from prony.stack.services.relay import OutwardRelay
 from prony_gauge.egress import is_literal, is_loopback, plain
 
-PORTS = {
-    "postgres": 5432,
-    "postgresql": 5432,
-    "mysql": 3306,
-    "mariadb": 3306,
-    "redis": 6379,
-    "rediss": 6379,
-    "valkey": 6379,
-    "valkeys": 6379,
-    "memcached": 11211,
-    "memcache": 11211,
-    "mongodb": 27017,
-    "amqp": 5672,
-    "amqps": 5671,
-}
 REACH_S = 5.0
 
 

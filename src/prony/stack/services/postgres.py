@@ -15,7 +15,7 @@ from prony import plan
 from prony.errors import StackError
 from prony.stack import binaries
 from prony.stack.launch import Launcher, Process
-from prony.stack.services.store import END_S, Home, Key, own_knobs
+from prony.stack.services.store import END_S, ROWS_MAX, ROWS_MS, Home, Key, own_knobs
 
 # With prony's own superuser connection these make the 3 that a stock Postgres keeps back, so that an app under
 # max_connections = N is refused at the same N - 3.
@@ -134,11 +134,11 @@ class Postgres:
         self.admin.execute("SET statement_timeout = 0")  # the app's bound is none of prony's
         return True
 
-    def _connect(self, database: str) -> psycopg.Connection[tuple[Any, ...]]:
+    def _connect(self, database: str, user: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(
             host=str(self._home.folder),
             port=self.port,
-            user="postgres",
+            user=user,
             dbname=database,
             autocommit=True,
             connect_timeout=5,
@@ -147,6 +147,20 @@ class Postgres:
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query on the superuser connection."""
         return self._admin().execute(query.encode()).fetchall()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT on the app's database, as the app's user, who may only read meanwhile.
+
+        Raises:
+            ValueError: Postgres refuses it.
+        """
+        try:
+            with self._connect(self.database, self.user) as link:
+                link.execute(f"SET statement_timeout = {ROWS_MS}")
+                link.execute("SET default_transaction_read_only = on")
+                return link.execute(query.encode()).fetchmany(ROWS_MAX)
+        except psycopg.Error as error:
+            raise ValueError(" ".join(str(error).split())[:200]) from error
 
     def _admin(self) -> psycopg.Connection[tuple[Any, ...]]:
         if self.admin is None:

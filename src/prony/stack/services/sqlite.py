@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+import time
 from pathlib import Path
+from typing import Any
 
 from prony import plan
 from prony.stack.launch import Launcher, Process
-from prony.stack.services.store import Key
+from prony.stack.services.store import ROWS_MAX, ROWS_MS, Key
 
 
 class SQLite:
@@ -48,6 +50,16 @@ class SQLite:
 
     def url(self, port: int) -> str:  # noqa: ARG002 - as all stores
         return f"sqlite:///{self._file}"
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT on the file, which is opened for reading only; raises ValueError where it is refused."""
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as link:
+                until_s = time.monotonic() + ROWS_MS / 1000
+                link.set_progress_handler(lambda: time.monotonic() > until_s, 100_000)
+                return link.execute(query).fetchmany(ROWS_MAX)
+        except sqlite3.Error as error:
+            raise ValueError(str(error)) from error
 
     def empty(self) -> None:
         self._clear()

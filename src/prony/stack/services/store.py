@@ -17,6 +17,8 @@ from prony.stack.launch import Launcher, Process
 
 READY_S = 30.0
 END_S = 10.0
+ROWS_MAX = 10_000
+ROWS_MS = 10_000
 
 Key = tuple[object, ...]
 

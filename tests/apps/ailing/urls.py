@@ -1,0 +1,37 @@
+from django.urls import include, path, re_path
+from shop import views
+
+admin = ([path("", views.does, name="index"), path("users/", views.does)], "admin")
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("products/<int:pk>/", views.product, name="product"),
+    path("products/<int:pk>/delete/", views.does, name="product-delete"),
+    path("categories/<slug:slug>/", views.category, name="category"),
+    path("account/", views.account),
+    path("login/", views.login, name="login"),
+    path("logout/", views.does, name="logout"),
+    path("members/", views.members),
+    path("about/", views.about),
+    path("pay/", views.does),
+    path("unlinked/purge/", views.does),
+    path("notes/<int:number>/x/", views.does),
+    path("hook/", views.hook),
+    path("broken/", views.broken),
+    path("tables/", views.tables),
+    path("manifest/", views.manifest),
+    path("mail/", views.mail),
+    path("secure/", views.secure),
+    path("away/", views.away),
+    path("loop/", views.loop),
+    path("empty/", views.empty),
+    path("cookie/", views.cookie),
+    path("count/", views.counted),
+    path("limit/", views.limit),
+    path("data.json", views.data),
+    path("search/", views.search),
+    path("order/", views.order, name="order"),
+    path("api/products/", views.api),
+    re_path(r"^api/products/(?P<number>[0-9]+)/$", views.api_product),
+    re_path(r"^archive/(?P<year>[0-9]{4})/(?P<word>\w+)/$", views.does, name="archive-page"),
+    path("django-admin/", include(admin)),
+]

@@ -1,0 +1,2 @@
+FLASK_APP=board
+FLASK_DEBUG=1

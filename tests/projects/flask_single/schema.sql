@@ -1,0 +1,7 @@
+DROP TABLE IF EXISTS entries;
+
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    message TEXT NOT NULL
+);

@@ -1,0 +1,3 @@
+from shortener.app import app
+
+__all__ = ["app"]
