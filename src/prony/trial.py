@@ -205,6 +205,7 @@ def _spec(plan: Plan, port: int, segment: Path, visitors: Visitors = ()) -> Load
         ),
         journeys=tuple(JourneySpec(**structs.asdict(each)) for each in traffic.journeys),
         headers=traffic.headers,
+        routes=traffic.routes | {r.path: r.name for r in traffic.requests if "?" not in r.path},
         arrivals=traffic.arrivals,  # type: ignore[arg-type] # the plan allows the same three
         rate_rps=traffic.rate_rps if traffic.users is None else None,
         users=traffic.users,

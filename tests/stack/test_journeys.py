@@ -273,6 +273,37 @@ def test_a_page_that_strangers_see_proves_nothing(port: int, tmp_path: Path) -> 
     assert came.result.failed_checks == {"/cart/ is shown to strangers too: it does not prove a log-in": 1}
 
 
+def test_a_journey_that_never_comes_to_its_end_says_where_it_stops(port: int, tmp_path: Path) -> None:
+    code = """
+    async def go(visitor):
+        await visitor.get("/cart/")
+        await visitor.get("/nothing/7/")
+
+    async def half(visitor):
+        await visitor.get("/cart/")
+        visitor.check(visitor.number, "the first one")
+    """
+    made = [journey(tmp_path, code, name) for name in ("go", "half")]
+    came = load(port, tmp_path, *made, **WHOLE | {"users": 20})
+    ended = came.steps["/nothing/{id}/", "wrong_status"]
+    last = "the last ended at /nothing/{id}/: answered 404"
+    assert came.result.remarks == (f"journeys.py:go: none of {ended} runs came to its end; {last}",)
+
+
+def test_journeys_begin_as_the_loads_visitors_unless_they_are_to_be_nobody(port: int, tmp_path: Path) -> None:
+    code = """
+    async def go(visitor):
+        await visitor.get("/account/", follow=False)
+        visitor.see("Hello")
+    """
+    visitors = ({"Cookie": "session=ann"}, {"Cookie": "session=bob"})
+    came = load(port, tmp_path, journey(tmp_path, code), visitors=visitors, **WHOLE)
+    assert came.steps == {("/account/", "ok"): 3}
+    nobody = journey(tmp_path, code, anonymous=True)
+    came = load(port, tmp_path, nobody, visitors=visitors, **WHOLE)
+    assert came.steps == {("/account/", "check_failed"): 3}
+
+
 def test_a_secure_cookie_is_sent_and_told(port: int, tmp_path: Path) -> None:
     code = """
     async def go(visitor):

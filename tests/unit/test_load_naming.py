@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prony.load.naming import NAME_CHARACTERS_MAX, generalised
+from prony.load.naming import NAME_CHARACTERS_MAX, generalised, namer
 from prony.load.site import OTHERS, ROUTES_MAX, Site
 from prony.load.spec import JourneySpec, LoadSpec, RequestSpec
 
@@ -54,6 +54,19 @@ def test_a_name_is_its_own_name(parts: list[str]) -> None:
     assert len(name) <= NAME_CHARACTERS_MAX
     if len(name) < NAME_CHARACTERS_MAX:
         assert generalised(name) == name
+
+
+def test_a_route_that_is_known_names_its_paths() -> None:
+    name_of = namer(
+        {"/p/{slug}/": "a product", "/p/new/": "/p/new/", "/p/{slug}/{page}/": "/p/{slug}/{page}/", "/": "home"}
+    )
+    assert name_of("/p/red-tea/?page=2") == "a product"
+    assert name_of("/p/new/#top") == "/p/new/", "a path that is written out goes before a placeholder"
+    assert name_of("/p/a/b/") == "/p/{slug}/{page}/"
+    assert name_of("/") == "home"
+    assert name_of("/q/17/") == "/q/{id}/"
+    assert name_of("/p/a/b/c/") == "/p/a/b/c/"
+    assert namer({"/a.b/{x}": "dots"})("/a-b/1") == "/a-b/{id}", "what a path holds is no pattern"
 
 
 def test_steps_are_numbered_after_the_requests_and_share_a_name_they_have_in_common() -> None:

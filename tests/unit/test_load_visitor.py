@@ -102,6 +102,19 @@ def test_a_wrong_status_is_blamed_whether_or_not_it_is_caught() -> None:
     assert len(met.blamed) == 1
 
 
+def test_who_is_logged_in_already_bears_their_cookies_and_fields() -> None:
+    met = Met()
+    met.visitor.bear({"Cookie": "sid=abc; theme=dark=er", "Authorization": "Bearer t-1"})
+    step = met.visitor.get("/a")
+    _, wire = step.send(None)
+    step.close()
+    assert b"cookie: sid=abc; theme=dark=er\r\n" in wire
+    assert b"authorization: Bearer t-1\r\n" in wire
+    asked = met.does(met.visitor.get("/a"), (200, {"Set-Cookie": "sid=new; Path=/"}, ""))
+    asked += met.does(met.visitor.get("/deep/down/"), (200, {}, ""))
+    assert asked == ["GET /a cookie: sid=abc; theme=dark=er", "GET /deep/down/ cookie: sid=new; theme=dark=er"]
+
+
 def test_before_the_first_page_there_is_nothing_to_see() -> None:
     with pytest.raises(ValueError, match="no page yet"):
         Met().visitor.see("x")

@@ -37,6 +37,7 @@ class Journey:
         weight: Its share of the arrivals, relative to the others'.
         users: The rows of its CSV file; none where it names none.
         file: Absolute path of its file.
+        anonymous: Whether its visitors begin as nobody.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Journey:
     weight: float
     users: tuple[Row, ...]
     file: str
+    anonymous: bool
 
 
 def journeys_of(specs: Iterable[JourneySpec]) -> list[Journey]:
@@ -63,7 +65,8 @@ def journeys_of(specs: Iterable[JourneySpec]) -> list[Journey]:
             raise PlanError(f"{spec.name}: {Path(spec.file).name} has no `async def {spec.function}(visitor)`.")
         if spec.users and spec.users not in users:
             users[spec.users] = users_of(Path(spec.users))
-        found.append(Journey(spec.name, function, spec.weight, users[spec.users] if spec.users else (), spec.file))
+        rows = users[spec.users] if spec.users else ()
+        found.append(Journey(spec.name, function, spec.weight, rows, spec.file, spec.anonymous))
     return found
 
 

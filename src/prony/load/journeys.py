@@ -26,7 +26,7 @@ from prony.load.pages import StepFailed
 from prony.load.runs import Run, Waking
 from prony.load.site import Site
 from prony.load.visitor import Visitor
-from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, REFUSED
+from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, OUTCOMES, REFUSED, WRONG_STATUS
 from prony.traffic import arrivals
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class JourneyLoad(Engine):
         self._chosen: list[int] = []
         self._drawn = 0
         self._runs: dict[int, Run] = {}
+        self._finished: set[str] = set()  # journeys of which a run came to its end
+        self._failed: dict[str, tuple[int, int, int, int]] = {}  # runs; route, status, outcome of the last
         self._begun = 0
         self._began_ns = 0  # when a journey's own code was last begun; 0 while none runs
         self._said = len(spec.requests)  # routes whose names are known already
@@ -135,6 +137,9 @@ class JourneyLoad(Engine):
             self._blame(run, failed.outcome, failed.why)
 
         run.visitor = Visitor(self._site, user, seed, row, blame)
+        visitors = self.spec.visitors
+        if visitors and not journey.anonymous:
+            run.visitor.bear(visitors[user % len(visitors)])
         run.coroutine = journey.function(run.visitor)
         self._runs[run.number] = run
         self._resume(run, None)
@@ -156,6 +161,7 @@ class JourneyLoad(Engine):
                     raise RuntimeError(_FOREIGN)  # noqa: TRY301 - a journey that caught it, and did so again
             self._began_ns = 0
         except StopIteration:
+            self._finished.add(run.journey.name)
             self._end(run)
         except StepFailed as failed:
             self._blame(run, failed.outcome, failed.why)
@@ -277,8 +283,16 @@ class JourneyLoad(Engine):
             self._add(*run.sample)
             run.sample = None
 
+    def _note(self, run: Run) -> None:
+        """A run ends: where it fails, for it may be that none comes to its end."""
+        sample = run.sample
+        if sample is not None and sample[7] != OK:
+            failed = self._failed.get(run.journey.name, (0,))[0]
+            self._failed[run.journey.name] = (failed + 1, sample[5], sample[6], sample[7])
+
     def _end(self, run: Run) -> None:
         """A run is over: its user's next turn is due, where there is one."""
+        self._note(run)
         self._commit(run)
         del self._runs[run.number]
         run.shut()
@@ -322,4 +336,8 @@ class JourneyLoad(Engine):
     def _result(self, cpu_s: float) -> LoadResult:
         names = self._site.names
         routes = {number: names[number] for number in range(len(self.spec.requests), len(names))}
+        for name, (count, number, status, outcome) in self._failed.items():
+            if name not in self._finished:
+                how = f"answered {status}" if outcome == WRONG_STATUS else OUTCOMES[outcome]
+                self._remark(f"{name}: none of {count} runs came to its end; the last ended at {names[number]}: {how}")
         return structs.replace(super()._result(cpu_s), routes=routes, remarks=tuple(self._remarks))

@@ -9,7 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from prony.load.forms import FormReader
 from prony.load.mix import Route
-from prony.load.naming import NAME_CHARACTERS_MAX, generalised
+from prony.load.naming import NAME_CHARACTERS_MAX, namer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,6 +59,7 @@ class Site:
         self._origin = f"{'https' if secure else 'http'}://{self.host}"
         own = {self.host, f"{host}:{spec.port}", *(f"{name}:{spec.port}" for name in _LOCAL)}
         self._own = {name.lower() for name in own} | {self.host.partition(":")[0].lower(), f"{self.host}:443".lower()}
+        self._name_of = namer(spec.routes)
         self.names = [request.name or request.path for request in spec.requests]
         self._numbers = {name: number for number, name in enumerate(self.names)}
         self._most = len(self.names) + ROUTES_MAX
@@ -139,8 +140,8 @@ class Site:
         return "".join(f"{name}: {value}\r\n" for name, value in fields.items())
 
     def route(self, method: str, target: str, name: str | None) -> Route:
-        """The route of a step: by the name it was given, else by its path with what varies taken out."""
-        label = name or (generalised(target) if method in {"GET", "HEAD"} else f"{method} {generalised(target)}")
+        """The route of a step: by the name it was given, else by the route that its path belongs to."""
+        label = name or (self._name_of(target) if method in {"GET", "HEAD"} else f"{method} {self._name_of(target)}")
         found = self._routes.get((method, label))
         if found is None:
             found = self._routes[method, label] = Route(

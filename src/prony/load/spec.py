@@ -132,6 +132,7 @@ class JourneySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         function: The name of its `async def` there.
         weight: How often it is begun, relative to the other journeys and the requests.
         users: Absolute path of a CSV file, whose rows its visitors take in turn; empty for none.
+        anonymous: Whether its visitors begin without the header fields of the load's visitors.
     """
 
     name: str
@@ -139,6 +140,7 @@ class JourneySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     function: str
     weight: float = 1
     users: str = ""
+    anonymous: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields; raises ValueError."""
@@ -158,6 +160,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         journeys: Journeys beside them. Where there are any, what arrives, or is a user's turn, is one request or one
             run of a journey, by their weights, and `rate_rps` counts these.
         headers: Header fields of every step of a journey.
+        routes: Paths, perhaps with {placeholders}, and what steps of journeys that ask for such a path are called.
         arrivals: `constant` or `poisson` (open loop, at `rate_rps`), or `closed` (`users` in a loop).
         rate_rps: Requests per second of an open loop.
         users: Users of a closed loop.
@@ -169,8 +172,9 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         seed: Of the arrivals and of the choice of routes.
         body_bytes_max: Longest body taken, as transferred; a longer one is a protocol error.
         host_header: The Host field; host and port where empty.
-        visitors: Header fields of each visitor, such as their Cookie or Authorization. Each request goes out as one of
-            them: user i of a closed loop as visitor i modulo their number, the requests of an open loop in turn.
+        visitors: Header fields of each visitor, such as their Cookie or Authorization. Each request goes out, and each
+            journey is begun, as one of them: user i of a closed loop as visitor i modulo their number, the arrivals of
+            an open loop in turn.
         segment: File that samples are appended to (see `prony.samples`).
     """
 
@@ -179,6 +183,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     requests: tuple[RequestSpec, ...] = ()
     journeys: tuple[JourneySpec, ...] = ()
     headers: dict[str, str] = {}
+    routes: dict[str, str] = {}
     arrivals: Literal["constant", "poisson", "closed"]
     rate_rps: float | None = None
     users: int | None = None

@@ -64,6 +64,7 @@ class Visitor:
         self._random: random.Random | None = None
         self._blame = blame
         self._name = ""
+        self._fields: Mapping[str, str] = {}
 
     @property
     def random(self) -> random.Random:
@@ -71,6 +72,15 @@ class Visitor:
         if self._random is None:
             self._random = random.Random(self._seed)  # noqa: S311 - no secret hangs on it
         return self._random
+
+    def bear(self, fields: Mapping[str, str]) -> None:
+        """Begin as somebody who is logged in: their cookies are kept, other fields of theirs go with each request."""
+        for name, value in fields.items():
+            if name.lower() == "cookie":
+                for pair in value.split("; "):
+                    self.cookies.keep(f"{pair}; Path=/", "/", 0.0)
+            else:
+                self._fields = {**self._fields, name: value}
 
     # ---- steps
 
@@ -265,6 +275,8 @@ class Visitor:
         target = site.own(path, "/" if self.page is None else self.page.path)
         if target is None:
             raise ValueError(f"{path!r} is no page of the stack")
+        if self._fields:
+            headers = {**self._fields, **(headers or {})}
         expected = (expect,) if isinstance(expect, int) else expect
         hops = 0
         while True:

@@ -186,6 +186,7 @@ JOURNEY = (
     ),
     Key("weight", "number", 1.0, "How often it is begun, beside other journeys and requests.", 0.000_001, 1_000_000),
     Key("users", "text", "", "A CSV file in the project: each visitor is one of its rows, in turn."),
+    Key("anonymous", "flag", False, "Whether its visitors begin as nobody, where [login] has logged them in."),
 )
 PARAMS = Key(
     "params",

@@ -82,7 +82,7 @@ def _kept(before: Traffic, after: Traffic, changes: set[str]) -> Traffic:
         return before
     if {"traffic", "traffic.request", "traffic.file"} & changes:
         return after
-    return structs.replace(after, requests=before.requests, declared=before.declared)
+    return structs.replace(after, requests=before.requests, routes=before.routes, declared=before.declared)
 
 
 def read_document(document: Mapping[str, Any], source: str, folder: Path, changes: Mapping[str, Any] = {}) -> Plan:

@@ -68,6 +68,7 @@ class Journey(Struct, frozen=True, kw_only=True):
         file: Absolute path of its file, which the load engine's process runs.
         function: Its name there.
         users: Absolute path of a CSV file whose rows its visitors take in turn; empty for none.
+        anonymous: Whether its visitors begin as nobody, where [login] has logged them in.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Journey(Struct, frozen=True, kw_only=True):
     function: str
     weight: float = 1.0
     users: str = ""
+    anonymous: bool = False
 
 
 class Traffic(Struct, frozen=True, kw_only=True):
@@ -84,6 +86,8 @@ class Traffic(Struct, frozen=True, kw_only=True):
         journeys: Beside the requests; where there are any, the rate and the users count those who arrive, be it for one
             request or a journey, and there may be no requests.
         declared: Whether the mix is the user's own; False where prony guessed it.
+        routes: Paths that the app is known to have, perhaps with placeholders, and what reports call them: by these
+            journeys' steps are named.
         host: The Host that every request names; empty: the address it is sent to.
         headers: Header fields that every request carries.
         recorded: The rate over the day of the log that the mix was imported from; None where it has none.
@@ -100,6 +104,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
     drain_s: float = 5.0
     seed: int = 1
     declared: bool = True
+    routes: dict[str, str] = {}
     host: str = ""
     headers: dict[str, str] = {}
     recorded: RateSeries | None = None

@@ -103,7 +103,7 @@ class _Surveyor:
     def survey(self) -> Survey:
         requests = self._plan.traffic.requests if self._plan.traffic.declared else ()
         crawled = self._crawl(requests)
-        if self._plan.traffic.declared:
+        if requests:
             candidates = [declared(each, self._routes.routes, crawled, self._plan.traffic.seed) for each in requests]
         else:
             candidates, self._left = offered(self._routes.routes, crawled, self._plan.traffic.seed)
