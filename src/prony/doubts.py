@@ -171,7 +171,7 @@ KINDS = {
             "mix_guessed",
             "The mix is guessed: visitors do not ask for each page equally often. Rates and latencies over all pages "
             "depend on the mix; each route's own cost does not.",
-            "Declare [[traffic.request]] with weights in prony.toml.",
+            "Declare [[traffic.request]] with weights, or take the mix from a log: prony import access.log.",
         ),
         Kind(
             "journey_raised",

@@ -87,10 +87,12 @@ def test_a_check_tells_each_page_and_ends_with_1_where_one_is_wrong(shop: Shop) 
     assert new == {"prony.toml"}
 
 
-def test_a_run_takes_the_right_pages_that_were_learned(shop: Shop) -> None:
+def test_a_run_takes_the_right_pages_and_looks_for_them_where_no_check_has(shop: Shop) -> None:
+    (shop.folder / ".prony" / FILE).unlink(missing_ok=True)
+    out, err = shop.prony("run", "--rate", "30", "--duration", "2s", "--set", "limits.p99=20s", "--json", code=0)
     learned = load(shop.folder / ".prony")
     assert learned is not None
-    out, _ = shop.prony("run", "--rate", "30", "--duration", "2s", "--set", "limits.p99=20s", "--json", code=0)
+    assert "Which pages there are" in err
     document = msgspec.convert(json.loads(out), Document, strict=True)
     [trial] = document.trials
     assert trial.errors.by_status == {"200": trial.requests}

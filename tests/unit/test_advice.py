@@ -54,7 +54,7 @@ def test_the_last_advice_is_to_find_the_capacity(cause: str) -> None:
 
 
 def test_wrong_answers_are_looked_at_before_any_further_load() -> None:
-    assert [each.command for each in advised("wrong_answers")] == ["prony up"]
+    assert [each.command for each in advised("wrong_answers")] == ["prony check"]
 
 
 def test_a_generator_that_was_late_is_no_reason_to_change_the_app() -> None:

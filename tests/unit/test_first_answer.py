@@ -109,7 +109,7 @@ def test_wrong_answers_end_it_there_and_lead_to_a_look() -> None:
     document, light = answered(bench, a_shop("/", "/report/"))
     assert light.judgement.held is False
     assert document.verdicts[0].cause == "wrong_answers"
-    assert [each.command for each in document.next] == ["prony up"]
+    assert [each.command for each in document.next] == ["prony check"]
     assert not any(label.startswith(("nothing but", "heavy")) for label, _ in bench.asked)
     assert {each.time_s for each in document.routes} == {None}
 

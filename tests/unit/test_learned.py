@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from prony.errors import PlanError
 from prony.plan import Expect, Plan, read_document
@@ -51,6 +52,13 @@ def test_without_a_declared_mix_every_right_page_is_in_it_equally_often() -> Non
     ]
     assert traffic.requests[1].expect == SHOP
     assert not traffic.declared
+
+
+def test_pages_of_an_imported_file_stay_the_mix_though_their_weights_are_guessed() -> None:
+    named = plan({"path": "/p/{id}/"})
+    guessed = structs.replace(named, traffic=structs.replace(named.traffic, declared=False))
+    [request] = apply(guessed, LEARNED).traffic.requests
+    assert (request.path, request.paths) == ("/p/{id}/", PRODUCT.paths)
 
 
 def test_a_declared_request_gets_its_paths_and_what_its_right_answers_are_like() -> None:

@@ -113,7 +113,9 @@ def test_a_changed_plan_keeps_its_traffic_unless_the_change_is_about_it() -> Non
     first = plan(path="/p/{id}/")
     [request] = first.traffic.requests
     known = structs.replace(request, paths=("/p/7/",))
-    learned = structs.replace(first, traffic=structs.replace(first.traffic, requests=(known,), declared=False))
+    learned = structs.replace(
+        first, traffic=structs.replace(first.traffic, requests=(known,), declared=False, named=False)
+    )
     assert changed(learned, {"server.workers": 5}).traffic == learned.traffic
     rated = changed(learned, {"traffic.rate": 9}).traffic
     assert (rated.rate_rps, rated.requests, rated.declared) == (9, (known,), False)

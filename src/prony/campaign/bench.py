@@ -23,8 +23,10 @@ from prony.recording import Store, now_text
 from prony.stack.cores import divide
 from prony.stack.stack import Stack, Start
 from prony.summary import Summary, summarise
+from prony.traffic import learned
 from prony.visit.login import Fields, log_in
 from prony.visit.params import resolve
+from prony.visit.survey import learn
 
 QUIET_S = 5.0
 LOGS_KEPT = 20
@@ -165,6 +167,22 @@ class Bench:
     def conclude(self, document: Document) -> None:
         """Stores what the campaign came to."""
         self.store.end_campaign(self.campaign, "done", document)
+
+    def learn(self, plan: Plan) -> Plan:
+        """The plan with a mix: where neither it nor an earlier check names any page, they are looked for now."""
+        known = plan.traffic.named or plan.traffic.journeys
+        if known or learned.is_about(learned.load(self._folder), plan):
+            return plan
+        self.teller.stage("Which pages there are (prony check shows them one by one)")
+        start = self.stack.boot(plan)
+        found = learn(self.stack, start, plan, lambda text: self.teller.progress(text, "", None))
+        if found.routes:
+            learned.save(self._folder, found)
+        right = sum(route.right for route in found.routes)
+        wrong = f", {len(found.routes) - right} do not" if right < len(found.routes) else ""
+        left = f", {len(found.left_out)} are left out" if found.left_out else ""
+        self.teller.say(f"  {right} answer as they should{wrong}{left}.")
+        return learned.apply(plan, found)
 
     def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:
         """One trial, on a fresh start or on the one that runs (where it runs this very configuration and is quiet)."""

@@ -79,7 +79,7 @@ def _document(plan: Plan, found: Survey, started_at: str, kept: str) -> Check:
         app=plan.app.entry,
         title=plan.title,
         framework=found.routes.framework,
-        declared=plan.traffic.declared,
+        declared=plan.traffic.named,
         crawled=found.crawled,
         why=found.why,
         pages=found.pages,

@@ -65,6 +65,7 @@ def find(
         shown.running(),
         Bench(store, "find", plan.title, place, shown, namespace=not no_namespace) as bench,
     ):
+        plan = bench.learn(plan)
         routes: tuple[RouteCost, ...] = ()
         if not plan.traffic.declared:  # what holds whatever the mix comes first
             shown.stage("What each page costs by itself")

@@ -78,7 +78,7 @@ def _run(**given: Any) -> None:
         return
 
     def answered(bench: Bench) -> tuple[Document, Measured]:
-        document, light = first.answer(bench, plan, began_s)
+        document, light = first.answer(bench, bench.learn(plan), began_s)
         following = tuple(here(each, given["project"], given["sets"]) for each in document.next)
         return structs.replace(document, next=following), light
 
@@ -89,7 +89,7 @@ def _trial(verb: str, plan: Plan, shown: output.Shown, *, relieve: bool, **given
     loaded = under_load(plan, given["rate"], given["users"], given["duration"])
 
     def one(bench: Bench) -> tuple[Document, Measured]:
-        measured = bench.measure(loaded, verb, "run")
+        measured = bench.measure(bench.learn(loaded), verb, "run")
         explained = explaining.explain(bench, measured, relieve=relieve)
         return bench.document(verdicts=(explained.verdict,)), measured
 

@@ -88,6 +88,8 @@ class Traffic(Struct, frozen=True, kw_only=True):
         declared: Whether the mix is the user's own; False where prony guessed it.
         routes: Paths that the app is known to have, perhaps with placeholders, and what reports call them: by these
             journeys' steps are named.
+        declared: Whether the mix is the user's own; False where prony guessed its weights.
+        named: Whether the plan names the pages, itself or by a file; False where prony looks for them.
         host: The Host that every request names; empty: the address it is sent to.
         headers: Header fields that every request carries.
         recorded: The rate over the day of the log that the mix was imported from; None where it has none.
@@ -105,6 +107,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
     seed: int = 1
     declared: bool = True
     routes: dict[str, str] = {}
+    named: bool = True
     host: str = ""
     headers: dict[str, str] = {}
     recorded: RateSeries | None = None

@@ -99,6 +99,11 @@ def save(place: Path, learned: Learned) -> Path:
     return path
 
 
+def is_about(learned: Learned | None, plan: Plan) -> bool:
+    """Whether this was learned of the plan's app."""
+    return learned is not None and learned.entry == plan.app.entry
+
+
 def apply(plan: Plan, learned: Learned | None, say: Callable[[str], None] = lambda _: None) -> Plan:
     """The plan with what was learned in its traffic.
 
@@ -114,10 +119,8 @@ def apply(plan: Plan, learned: Learned | None, say: Callable[[str], None] = lamb
         PlanError: no request is left.
     """
     traffic = plan.traffic
-    if learned is not None and learned.entry != plan.app.entry:
-        learned = None
-    routes = () if learned is None else learned.routes
-    if not traffic.declared:
+    routes = learned.routes if learned is not None and is_about(learned, plan) else ()
+    if not traffic.named and not traffic.journeys:
         mix = tuple(_request(route) for route in routes if route.right and route.paths)
         return structs.replace(plan, traffic=structs.replace(traffic, requests=mix)) if mix else plan
     known = {(route.method, route.template): route for route in routes}

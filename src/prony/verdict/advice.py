@@ -25,7 +25,7 @@ def advise(verdict: Verdict, plan: Plan, summary: Summary, costliest: str = "") 
         command="prony find", why="its capacity as an interval, over several fresh starts (about 2 minutes)"
     )
     if verdict.cause == "wrong_answers":
-        return (Suggestion(command="prony up", why="then open the pages: answers and log say what is wrong"),)
+        return (Suggestion(command="prony check", why="which pages are wrong, each with its cause and what to write"),)
     if verdict.cause == "load_generator":
         lower = Suggestion(command="prony doctor", why="what keeps this machine from sending on time")
         return (lower,)

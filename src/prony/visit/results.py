@@ -40,7 +40,7 @@ class Check(Struct, frozen=True, kw_only=True):
 
     Attributes:
         framework: Django, Flask, FastAPI or Starlette, in small letters; empty where that was not found out.
-        declared: Whether the mix is the user's own.
+        declared: Whether the plan names the pages, so that none were looked for.
         crawled: How many pages were come to by following links; `why` names the bound that ended it.
         pages: The routes of the mix.
         findings: What is to be said of the app as a whole.

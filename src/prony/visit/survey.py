@@ -101,9 +101,9 @@ class _Surveyor:
         self._left: list[LeftOut] = []
 
     def survey(self) -> Survey:
-        requests = self._plan.traffic.requests if self._plan.traffic.declared else ()
+        requests = self._plan.traffic.requests if self._plan.traffic.named else ()
         crawled = self._crawl(requests)
-        if requests:
+        if self._plan.traffic.named:
             candidates = [declared(each, self._routes.routes, crawled, self._plan.traffic.seed) for each in requests]
         else:
             candidates, self._left = offered(self._routes.routes, crawled, self._plan.traffic.seed)
@@ -129,7 +129,7 @@ class _Surveyor:
         )
 
     def _crawl(self, requests: Iterable[Request]) -> Crawl:
-        """Where the mix is declared and all its paths are known, nothing is to be found."""
+        """Where the plan names the pages and all their paths are known, nothing is to be found."""
         named = [each.path for each in requests]
         if named and all(each.filled for each in requests):
             return Crawl()
@@ -157,7 +157,7 @@ class _Surveyor:
     def _is_of_no_use(self, answers: Answers) -> bool:
         """Whether a mix that prony makes has no need of it: it leads only to other pages, or nowhere."""
         causes = {f.cause for each in answers.visits for f in answers.found[each.asked] if f.wrong}
-        if self._plan.traffic.declared or not causes or answers.right():
+        if self._plan.traffic.named or not causes or answers.right():
             return False
         candidate = answers.candidate
         names = placeholders(candidate.template)
@@ -252,7 +252,7 @@ class _Surveyor:
                     method=page.method,
                     paths=tuple(each.candidate.paths[:PATHS_MAX]),
                     expect=expectation_of(seen, page.method) if seen else Expect(),
-                    params=given.get(key, {}) if self._plan.traffic.declared else {},
+                    params=given.get(key, {}) if self._plan.traffic.named else {},
                     source=page.source,
                     right=page.right,
                     seen_s=page.took_s,
