@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import structs
 
-from prony.errors import StackError
+from prony.errors import PlanError, StackError
 from prony.load.spec import Expectation, JourneySpec, LoadResult, LoadSpec, LoadTick, RequestSpec
 from prony.plan import Plan
 from prony.probes import logs
@@ -36,6 +36,7 @@ from prony.stack.stack import Stack, Start
 
 WRITE_EVERY_S = 0.25
 LATE_S = 20.0
+WRONG_SPEC = 2  # the load engine's exit code
 PORTS = 28_000  # the kernel's own range of local ports, 32768 to 60999
 RECYCLING = ("max_requests", "workers_max_rss")  # knobs that make a server replace workers of its own accord
 
@@ -96,7 +97,21 @@ def run(
         shutil.rmtree(run_folder, ignore_errors=True)
         writer.finish(status, None if result is None else msgspec.to_builtins(result))
     if follower.result is None:
+        if engine.code == WRONG_SPEC and plan.traffic.journeys:
+            raise _in_journeys(plan, engine)
         raise StackError(f"The load engine ended early (exit code {engine.code}).", log=engine.last_lines())
+
+
+def _in_journeys(plan: Plan, engine: Process) -> PlanError:
+    """A journey's file raised as it was run, or has not what the plan says: what reading it could not show."""
+    *log, last = engine.last_lines() or ("",)
+    what = last.partition("prony.load.worker: ")[2] or last
+    files = ", ".join(dict.fromkeys(each.file for each in plan.traffic.journeys))
+    return PlanError(
+        f"{plan.source}: [[traffic.journey]] run: {what.rstrip('.')}.",
+        hint=f"edit {files}; journeys run in prony's Python, where your app's packages are not",
+        log=tuple(log),
+    )
 
 
 def _follow(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import inspect
 import sys
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from prony.errors import PlanError
+from prony.plan.journeys import USERS_BYTES_MAX, USERS_MAX
+from prony.plan.users import Row, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -19,12 +20,8 @@ if TYPE_CHECKING:
 
     from prony.load.spec import JourneySpec
 
-FILE_BYTES_MAX: Final = 1_000_000
-USERS_BYTES_MAX: Final = 16 * 1024 * 1024
 _SECRET_CHARACTERS: Final = 3  # a user's values of so many are not told
 _SHOWN_CHARACTERS: Final = 120
-
-Row = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,8 @@ def journeys_of(specs: Iterable[JourneySpec]) -> list[Journey]:
         if not inspect.iscoroutinefunction(function):
             raise PlanError(f"{spec.name}: {Path(spec.file).name} has no `async def {spec.function}(visitor)`.")
         if spec.users and spec.users not in users:
-            users[spec.users] = users_of(Path(spec.users))
+            path = Path(spec.users)
+            users[spec.users] = rows_of(path, path.name, bytes_max=USERS_BYTES_MAX, rows_max=USERS_MAX)
         rows = users[spec.users] if spec.users else ()
         found.append(Journey(spec.name, function, spec.weight, rows, spec.file, spec.anonymous))
     return found
@@ -88,37 +86,6 @@ def _module(path: Path, number: int) -> ModuleType:
     finally:
         sys.dont_write_bytecode = writes
     return module
-
-
-def users_of(path: Path) -> tuple[Row, ...]:
-    """The rows of a CSV file whose first line names its columns.
-
-    Raises:
-        PlanError: It cannot be read, is too large, or has no such line or no row. Values are not told.
-    """
-    try:
-        if path.stat().st_size > USERS_BYTES_MAX:
-            raise PlanError(f"{path.name} has over {USERS_BYTES_MAX >> 20} MiB.")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            names = [name.strip() for name in next(reader, [])]
-            if not all(names) or not names or len(set(names)) < len(names):
-                raise PlanError(f"{path.name}: its first line is to name its columns, each once: username,password")
-            rows = []
-            for fields in reader:
-                if not fields:
-                    continue
-                if len(fields) != len(names):
-                    raise PlanError(
-                        f"{path.name}: line {reader.line_num} has {len(fields)} values for {len(names)} columns."
-                    )
-                rows.append(dict(zip(names, fields, strict=True)))
-    except (OSError, UnicodeError, csv.Error) as error:
-        what = getattr(error, "strerror", None) or str(error)
-        raise PlanError(f"{path.name} cannot be read: {what}.") from error
-    if not rows:
-        raise PlanError(f"{path.name} has no row below its first line.")
-    return tuple(rows)
 
 
 def place_of(error: BaseException, journey: Journey) -> str:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import ast
-import csv
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from prony.errors import PlanError
-from prony.plan import keys
-from prony.plan.checks import only_known, shown, values_of
+from prony.plan import journey_code, keys, users
+from prony.plan.checks import only_known, shown, values_of, word
 from prony.plan.requests import Journey
 
 JOURNEYS_MAX = 100
-FILE_BYTES_MAX = 1_000_000
-USERS_BYTES_MAX = 16 * 1024**2
+USERS_BYTES_MAX = 16_000_000
+USERS_MAX = 200_000
 _PATH = "traffic.journey"
 _RUN = re.compile(r"([^:\x00-\x1f]{1,200}\.py):([^\W\d]\w{0,100})")
 _EXAMPLE = '"journeys.py:buy": a file in the project and an `async def` in it'
@@ -43,13 +40,22 @@ def _journey(raw: Mapping[str, Any], source: str, folder: Path) -> Journey:
     if found is None:
         raise PlanError(f"{source}: [[{_PATH}]] run: found {shown(values['run'])}; allowed: {_EXAMPLE}.")
     file = _within(folder, found[1], "run", source)
-    _check_function(file, found[1], found[2], source)
-    users = ""
+    name = shown(found[1]).strip('"')
+    journey_code.check(file, found[1], found[2], f"{source}: [[{_PATH}]] run: {name}")
+    listed = ""
     if values["users"]:
         path = _within(folder, values["users"], "users", source)
-        _check_users(path, values["users"], source)
-        users = str(path)
-    return Journey(name=values["run"], file=str(file), function=found[2], weight=values["weight"], users=users)
+        what = f"{source}: [[{_PATH}]] users: {word(values['users'])}"
+        users.rows_of(path, what, bytes_max=USERS_BYTES_MAX, rows_max=USERS_MAX)
+        listed = str(path)
+    return Journey(
+        name=values["run"],
+        file=str(file),
+        function=found[2],
+        weight=values["weight"],
+        users=listed,
+        anonymous=values["anonymous"],
+    )
 
 
 def _within(folder: Path, name: str, key: str, source: str) -> Path:
@@ -67,58 +73,3 @@ def _within(folder: Path, name: str, key: str, source: str) -> Path:
             hint="docs/howto/journeys.md has a whole example",
         )
     return folder / path
-
-
-def _check_function(file: Path, name: str, function: str, source: str) -> None:
-    start = f"{source}: [[{_PATH}]] run: {shown(name).strip(chr(34))}"
-    try:
-        if file.stat().st_size > FILE_BYTES_MAX:
-            raise PlanError(f"{start} has over {FILE_BYTES_MAX} bytes.")
-        tree = ast.parse(file.read_bytes(), str(file))
-    except SyntaxError as error:
-        raise PlanError(f"{start} is no Python: line {error.lineno}: {error.msg}.", hint=f"edit {file}") from error
-    except OSError as error:
-        raise PlanError(f"{start} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise PlanError(f"{start} is no Python: {str(error)[:100]}.", hint=f"edit {file}") from error
-    known = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    found = known.get(function)
-    if found is None:
-        if any(isinstance(node, ast.Import | ast.ImportFrom | ast.If | ast.Try | ast.Assign) for node in tree.body):
-            names = {each.asname or each.name for node in ast.walk(tree) for each in getattr(node, "names", ())
-                     if isinstance(each, ast.alias)}  # fmt: skip
-            if function in names or "*" in names:
-                return  # it comes from elsewhere: seen when the load begins
-        offered = [each for each, node in known.items() if isinstance(node, ast.AsyncFunctionDef)]
-        near = difflib.get_close_matches(function, offered, n=1, cutoff=0.4)
-        names_text = ", ".join(offered) or "none"
-        hint = f'run = "{name}:{near[0]}"' if near else f"write `async def {function}(visitor):` in {file}"
-        raise PlanError(f"{start}: found no function {function}; its `async def` functions: {names_text}.", hint=hint)
-    if not isinstance(found, ast.AsyncFunctionDef):
-        raise PlanError(
-            f"{start}: line {found.lineno}: found `def {function}`; allowed: `async def {function}(visitor)`.",
-            hint=f"write async before it in {file}",
-        )
-    least = len(found.args.posonlyargs) + len(found.args.args) - len(found.args.defaults)
-    if least > 1 or (not found.args.args and not found.args.posonlyargs and found.args.vararg is None):
-        raise PlanError(f"{start}: line {found.lineno}: {function} is to take one argument, the visitor.")
-
-
-def _check_users(file: Path, name: str, source: str) -> None:
-    """Whether it reads as a table of users: what stands in it is not told."""
-    start = f"{source}: [[{_PATH}]] users: {shown(name).strip(chr(34))}"
-    try:
-        if file.stat().st_size > USERS_BYTES_MAX:
-            raise PlanError(f"{start} has over {USERS_BYTES_MAX >> 20} MiB.")
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.reader(lines)
-            heads = [each.strip() for each in next(rows, [])]
-            first = next((row for row in rows if row), None)
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise PlanError(f"{start} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-    if not heads or not all(heads) or len(set(heads)) < len(heads):
-        raise PlanError(f"{start}: its first line is to name its columns, each once.", hint="username,password")
-    if first is None or len(first) != len(heads):
-        raise PlanError(
-            f"{start}: found {'no row' if first is None else f'{len(first)} values'} below its {len(heads)} columns."
-        )
