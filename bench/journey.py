@@ -2,7 +2,8 @@
 
 Both run in turns against one small shop, which refuses a wrong token and counts what it saw: that count, not their own,
 is what CPU time is divided by. CPU time is the operating system's account of the whole process tree, start included.
-Locust is put into a virtual environment of its own under the user's cache folder.
+Locust is put into a virtual environment of its own under the user's cache folder; where it can neither be found nor
+installed, that is said, and prony's figures stand alone.
 """
 
 from __future__ import annotations
@@ -69,15 +70,22 @@ def children_cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def locust() -> Path:
-    """Locust's program; installed where it is not there yet."""
+def locust() -> Path | None:
+    """Locust's program, installed where it is not there yet; None, and why on stderr, where it cannot be had."""
+    found = shutil.which("locust")
+    if found:
+        return Path(found)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "prony" / "bench" / "locust"
     program = folder / "bin" / "locust"
     if not program.exists():
         print(f"installing Locust into {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True)
-        subprocess.run([folder / "bin" / "pip", "install", "-q", "locust>=2.30"], check=True)
+        try:
+            venv.create(folder, with_pip=True)
+            subprocess.run([folder / "bin" / "pip", "install", "-q", "locust>=2.30"], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"Locust is missing, and could not be installed: {error}", file=sys.stderr)
+            return None
     return program
 
 
@@ -139,7 +147,7 @@ def run_locust(program: Path, port: int, core: int, duration_s: float, folder: P
     return cpu_s / requests_of(before, seen(port)) * 1e6
 
 
-def measure(port: int, core: int, *, program: Path, pairs: int, duration_s: float) -> list[dict[str, Any]]:
+def measure(port: int, core: int, *, program: Path | None, pairs: int, duration_s: float) -> list[dict[str, Any]]:
     """Medians over the pairs, as DESIGN's measures."""
     whole_us, load_us, peer_us = [], [], []
     with tempfile.TemporaryDirectory() as name:
@@ -148,15 +156,16 @@ def measure(port: int, core: int, *, program: Path, pairs: int, duration_s: floa
             whole, load = run_prony(port, core, duration_s, Path(name))
             whole_us.append(whole)
             load_us.append(load)
-            peer_us.append(run_locust(program, port, core, duration_s, Path(name)))
-    peer = statistics.median(peer_us)
-    share = statistics.median(ours / theirs for ours, theirs in zip(whole_us, peer_us, strict=True))
-    peers = {"Locust FastHttpUser": peer}
-    rows = [
+            if program is not None:
+                peer_us.append(run_locust(program, port, core, duration_s, Path(name)))
+    peers = {"Locust FastHttpUser": statistics.median(peer_us)} if peer_us else {}
+    rows: list[tuple[str, float, str, float | None, dict[str, float]]] = [
         (f"CPU per request, journey of {STEPS} steps, with start-up", statistics.median(whole_us), "us", None, peers),
         (f"CPU per request, journey of {STEPS} steps, during the load", statistics.median(load_us), "us", None, {}),
-        ("share of Locust's CPU per request, with start-up", share, "", TARGET_SHARE, {}),
     ]
+    if peer_us:
+        share = statistics.median(ours / theirs for ours, theirs in zip(whole_us, peer_us, strict=True))
+        rows.append(("share of Locust's CPU per request, with start-up", share, "", TARGET_SHARE, {}))
     return [
         {
             "name": name,
@@ -180,8 +189,7 @@ def main() -> int:
     if len(cores) < 2:
         print("bench/journey.py needs two cores: one for the server, one for the generators", file=sys.stderr)
         return 3
-    found = shutil.which("locust")
-    program = Path(found) if found else locust()
+    program = locust()
     pairs, duration_s = (2, 5.0) if arguments.quick else (3, 30.0)
     command = pinned(cores[1], sys.executable, str(SHOP))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
@@ -190,7 +198,9 @@ def main() -> int:
             measures = measure(port, cores[0], program=program, pairs=pairs, duration_s=duration_s)
         finally:
             server.communicate("", timeout=10)
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    version = "missing"
+    if program is not None:
+        version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     machine = {
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -203,6 +213,8 @@ def main() -> int:
     if arguments.json:
         print(json.dumps({"machine": machine, "measures": measures}, indent=2))
         return 0
+    if program is None:
+        print("Locust is missing: nothing to compare with")
     for row in measures:
         peers = ", ".join(f"{name} {version} {value:.2f}" for name, value in row["peers"].items()) or "no peer"
         target = "" if row["target"] is None else f"; target {row['target']} {'met' if row['meets'] else 'missed'}"

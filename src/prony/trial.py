@@ -94,17 +94,18 @@ def run(
         if stack.idle():  # an app that still works off its queue would be in the canary's way
             writer.write(_none(), _canaries(stack))
         result = follower.result
+        last = engine.last_lines()  # its log is in the folder
         shutil.rmtree(run_folder, ignore_errors=True)
         writer.finish(status, None if result is None else msgspec.to_builtins(result))
     if follower.result is None:
         if engine.code == WRONG_SPEC and plan.traffic.journeys:
-            raise _in_journeys(plan, engine)
-        raise StackError(f"The load engine ended early (exit code {engine.code}).", log=engine.last_lines())
+            raise _in_journeys(plan, last)
+        raise StackError(f"The load engine ended early (exit code {engine.code}).", log=last)
 
 
-def _in_journeys(plan: Plan, engine: Process) -> PlanError:
+def _in_journeys(plan: Plan, lines: tuple[str, ...]) -> PlanError:
     """A journey's file raised as it was run, or has not what the plan says: what reading it could not show."""
-    *log, last = engine.last_lines() or ("",)
+    *log, last = lines or ("",)
     what = last.partition("prony.load.worker: ")[2] or last
     files = ", ".join(dict.fromkeys(each.file for each in plan.traffic.journeys))
     return PlanError(
