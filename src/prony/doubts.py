@@ -21,6 +21,7 @@ NOTED = (
     "hook_only",
     "no_store",
     "own_store",
+    "folder_written",
     "box_not_held",
     "box_beyond_cores",
     "egress_closed",
@@ -139,6 +140,11 @@ KINDS = {
             "own_store",
             "A store is the user's own: it was not prepared, is not restored between starts, and may serve others.",
             "Let prony start one (kind = postgres, ...) where starts are to be compared.",
+        ),
+        Kind(
+            "folder_written",
+            "What the app writes into its folder reached the project's own files, and stays from start to start.",
+            "Run as root or where user namespaces are allowed, so that the folder can be covered; or work on a copy.",
         ),
         Kind(
             "box_not_held",

@@ -78,7 +78,12 @@ def test_a_fixed_address_hands_nothing_over_unless_asked_to() -> None:
 
 def test_a_database_file_hands_nothing_over_and_keeps_its_journal() -> None:
     store = plan_of(SQLITE + "file = './db.sqlite3'\nfresh = true\n").stores["database"]
-    assert (store.file, store.fresh, store.variables, store.knobs["journal_mode"]) == ("./db.sqlite3", True, (), "")
+    assert (store.file, store.fresh, store.variables, store.knobs["journal_mode"]) == (
+        "/nowhere/shop/db.sqlite3",
+        True,
+        (),
+        "",
+    )
     assert plan_of(SQLITE + "file = 'a.db'\njournal_mode = 'wal'\n").stores["database"].knobs["journal_mode"] == "wal"
     assert plan_of(SQLITE).stores["database"].variables == ("DATABASE_URL",)
 

@@ -60,7 +60,7 @@ def check(
             shown.say(f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.")
         shown.progress(f"starting {plan.title}", "", None)
         start = stack.boot(plan)
-        found = survey(stack, start, plan, lambda text: shown.progress(text, "", None))
+        found = survey(stack, start, plan, lambda text: shown.progress(_stage(text), text, None))
     kept = str(learned.save(place, found.learned)) if found.pages else ""
     document = _document(plan, found, started_at, kept)
     if as_json:
@@ -68,6 +68,11 @@ def check(
     else:
         _show(output.results(), document, str(logs))
     click.get_current_context().exit(0 if document.right else 1)
+
+
+def _stage(text: str) -> str:
+    """Without its numbers: where lines stay on the screen, one is enough for each part of the work."""
+    return "logging in" if text.startswith("logging in") else text
 
 
 def _document(plan: Plan, found: Survey, started_at: str, kept: str) -> Check:
@@ -118,10 +123,10 @@ def _show_page(console: Console, page: Checked, wide: int, told: set[tuple[str, 
         Text.assemble(mark, f" {verb}{page.template.ljust(wide)}{several}  ", (figures, "dim"), title), soft_wrap=True
     )
     for each in page.findings:
-        if (each.text, each.remedy) in told:
+        if (each.cause, each.text) in told:
             console.print(Text.assemble("    ", (each.cause, "red" if each.wrong else "yellow"), ": as above."))
             continue
-        told.add((each.text, each.remedy))
+        told.add((each.cause, each.text))
         _show_finding(console, each, "    ")
 
 
@@ -133,15 +138,22 @@ def _show_finding(console: Console, each: Finding, indent: str) -> None:
 
 
 def _show_left_out(console: Console, left: Iterable[LeftOut]) -> None:
-    listed = [each for each in left if each.reason != "redirect"]
-    if not listed:
+    alike: dict[tuple[str, str], list[LeftOut]] = {}
+    for each in left:
+        if each.reason != "redirect":  # the page that it leads to is in the mix itself
+            alike.setdefault((each.text, each.template.partition("/")[2].partition("/")[0]), []).append(each)
+    if not alike:
         return
-    console.print("\nLeft out of the mix:")
-    for each in listed[:LEFT_SHOWN]:
-        name = f" → {each.remedy}" if each.remedy else ""
-        console.print(Text.assemble(f"  {each.template}  {each.text}", (name, "dim")), soft_wrap=True)
-    if len(listed) > LEFT_SHOWN:
-        console.print(f"  … and {len(listed) - LEFT_SHOWN} more: prony check --json")
+    console.print(Text("\nLeft out of the mix (to have one in, name its path under [[traffic.request]]):"))
+    groups = list(alike.values())
+    for group in groups[:LEFT_SHOWN]:
+        first, more = group[0], len(group) - 1
+        others = f", and {more} more under /{first.template.split('/')[1]}/" if more else ""
+        key = f" → {first.remedy}" if "params" in first.remedy else ""
+        console.print(Text.assemble(f"  {first.template}{others}: {first.text}", (key, "dim")), soft_wrap=True)
+    unseen = sum(map(len, groups[LEFT_SHOWN:]))
+    if unseen:
+        console.print(f"  … and {unseen} more: prony check --json")
 
 
 def _ending(document: Check, logs: str) -> Iterable[str]:

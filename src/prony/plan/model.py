@@ -105,7 +105,7 @@ class Store(Struct, frozen=True, kw_only=True):
         env: The variable that carries its URL to the app, or a template for each of several; empty for none.
         url: Where the user's own is; empty for those of ours.
         at: Where the app's settings expect it, as a URL; empty where they take it from the environment.
-        file: SQLite's file in the app's folder; empty for one of ours.
+        file: Absolute path of SQLite's file in the app's folder; empty for one of ours.
         fresh: Whether that begins without what the project's holds.
         dump: Absolute path of what is loaded before the prepare commands; empty for nothing.
         knobs: Every knob's value.
@@ -141,6 +141,11 @@ class Store(Struct, frozen=True, kw_only=True):
     def address(self) -> Address | None:
         """Where the app's settings expect it, in parts."""
         return addresses.address_of(self.at) if self.at else None
+
+    @property
+    def prepared_by(self) -> tuple[object, ...]:
+        """All that says what is in it before the prepare commands, and who may use it."""
+        return (self.at, self.file, self.fresh, self.dump)
 
     @property
     def round_trip_s(self) -> float:

@@ -65,7 +65,7 @@ def read_store(table: dict[str, Any], name: str, source: str, folder: Path) -> S
         env=_env(plain, name, kind, source, path),
         url=plain.get("url") or "",
         at=plain.get("at", ""),
-        file=plain.get("file", ""),
+        file=os.path.normpath(folder.absolute() / plain["file"]) if plain.get("file") else "",
         fresh=plain.get("fresh", False),
         dump=_dump(plain.get("dump", ""), folder, source, path),
         knobs=values,

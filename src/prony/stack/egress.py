@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from prony.plan import Plan
+from prony.stack.places import LOOPBACK, check_named, hosts_of
 from prony.stack.services.own import address_of
 from prony.stack.services.relay import OutwardRelay
 from prony.stack.tiers import Ground
 from prony_gauge.egress import is_literal, is_loopback, plain
 
 WEB = (80, 443)
-LOOPBACK = "127.0.0.1"
 HOSTS = Path("/etc/hosts")
 _FIRST = 16  # 127.1.0.16 and on stand for the opened hosts
 
@@ -27,7 +27,7 @@ class Egress:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._opened: tuple[tuple[str, ...], ...] = ()
+        self._opened: tuple[object, ...] = ()
         self._relays: list[OutwardRelay] = []
         self._named = False
 
@@ -38,20 +38,22 @@ class Egress:
             StackError: an opened port is taken on the stack's loopback.
         """
         own = tuple(plain(address_of(store.url)[0]) for store in plan.stores.values() if store.url)
-        wanted = (plan.app.egress, own)
+        ours = hosts_of(plan)
+        wanted = (plan.app.egress, own, tuple(ours.items()))
         if wanted == self._opened:
             return
         self.close()
-        self._ground.opened = own
+        self._ground.opened = (*own, *ours)
         if self._ground.launcher.namespace:
-            self._lead_out(plan.app.egress, own)
+            check_named(plan, ours, self._lead_out(plan.app.egress, own, ours))
         self._opened = wanted
 
-    def _lead_out(self, hosts: tuple[str, ...], own: tuple[str, ...]) -> None:
+    def _lead_out(self, hosts: tuple[str, ...], own: tuple[str, ...], ours: Mapping[str, str]) -> str:
+        """Names and leads to all of them; the empty text, or why names cannot be given."""
         ports = ports_of(hosts)
         closed = [host for host in ports if is_literal(host) and not is_loopback(host)]
         # An own store's relay listens on 127.0.0.1, at a port that its URL says: so its name stays, which TLS compares.
-        names = {host: LOOPBACK for host in own if not is_literal(host) and not is_loopback(host)}
+        names = {host: LOOPBACK for host in own if not is_literal(host) and not is_loopback(host)} | dict(ours)
         for number, host in enumerate((host for host in ports if not is_literal(host)), _FIRST):
             if not is_loopback(host):
                 names.setdefault(host, f"127.1.{number // 256}.{number % 256}")
@@ -64,9 +66,10 @@ class Egress:
                 for port in sorted(numbers):
                     self._relays.append(OutwardRelay(self._ground.launcher, host, port, listen=(address, port)))
         if closed:
-            why = why or "an address has no name that could lead to a way out"
-            text = f"{', '.join(closed)} under [app] egress cannot be reached from the stack's network: {why}"
+            how = why or "an address has no name that could lead to a way out"
+            text = f"{', '.join(closed)} under [app] egress cannot be reached from the stack's network: {how}"
             self._ground.remark("egress_closed", "app", text)
+        return why
 
     def _name(self, names: Mapping[str, str]) -> str:
         """Lets names stand for addresses inside the stack; the empty text, or why that cannot be."""

@@ -5,8 +5,9 @@ prony, it ends them all, removes the run's folder, and goes. As a child subreape
 leave behind, so nothing escapes by forking twice. Where the kernel allows, it first moves into a network namespace
 that has a loopback and nothing else: what it starts can reach its own stack, and nothing outside.
 
-Messages are JSON, one a packet: {"id", "do": "spawn" | "signal" | "socket" | "box" | "hosts", ...} in; {"id", ...} or
-{"exit", ...} out. A spawn order may bring a descriptor, which the process gets as its descriptor 200.
+Messages are JSON, one a packet: {"id", "do", ...} in, with "spawn", "signal", "socket", "box", "hosts", "cover" or
+"uncover" to do; {"id", ...} or {"exit", ...} out. A spawn order may bring a descriptor, which the process gets as its
+descriptor 200.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prony.stack import folders
+from prony.stack import folders, mounts
 from prony.stack.boxes import Boxes
 
 LOG_BYTES_MAX = 64 * 1024 * 1024
@@ -38,19 +39,12 @@ GRACE_S = 1.0
 HANDED = 200  # the descriptor at which a process finds what it was handed: too high to be in use here
 
 _CLONE_NEWNET = 0x40000000
-_CLONE_NEWNS = 0x00020000
 _CLONE_NEWIPC = 0x08000000
-_MS_PRIVATE_REC = 0x44000
-_MS_NOSUID_NODEV = 0x6
-_MS_BIND = 0x1000
-_KEPT_IN_RUN = {"media", "mount", "user", "current-system", "booted-system", "opengl-driver", "wrappers"}
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP_RUNNING = 0x41
-
-_own_mounts = False  # whether what this process mounts stays its own and its children's
 
 
 def enter_namespace() -> str:
@@ -61,7 +55,7 @@ def enter_namespace() -> str:
     uid, gid = os.getuid(), os.getgid()
     if uid == 0 and libc.unshare(_CLONE_NEWNET) == 0:
         own_shared_memory()
-        _hide_run(libc)
+        mounts.enter()
         return _loopback_up()
     if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         return f"the kernel refuses a network namespace: {os.strerror(ctypes.get_errno())}"
@@ -73,7 +67,7 @@ def enter_namespace() -> str:
         # Already inside, with an unmapped uid: such a process cannot serve, so the caller must start over without one.
         raise SystemExit(f"namespace: {error}") from error
     own_shared_memory()
-    _hide_run(libc)
+    mounts.enter()
     return _loopback_up()
 
 
@@ -84,34 +78,6 @@ def own_shared_memory() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).unshare(_CLONE_NEWIPC)
-
-
-def _hide_run(libc: ctypes.CDLL) -> None:
-    """Puts what lies in /run out of sight, where the kernel allows it.
-
-    Sockets in files cross network namespaces, and most services' lie there. Folders that hold people's files or a
-    system's programs stay.
-    """
-    global _own_mounts  # noqa: PLW0603 - a process has one set of mounts
-    if libc.unshare(_CLONE_NEWNS) != 0 or libc.mount(b"none", b"/", None, _MS_PRIVATE_REC, None) != 0:
-        return
-    _own_mounts = True
-    with contextlib.suppress(OSError):
-        for entry in os.scandir("/run"):
-            path = entry.path.encode()
-            if entry.is_dir(follow_symlinks=False) and entry.name not in _KEPT_IN_RUN:
-                libc.mount(b"tmpfs", path, b"tmpfs", _MS_NOSUID_NODEV, b"mode=755,size=1m")
-            elif not entry.is_dir() and not entry.is_file():
-                libc.mount(b"/dev/null", path, None, _MS_BIND, None)
-
-
-def name_hosts(file: str) -> None:
-    """Puts a file in /etc/hosts's place, for this process and what it starts; raises OSError where that cannot be."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not _own_mounts:
-        raise OSError(errno.EPERM, "the stack has no mount namespace of its own")
-    if libc.mount(file.encode(), b"/etc/hosts", None, _MS_BIND, None) != 0:
-        raise OSError(ctypes.get_errno(), f"/etc/hosts: {os.strerror(ctypes.get_errno())}")
 
 
 def _loopback_up() -> str:
@@ -178,7 +144,11 @@ class Guard:
             elif order["do"] == "box":
                 reply["box"] = self.boxes.make(order["name"], order["cpus"], order["memory_bytes"], order["period_s"])
             elif order["do"] == "hosts":
-                name_hosts(order["file"])
+                mounts.name_hosts(order["file"])
+            elif order["do"] == "cover":
+                mounts.cover(order["folder"], order["layers"], order["upper"], order["through"])
+            elif order["do"] == "uncover":
+                mounts.uncover(order["folder"])
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             number = error.errno if isinstance(error, OSError) else None
             reply["error"] = str(error)

@@ -246,6 +246,15 @@ class Launcher:
         """Lets a file stand for /etc/hosts in the stack; the empty text, or why that cannot be."""
         return str(self._ask({"do": "hosts", "file": str(file)}).get("error", ""))
 
+    def cover(self, folder: str, layers: list[str], upper: str, through: list[str]) -> str:
+        """Covers a folder in the stack, as `mounts.cover` has it; the empty text, or why that cannot be."""
+        order = {"do": "cover", "folder": folder, "layers": layers, "upper": upper, "through": through}
+        return str(self._ask(order).get("error", ""))
+
+    def uncover(self, folder: str) -> None:
+        """Takes the cover off it again."""
+        self._ask({"do": "uncover", "folder": folder})
+
     def free_port(self) -> int:
         """A port that was free a moment ago, below those that the kernel gives to outgoing connections.
 

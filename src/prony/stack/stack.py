@@ -18,6 +18,7 @@ from prony.probes.refusals import Refusals
 from prony.stack import child, folders
 from prony.stack import cores as core_division
 from prony.stack.apptier import READY_S, AppTier, Checked, Instance, answers, ended
+from prony.stack.cover import Cover
 from prony.stack.egress import Egress
 from prony.stack.environment import refusals_folder
 from prony.stack.launch import Launcher, Process
@@ -93,8 +94,9 @@ class Stack:
             self.launcher.close()
             raise
         self.ground = Ground(self.launcher, self.run_folder, logs, self.cores)
-        self.stores = Stores(self.ground)
-        self.app = AppTier(self.ground, own_folder or folders.own_folder(), say)
+        own = own_folder or folders.own_folder()
+        self.stores = Stores(self.ground, Cover(self.ground, (logs, own)))
+        self.app = AppTier(self.ground, own, say)
         self.start: Start | None = None
         self.proxy: Nginx | None = None
         self.services: dict[str, OutsideService] = {}
@@ -266,7 +268,7 @@ class Stack:
     def _all_links(self) -> dict[str, list[Link]]:
         """Every link that runs, by the tier it stands before; instances have one each."""
         found = dict(self.app.links)
-        for name, link in (self.stores.links | self._links).items():
+        for name, link in (self.stores.ways.links | self._links).items():
             found[name] = [link]
         return found
 

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from prony.errors import StackError
-from prony.plan import Link as LinkPlan
+from prony.errors import PlanError
 from prony.plan import Plan
 from prony.plan import Store as StorePlan
-from prony.stack.services.link import Link
+from prony.stack.cover import Cover
 from prony.stack.services.mariadb import MariaDB
 from prony.stack.services.memcached import Memcached
 from prony.stack.services.own import OwnStore
 from prony.stack.services.pgbouncer import PgBouncer
 from prony.stack.services.postgres import Postgres
 from prony.stack.services.sqlite import SQLite
+from prony.stack.services.sqlite_file import SQLiteFile
 from prony.stack.services.store import Store
 from prony.stack.services.valkey import Valkey
 from prony.stack.tiers import Ground, Watched
+from prony.stack.ways import Ways
 
 Prepare = Callable[[Mapping[str, str]], None]
 
 
 class Stores:
-    """All stores of a stack, the pooler before the database, and the links before each."""
+    """All stores of a stack, and the ways to them."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, cover: Cover) -> None:
         self._ground = ground
+        self._cover = cover
+        self.ways = Ways(ground)
         self._running: dict[str, Store] = {}
         self._made: dict[tuple[str, str], Store] = {}  # stopped ones too: they keep what was prepared
-        self._links: dict[str, Link] = {}
-        self._pooler: PgBouncer | None = None
-        self._ports: dict[str, int] = {}
         self._prepared: set[tuple[object, ...]] = set()
 
     @property
@@ -44,7 +45,7 @@ class Stores:
     @property
     def pooler(self) -> PgBouncer | None:
         """The pooler, where there is one."""
-        return self._pooler
+        return self.ways.pooler
 
     def start(self, plan: Plan, prepare: Prepare) -> None:
         """Brings the plan's stores up, in their prepared state; `prepare` fills fresh ones, given their URLs.
@@ -55,8 +56,11 @@ class Stores:
         """
         for name in [name for name, store in self._running.items() if self._unwanted(plan.stores.get(name), store)]:
             self._running.pop(name).stop()
+        itself = self.ways.settle(plan)
+        self._cover.settle(plan)
+        self._check_file(plan)
         for name, settings in plan.stores.items():
-            self._start(name, settings)
+            self._start(name, settings, itself.get(name, 0))
         owned = any(settings.kind == "url" for settings in plan.stores.values())
         commands = () if owned else plan.app.prepare
         self._ground.forget("own_store")
@@ -65,19 +69,42 @@ class Stores:
             text = f"[stores.{name}] is your own: {unprepared}what the app writes to it stays"
             self._ground.remark("own_store", name, text)
         app, kinds = plan.app, tuple(sorted((name, settings.kind) for name, settings in plan.stores.items()))
+        expected = tuple((name, *settings.prepared_by) for name, settings in plan.stores.items())
         # All that may shape what the commands write.
-        key = (commands, kinds, app.folder, app.entry, app.python, tuple(sorted(app.env.items())))
+        key = (
+            commands,
+            kinds,
+            expected,
+            app.folder,
+            app.home,
+            app.scratch,
+            app.entry,
+            app.python,
+            tuple(sorted(app.env.items())),
+        )
         if not self._all_prepared(key):
             self._fill(plan, key, prepare if commands else lambda _: None)
+        self._cover.restore(key)
         for store in self._running.values():
             store.restore(key)
-        self._lead(plan)
+        self.ways.lead(plan, self._running)
+
+    def _check_file(self, plan: Plan) -> None:
+        """Raises PlanError where the app would write to the project's own database file."""
+        for store in plan.stores.values():
+            if store.file and not self._cover.there:
+                raise PlanError(
+                    f"{plan.source}: [stores.{store.name}] file: found it where the app's folder cannot be covered "
+                    f"({self._cover.why_not}), so that the app would write to {store.file} itself; allowed: where it "
+                    "is covered.",
+                    hint='take file out, write env = "DATABASE_URL", and let the app\'s settings read that',
+                )
 
     def _unwanted(self, settings: StorePlan | None, store: Store) -> bool:
-        return settings is None or not isinstance(store, _CLASSES[settings.kind])
+        return settings is None or not isinstance(store, _class_of(settings))
 
-    def _start(self, name: str, settings: StorePlan) -> None:
-        made = _CLASSES[settings.kind]
+    def _start(self, name: str, settings: StorePlan, port: int) -> None:
+        made = _class_of(settings)
         store = self._made.get((name, made.__name__))
         if store is None:
             ground = self._ground
@@ -86,72 +113,47 @@ class Stores:
         if self._ground.moved(name):
             store.stop()
         self._running[name] = store
-        store.start(settings)
+        store.start(settings, port)
 
     def _all_prepared(self, key: tuple[object, ...]) -> bool:
-        return key in self._prepared and all(store.prepared(key) for store in self._running.values())
+        return (
+            key in self._prepared
+            and self._cover.prepared(key)
+            and all(store.prepared(key) for store in self._running.values())
+        )
 
     def _fill(self, plan: Plan, key: tuple[object, ...], prepare: Prepare) -> None:
-        """Empties every store, runs the prepare commands on them, and keeps what came of it."""
+        """Empties every store and the folder's cover, runs the prepare commands, and keeps what came of it."""
+        self._cover.empty()
         for store in self._running.values():
             store.empty()
-        handed: dict[str, str] = {}
         for name, store in self._running.items():
-            handed |= plan.stores[name].handed(store.url(store.port))
-        prepare(handed)
+            dump = plan.stores[name].dump
+            if dump and isinstance(store, Postgres):
+                store.load(Path(dump))
+        with self.ways.directly(self._running):
+            prepare(self._handed(plan, {name: store.url(store.port) for name, store in self._running.items()}))
+        self._cover.keep(key)
         for store in self._running.values():
             store.keep(key)
         self._prepared.add(key)
-
-    # ---- the way to them
-
-    def _lead(self, plan: Plan) -> None:
-        """Puts links and the pooler before the stores that want them; takes away what is wanted no more."""
-        links = {link.name: link for link in plan.links}
-        for name in set(self._links) - set(links):
-            self._links.pop(name).stop()
-        for name, store in self._running.items():
-            self._ports[name] = self._link(name, store.port, links)
-        moved = self._ground.moved("pooler")
-        if self._pooler is not None and (moved or plan.pooler is None):
-            self._pooler.stop()
-        if plan.pooler is None:
-            self._pooler = None
-            return
-        postgres = self.postgres
-        if postgres is None:
-            raise StackError("[pooler]: there is no Postgres of ours to pool connections of.")
-        if self._pooler is None:
-            ground = self._ground
-            self._pooler = PgBouncer(
-                ground.launcher_of("pooler"), ground.run_folder, ground.logs, ground.cores.stack, "pooler"
-            )
-        self._pooler.start(plan.pooler, self._ports["database"], postgres.user, postgres.password, postgres.database)
-        self._ports["database"] = self._link("pooler", self._pooler.port, links)
-
-    def _link(self, name: str, port: int, links: Mapping[str, LinkPlan]) -> int:
-        """The port to use instead of `port`: the link's that the plan puts before it, or the same."""
-        wanted = links.get(name)
-        if wanted is None or not port:
-            return port
-        if name not in self._links:
-            ground = self._ground
-            self._links[name] = Link(ground.launcher, ground.logs, ground.run_folder, ground.cores.side, name)
-        self._links[name].start(port, wanted)
-        return self._links[name].port
 
     # ---- what others need to know
 
     def environment(self, plan: Plan) -> dict[str, str]:
         """The variables that hand the stores to the app."""
+        return self._handed(plan, self.urls())
+
+    def _handed(self, plan: Plan, urls: Mapping[str, str]) -> dict[str, str]:
+        """The variables for these URLs; where the app's settings expect a store at an address, that is its URL."""
         found: dict[str, str] = {}
-        for name, url in self.urls().items():
-            found |= plan.stores[name].handed(url)
+        for name, url in urls.items():
+            found |= plan.stores[name].handed(plan.stores[name].at or url)
         return found
 
     def urls(self) -> dict[str, str]:
         """How the app reaches each store, by name."""
-        return {name: store.url(self._ports.get(name, store.port)) for name, store in self._running.items()}
+        return {name: store.url(self.ways.ports.get(name, store.port)) for name, store in self._running.items()}
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a SELECT on the app's SQL database, read as the app may read and never written.
@@ -160,48 +162,41 @@ class Stores:
             ValueError: there is none that can be asked, or it refuses; the text is the end of a sentence.
         """
         store = self._running.get("database")
-        if not isinstance(store, Postgres | SQLite):
+        if not isinstance(store, Postgres | SQLite | SQLiteFile):
             what = "the stack has no database" if store is None else f"a database of kind {store.kind} cannot be asked"
             raise ValueError(what)  # noqa: TRY004 - the kind of a store is a value of the plan
         return store.rows(query)
 
-    @property
-    def links(self) -> dict[str, Link]:
-        """The links before stores and the pooler, by name."""
-        return self._links
-
     def versions(self) -> dict[str, str]:
         """Each store's program and version."""
         found = {name: f"{store.kind} {store.version}" for name, store in self._running.items()}
-        if self._pooler is not None:
-            found["pooler"] = f"pgbouncer {self._pooler.version}"
+        if self.ways.pooler is not None:
+            found["pooler"] = f"pgbouncer {self.ways.pooler.version}"
         return found
 
     def addresses(self) -> dict[str, tuple[str, int]]:
         """(kind, port) of each store that listens, by name."""
-        return {
-            name: (store.kind, self._ports.get(name, store.port)) for name, store in self._running.items() if store.port
-        }
+        ports = self.ways.ports
+        return {name: (each.kind, ports.get(name, each.port)) for name, each in self._running.items() if each.port}
 
     def watched(self) -> list[Watched]:
         """The processes of each."""
         found = [Watched(name, (store.process,)) for name, store in self._running.items() if store.process is not None]
-        if self._pooler is not None and self._pooler.process is not None:
-            found.append(Watched("pooler", (self._pooler.process,)))
+        pooler = self.ways.pooler
+        if pooler is not None and pooler.process is not None:
+            found.append(Watched("pooler", (pooler.process,)))
         return found
 
     def stop(self) -> None:
         """Stops every one of ours."""
-        for link in self._links.values():
-            link.stop()
-        if self._pooler is not None:
-            self._pooler.stop()
+        self.ways.stop()
         for store in reversed(list(self._running.values())):
             store.stop()
         self._running.clear()
 
 
-_CLASSES: dict[str, type[Postgres | MariaDB | SQLite | Valkey | Memcached | OwnStore]] = {
+_Class = type[Postgres | MariaDB | SQLite | SQLiteFile | Valkey | Memcached | OwnStore]
+_CLASSES: dict[str, _Class] = {
     "postgres": Postgres,
     "mariadb": MariaDB,
     "sqlite": SQLite,
@@ -210,3 +205,7 @@ _CLASSES: dict[str, type[Postgres | MariaDB | SQLite | Valkey | Memcached | OwnS
     "memcached": Memcached,
     "url": OwnStore,
 }
+
+
+def _class_of(settings: StorePlan) -> _Class:
+    return SQLiteFile if settings.file else _CLASSES[settings.kind]

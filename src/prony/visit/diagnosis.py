@@ -14,6 +14,7 @@ from prony.plan import Expect
 from prony.plan.params import placeholders
 from prony.visit.browser import REDIRECTS_MAX, Page
 from prony.visit.contents import Contents
+from prony.visit.forms import forms_of
 
 # What can be said of an answer: token -> (whether it makes the answer wrong, what it means).
 CAUSES: dict[str, tuple[bool, str]] = {
@@ -176,7 +177,7 @@ def _redirected(visit: Visit, facts: Facts) -> Iterator[Finding]:
             "redirect_loop", f"redirects lead in a circle ({' → '.join(page.hops[:3])} → …)", "prony up, and a browser"
         )
     if visit.contents.login or _LOGIN_PATH.search(urlsplit(page.hops[-1]).path):
-        yield _login(facts, f"sends on to {_short(page.path)}, to log in")
+        yield _login(visit, facts, f"sends on to {_short(page.path.partition('?')[0])}, to log in")
     bare, there = visit.asked.partition("?")[0], page.path.partition("?")[0]
     if bare.rstrip("/") == there.rstrip("/") and bare != there:
         yield finding(
@@ -186,13 +187,18 @@ def _redirected(visit: Visit, facts: Facts) -> Iterator[Finding]:
     yield finding("redirect", text, f'[[traffic.request]] path = "{page.path}"')
 
 
-def _login(facts: Facts, text: str) -> Finding:
-    remedy = (
-        "[login]: what it says does not reach this page; another user may be needed"
-        if facts.login
-        else "[login]: how to log in, such as { page = …, fields = { … }, proof = … }"
-    )
-    return finding("login", text, remedy)
+def _login(visit: Visit, facts: Facts, text: str) -> Finding:
+    remedy = "[login]: what it says does not reach this page; another user may be needed"
+    return finding("login", text, remedy if facts.login else f"[login] {_log_in(visit)}")
+
+
+def _log_in(visit: Visit) -> str:
+    """The keys of [login] as they would be for this page's form, as far as it shows one."""
+    form = next((each for each in forms_of(visit.page.text[:200_000]) if each.passwords), None)
+    if form is None:
+        return f'page = …, fields = {{ … }}, proof = "{visit.asked}"; or kind = "token" or "basic"'
+    fields = ", ".join(f'{name} = "…"' for name in form.names[:4])
+    return f'page = "{visit.page.path.partition("?")[0]}", fields = {{ {fields} }}, proof = "{visit.asked}"'
 
 
 def _host_refused(visit: Visit, facts: Facts) -> Iterator[Finding]:
@@ -231,7 +237,7 @@ def _client_error(visit: Visit, facts: Facts) -> Iterator[Finding]:
             "leave it out: it wants a form that was asked for before",
         )
     if status in {401, 403, 407}:
-        yield _login(facts, f"answers {status}: only for those who are logged in, or allowed to")
+        yield _login(visit, facts, f"answers {status}: only for those who are logged in, or allowed to")
     if status in {404, 422} or (status == 400 and placeholders(visit.template)):
         names = placeholders(visit.template)
         if names or status == 422:
@@ -285,7 +291,7 @@ def _server_error(visit: Visit, facts: Facts) -> Iterator[Finding]:
 
 def _asks_for_login(visit: Visit, facts: Facts) -> Iterator[Finding]:
     if visit.contents.login and not _LOGIN_PATH.search(f"{visit.template or visit.asked}"):
-        yield _login(facts, "a page that asks for a password stands where content should be")
+        yield _login(visit, facts, "a page that asks for a password stands where content should be")
 
 
 def _other_status(visit: Visit, _: Facts) -> Iterator[Finding]:

@@ -185,10 +185,11 @@ class _Surveyor:
         candidate = answers.candidate
         shown = answers.wrong() or answers.visits[0]
         found: dict[str, Finding] = {}
+        of_all = [{each.text for each in answers.found[visit.asked]} for visit in answers.visits]
         for visit in answers.visits:
-            several = len(answers.visits) > 1
             for each in answers.found[visit.asked]:
-                text = f"{visit.asked} {each.text}" if several and each.wrong else each.text
+                of_some = not all(each.text in texts for texts in of_all)
+                text = f"{visit.asked} {each.text}" if of_some and each.wrong else each.text
                 found.setdefault(each.cause, structs.replace(each, text=text))
         for each in answers.notes:
             found.setdefault(each.cause, each)

@@ -28,16 +28,25 @@ class Remote:
     """One program of ours among the stack's processes: listens on a port of its own, and takes orders.
 
     Attributes:
-        port: Where it listens on the stack's loopback, from the first start to the last; 0 before.
+        address: Where it listens on the stack's loopback.
+        port: Its port there, from the first start to the last; before, the one it was made for, or 0.
         process: The running program; None before the first start and after a stop.
     """
 
     def __init__(
-        self, launcher: Launcher, module: str, title: str, *, logs: Path, path: Path, cores: tuple[int, ...]
+        self,
+        launcher: Launcher,
+        module: str,
+        title: str,
+        *,
+        logs: Path,
+        path: Path,
+        cores: tuple[int, ...],
+        place: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
         self.launcher, self.module, self.title = launcher, module, title
         self.logs, self.path, self.cores = logs, path, cores
-        self.port = 0
+        self.address, self.port = place
         self.process: Process | None = None
 
     @property
@@ -51,7 +60,7 @@ class Remote:
         with self.launcher.socket() as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                listening.bind(("127.0.0.1", self.port))
+                listening.bind((self.address, self.port))
             except OSError as error:
                 raise StackError(f"{self.title} cannot listen on port {self.port}: {error.strerror}.") from error
             listening.listen(BACKLOG)

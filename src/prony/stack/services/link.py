@@ -40,9 +40,20 @@ class Link:
         run_folder: Folder of its control socket.
         cores: Cores it may run on.
         name: The tier's name.
+        place: Address and port where it must listen; port 0: where it likes.
     """
 
-    def __init__(self, launcher: Launcher, logs: Path, run_folder: Path, cores: tuple[int, ...], name: str) -> None:
+    def __init__(
+        self,
+        launcher: Launcher,
+        logs: Path,
+        run_folder: Path,
+        cores: tuple[int, ...],
+        name: str,
+        *,
+        place: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
+        self.place = place
         self._remote = control.Remote(
             launcher,
             "prony.stack.services.link",
@@ -50,6 +61,7 @@ class Link:
             logs=logs,
             path=run_folder / f"link-{name}.socket",
             cores=cores,
+            place=place,
         )
 
     @property

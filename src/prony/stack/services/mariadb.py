@@ -6,9 +6,11 @@ import secrets
 import signal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from prony import plan
 from prony.errors import MachineError, StackError
+from prony.plan.addresses import Address
 from prony.stack import binaries
 from prony.stack.launch import Launcher, Process
 from prony.stack.services.store import Home, Key, own_knobs
@@ -20,9 +22,9 @@ FLUSH PRIVILEGES;
 DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');
 DELETE FROM mysql.proxies_priv WHERE Host <> 'localhost';
 FLUSH PRIVILEGES;
-CREATE DATABASE app CHARACTER SET utf8mb4;
-CREATE USER app@'%' IDENTIFIED BY '{password}';
-GRANT ALL ON *.* TO app@'%';
+CREATE DATABASE {database} CHARACTER SET utf8mb4;
+CREATE USER {user}@'%' IDENTIFIED BY {password};
+GRANT ALL ON *.* TO {user}@'%';
 """
 _SCRIPTS = ("system_tables", "performance_tables", "system_tables_data")
 
@@ -32,9 +34,6 @@ class MariaDB:
 
     Attributes:
         port: Where it listens on the stack's loopback.
-        user: Who the app connects as.
-        password: The app's.
-        database: The app's.
     """
 
     def __init__(self, launcher: Launcher, run_folder: Path, logs: Path, cores: tuple[int, ...], name: str) -> None:
@@ -44,28 +43,47 @@ class MariaDB:
         self.port = 0
         self.process: Process | None = None
         self.log = logs / f"{name}.log"
-        self.user = "app"
-        self.password = secrets.token_hex(16)
-        self.database = "app"
+        self._own = Address(scheme="mysql", host="", port=0, user="app", password=secrets.token_hex(16), name="app")
+        self._who = self._own
         self._launcher = launcher
         self._home = Home(launcher, run_folder / f"{name}-mariadb", self.log, cores, f"[stores.{name}] MariaDB")
         self._data = self._home.folder / "data"
-        self._fresh = self._home.folder / "fresh"
+        self._fresh: dict[Address, Path] = {}
         self._program: binaries.Program | None = None
         self._knobs: dict[str, Any] = {}
+        self._fixed = 0
         self._kept: dict[Key, Path] = {}
 
-    def start(self, settings: plan.Store) -> None:
-        wanted = own_knobs(settings)
-        if self.process is not None and self.process.alive and wanted == self._knobs:
+    @property
+    def user(self) -> str:
+        """Who the app connects as."""
+        return self._who.user
+
+    @property
+    def password(self) -> str:
+        """The app's."""
+        return self._who.password or ""
+
+    @property
+    def database(self) -> str:
+        """The app's."""
+        return self._who.name
+
+    def start(self, settings: plan.Store, port: int = 0) -> None:
+        wanted, who = own_knobs(settings), settings.address or self._own
+        running = self.process is not None and self.process.alive
+        if running and (wanted, who, port) == (self._knobs, self._who, self._fixed):
             return
         self.stop()
         self._program = self._program or binaries.mariadb()
         self.version = self._program.version
-        self._knobs = wanted
-        if not self._fresh.exists():
+        moved = who != self._who or not self._data.exists()
+        self._knobs, self._who = wanted, who
+        self.port, self._fixed = self._home.moved(self.port, self._fixed, port)
+        if who not in self._fresh:
             self._make()
-            self._home.copy(self._fresh, self._data)
+        if moved:
+            self._home.copy(self._fresh[who], self._data)
         self._boot()
 
     def _make(self) -> None:
@@ -75,7 +93,7 @@ class MariaDB:
         for each in _SCRIPTS:
             # "mysql_" or "mariadb_" before the name: that changed with a version
             texts += [path.read_text(encoding="utf-8") for path in sorted(scripts.glob(f"m*_{each}.sql"))[:1]]
-        statements = self._home.write("bootstrap.sql", "".join(texts) + _ACCOUNTS.format(password=self.password))
+        statements = self._home.write("bootstrap.sql", "".join(texts) + self._accounts())
         made = self._home.folder / "making"
         made.mkdir(mode=0o700)
         self._home.give(made)
@@ -87,7 +105,11 @@ class MariaDB:
         statements.unlink()
         if not done or process.code != 0:
             raise StackError(f"{self._home.title}: it could not make its data folder.", log=process.last_lines())
-        made.rename(self._fresh)
+        self._fresh[self._who] = made.rename(self._home.folder / f"fresh-{len(self._fresh)}")
+
+    def _accounts(self) -> str:
+        who = {"user": _text(self.user), "password": _text(self.password)}
+        return _ACCOUNTS.format(database="`" + self.database.replace("`", "``") + "`", **who)
 
     def _share(self) -> Path:
         """Its folder of scripts and messages."""
@@ -133,7 +155,7 @@ class MariaDB:
         return [str(self._program.path), "--no-defaults", *(f"--{name}={value}" for name, value in options.items())]
 
     def _boot(self) -> None:
-        self.port = self._home.port(self.port)
+        self.port = self._home.port(self.port, self._fixed)
         self.process = self._home.spawn(self._command(self._data), env=self._env())
         self._home.await_up(self.process, self._greets)
 
@@ -146,10 +168,10 @@ class MariaDB:
             return False
 
     def url(self, port: int) -> str:
-        return f"mysql://{self.user}:{self.password}@127.0.0.1:{port}/{self.database}"
+        return f"mysql://{quote(self.user)}:{quote(self.password)}@127.0.0.1:{port}/{quote(self.database)}"
 
     def empty(self) -> None:
-        self._boot_with(self._fresh)
+        self._boot_with(self._fresh[self._who])
 
     def _boot_with(self, folder: Path) -> None:
         self._home.end(self.process)  # killed: what it holds is about to be replaced
@@ -174,3 +196,8 @@ class MariaDB:
         """Shuts it down, losing nothing that was committed."""
         self._home.end(self.process, signal.SIGTERM)
         self.process = None
+
+
+def _text(value: str) -> str:
+    """A text as a statement holds it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -29,20 +29,23 @@ class Memcached:
         self._home = Home(launcher, run_folder / f"{name}-memcached", self.log, cores, f"[stores.{name}] memcached")
         self._program: binaries.Program | None = None
         self._knobs: dict[str, object] = {}
+        self._fixed = 0
         self._kept: set[Key] = set()
 
-    def start(self, settings: plan.Store) -> None:
+    def start(self, settings: plan.Store, port: int = 0) -> None:
         wanted = own_knobs(settings)
-        if self.process is not None and self.process.alive and wanted == self._knobs:
+        running = self.process is not None and self.process.alive
+        if running and (wanted, port) == (self._knobs, self._fixed):
             return
         self.stop()
         self._knobs = wanted
+        self.port, self._fixed = self._home.moved(self.port, self._fixed, port)
         self._boot()
 
     def _boot(self) -> None:
         self._program = self._program or binaries.memcached()
         self.version = self._program.version
-        self.port = self._home.port(self.port)
+        self.port = self._home.port(self.port, self._fixed)
         options = {
             "-l": "127.0.0.1",
             "-p": self.port,

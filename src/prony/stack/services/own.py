@@ -58,7 +58,7 @@ class OwnStore:
         self.process: Process | None = None
         self.log = logs / f"{name}.log"
 
-    def start(self, settings: Store) -> None:
+    def start(self, settings: Store, port: int = 0) -> None:  # noqa: ARG002 - as all stores
         """Tries to reach it, and leads the way there.
 
         Raises:
@@ -68,24 +68,24 @@ class OwnStore:
         if settings.url == self._url and (self._relay is None or self._relay.process.poll() is None):
             return
         self.stop()
-        host, port = address_of(settings.url)
-        if not port:
+        host, there = address_of(settings.url)
+        if not there:
             scheme = urlsplit(settings.url).scheme
             raise PlanError(
                 f"[stores.{self.name}] url: found a {scheme} URL without a port; allowed: one that says it, as in "
                 f"{scheme}://{host}:1234, or a scheme whose port is known ({', '.join(PORTS)})."
             )
         try:
-            socket.create_connection((host, port), timeout=REACH_S).close()
+            socket.create_connection((host, there), timeout=REACH_S).close()
         except (OSError, UnicodeError) as error:
             why = getattr(error, "strerror", None) or error
             raise StackError(
-                f"[stores.{self.name}] url: nobody answers at {host}:{port}: {why}.",
+                f"[stores.{self.name}] url: nobody answers at {host}:{there}: {why}.",
                 hint="start it, or correct the URL",
             ) from error
-        self._url, self._host, self.port = settings.url, host, port
+        self._url, self._host, self.port = settings.url, host, there
         if self._launcher.namespace:
-            self._relay = OutwardRelay(self._launcher, host, port)
+            self._relay = OutwardRelay(self._launcher, host, there)
             self.port = self._relay.port
 
     def url(self, port: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import signal
 from pathlib import Path
@@ -38,9 +39,12 @@ class PgBouncer:
         self.admin: psycopg.Connection[DictRow] | None = None
         self._home = Home(launcher, run_folder / f"{name}-pgbouncer", self.log, cores, f"[{name}] PgBouncer")
         self._password = secrets.token_hex(16)
+        self._fixed = 0
         self._started_with: tuple[object, ...] = ()
 
-    def start(self, settings: plan.Pooler, to_port: int, user: str, password: str, database: str) -> None:
+    def start(
+        self, settings: plan.Pooler, to_port: int, user: str, password: str, database: str, *, port: int = 0
+    ) -> None:
         """Brings it up before a Postgres, or restarts it where any of these differs from before.
 
         Args:
@@ -49,30 +53,35 @@ class PgBouncer:
             user: Who may connect, here and there.
             password: Theirs.
             database: The only one that it leads to.
+            port: Where it must listen; 0: where it likes.
 
         Raises:
             StackError: it did not come up, or lacks what a knob asks for.
             MachineError: PgBouncer is missing; how to get it is in the error.
         """
-        wanted = (settings, to_port, user, password, database)
+        wanted = (settings, to_port, user, password, database, port)
         if self.process is not None and self.process.alive and wanted == self._started_with:
             return
         self.stop()
         program = binaries.pgbouncer()
         self.version = program.version
-        self.port = self._home.port(self.port)
-        users = self._home.write("users.txt", f'"{user}" "{password}"\n"{ADMIN}" "{self._password}"\n')
+        self.port, self._fixed = self._home.moved(self.port, self._fixed, port)
+        self.port = self._home.port(self.port, port)
+        users = self._home.write("users.txt", f'{_quoted(user)} {_quoted(password)}\n"{ADMIN}" "{self._password}"\n')
         lines = {
             "listen_addr": "127.0.0.1",
             "listen_port": self.port,
             "unix_socket_dir": self._home.folder,
             "unix_socket_mode": "0700",
-            "auth_type": "scram-sha-256",
+            "auth_type": "scram-sha-256" if password else "trust",
             "auth_file": users,
             "admin_users": ADMIN,
         }
         written = "".join(f"{key} = {value}\n" for key, value in (lines | self._options(settings)).items())
-        target = f"{database} = host=127.0.0.1 port={to_port} dbname={database}"
+        place = f"host=127.0.0.1 port={to_port}"
+        # No other name can stand there: then any database, as it was asked for.
+        plain = re.fullmatch(r"[\w-]+", database)
+        target = f"{database} = {place} dbname={database}" if plain else f"* = {place}"
         configuration = self._home.write("pgbouncer.ini", f"[databases]\n{target}\n\n[pgbouncer]\n{written}")
         self.process = self._home.spawn([str(program.path), str(configuration)], env=program.env)
         self._home.await_up(self.process, self._connects)
@@ -119,3 +128,8 @@ class PgBouncer:
             self.admin = None
         self._home.end(self.process, signal.SIGTERM)
         self.process = None
+
+
+def _quoted(text: str) -> str:
+    """A text as its files hold it."""
+    return '"' + text.replace('"', '""') + '"'

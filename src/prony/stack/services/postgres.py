@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -15,14 +16,18 @@ from prony import plan
 from prony.errors import StackError
 from prony.stack import binaries
 from prony.stack.launch import Launcher, Process
+from prony.stack.services import dump as dumps
 from prony.stack.services.store import END_S, ROWS_MAX, ROWS_MS, Home, Key, own_knobs
 
 # With prony's own superuser connection these make the 3 that a stock Postgres keeps back, so that an app under
 # max_connections = N is refused at the same N - 3.
 RESERVED = 3
+ADMIN = "prony"  # whose own database holds prony's connection; "postgres" may be what the app's settings name
+LOADER = "loader"  # who loads dumps: Postgres lets go of nothing that its first superuser owns
 APP_USER = "app"
 APP_DATABASE = "app"
 _INITDB_S = 60.0
+_LOAD_S = 1800.0
 
 
 @dataclass(slots=True)
@@ -31,7 +36,7 @@ class _Cluster:
 
     program: binaries.Program
     data: Path
-    peopled: bool = False  # whether the app's role is there
+    peopled: set[tuple[str, str, str]] = field(default_factory=set)  # roles of apps, with password and database
     prepared: dict[Key, str] = field(default_factory=dict)
 
 
@@ -54,20 +59,32 @@ class Postgres:
         self.process: Process | None = None
         self.log = logs / f"{name}.log"
         self.admin: psycopg.Connection[tuple[Any, ...]] | None = None
-        self.user = APP_USER
-        self.password = secrets.token_urlsafe(18)
-        self.database = APP_DATABASE
+        self._own_password = secrets.token_urlsafe(18)
+        self.user, self.password, self.database = APP_USER, self._own_password, APP_DATABASE
+        self._fixed = 0
         self._launcher = launcher
         self._home = Home(launcher, run_folder / f"{name}-postgres", self.log, cores, f"[stores.{name}] Postgres")
         self._clusters: dict[str, _Cluster] = {}
         self._cluster: _Cluster | None = None
         self._knobs: dict[str, Any] = {}
 
-    def start(self, settings: plan.Store) -> None:
-        wanted = own_knobs(settings)
-        if self.process is not None and self.process.alive and wanted == self._knobs:
-            return
+    def start(self, settings: plan.Store, port: int = 0) -> None:
+        wanted, expected = own_knobs(settings), settings.address
+        who = (APP_USER, self._own_password, APP_DATABASE)
+        if expected is not None:
+            who = (expected.user, expected.password or "", expected.name)
+        trusting = bool(self.password) != bool(who[1])
+        self.user, self.password, self.database = who
+        running = self.process is not None and self.process.alive
+        if not running or trusting or (wanted, port) != (self._knobs, self._fixed):
+            self._start_with(wanted, port)
+        if self._cluster is not None and who not in self._cluster.peopled:
+            self._people()
+            self._cluster.peopled.add(who)
+
+    def _start_with(self, wanted: dict[str, Any], port: int) -> None:
         self.stop()
+        self.port, self._fixed = self._home.moved(self.port, self._fixed, port)
         source = wanted["source"]
         if source not in self._clusters:
             self._clusters[source] = self._made(source)
@@ -75,16 +92,19 @@ class Postgres:
         self.version = self._cluster.program.version
         self._boot(self._cluster, wanted)
         self._knobs = wanted
-        if not self._cluster.peopled:
-            self._run(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(self.user), self.password))
-            self.empty()
-            self._cluster.peopled = True
+
+    def _people(self) -> None:
+        """Makes the app's role and its empty database."""
+        self._role(self.user, "")
+        role = sql.Identifier(self.user)
+        self._run(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, self.password or None))
+        self.empty()
 
     def _made(self, source: str) -> _Cluster:
         """A new cluster's files."""
         binaries.named_user()
         cluster = _Cluster(binaries.postgres(source), self._home.folder / f"data-{source}")
-        command = [str(cluster.program.path / "initdb"), "-D", str(cluster.data), "-U", "postgres", "-E", "UTF8"]
+        command = [str(cluster.program.path / "initdb"), "-D", str(cluster.data), "-U", ADMIN, "-E", "UTF8"]
         command += ["--locale=C.UTF-8", "--auth-local=trust", "--auth-host=scram-sha-256"]
         command += ["--no-sync", "--no-instructions"]
         process = self._home.spawn(command)
@@ -94,7 +114,9 @@ class Postgres:
         return cluster
 
     def _boot(self, cluster: _Cluster, knobs: dict[str, Any]) -> None:
-        self.port = self._home.port(self.port)
+        self.port = self._home.port(self.port, self._fixed)
+        how = "scram-sha-256" if self.password else "trust"  # where the app's settings know of no password
+        (cluster.data / "pg_hba.conf").write_text(f"local all all trust\nhost all all all {how}\n", encoding="utf-8")
         command = [str(cluster.program.path / "postgres"), "-D", str(cluster.data)]
         for name, value in self._settings(knobs).items():
             command += ["-c", f"{name}={value}"]
@@ -128,13 +150,20 @@ class Postgres:
 
     def _connects(self) -> bool:
         try:
-            self.admin = self._connect("postgres")
+            try:
+                self.admin = self._connect(ADMIN)
+            except psycopg.OperationalError as error:
+                if "does not exist" not in str(error):
+                    return False
+                with self._connect("postgres") as first:
+                    first.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(ADMIN)))
+                self.admin = self._connect(ADMIN)
         except psycopg.OperationalError:
             return False
         self.admin.execute("SET statement_timeout = 0")  # the app's bound is none of prony's
         return True
 
-    def _connect(self, database: str, user: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
+    def _connect(self, database: str, user: str = ADMIN) -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(
             host=str(self._home.folder),
             port=self.port,
@@ -168,13 +197,54 @@ class Postgres:
         return self.admin
 
     def url(self, port: int) -> str:
-        return f"postgres://{self.user}:{self.password}@127.0.0.1:{port}/{self.database}"
+        return f"postgres://{quote(self.user)}:{quote(self.password)}@127.0.0.1:{port}/{quote(self.database)}"
 
     def empty(self) -> None:
         self._drop(self.database)
         self._run(
             sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(self.database), sql.Identifier(self.user))
         )
+
+    def load(self, dump: Path) -> None:
+        """Fills the app's empty database from a file that pg_dump wrote; all that is in it is the app's user's then.
+
+        Raises:
+            PlanError: the file is none that can be loaded.
+            StackError: loading it failed; the program's own words are in the error.
+        """
+        unpacked = self._home.folder / "dump"
+        how = dumps.loading(dump, unpacked)
+        self._role(LOADER, " SUPERUSER LOGIN")
+        for role in how.roles:
+            self._role(role, "")
+        place = ["-h", str(self._home.folder), "-p", str(self.port), "-U", LOADER, "-d", self.database]
+        program = self._running().program
+        process = self._launcher.spawn(
+            f"{self._home.title}: {how.program}",
+            [str(program.path / how.program), *place, *how.options],
+            env={"PATH": "/usr/bin:/bin", "PGOPTIONS": "-c synchronous_commit=off"} | program.env,
+            cwd=self._home.folder,
+            log=self.log.with_suffix(".dump.log"),
+        )
+        try:
+            done = self._launcher.wait(process, _LOAD_S)
+        finally:
+            self._launcher.kill_group(process)
+            self._home.remove(unpacked)
+        if not done or process.code != 0:
+            why = "failed" if done else f"was not done after {_LOAD_S:.0f} s"
+            raise StackError(
+                f"[stores.{self.name}] dump: loading {dump} {why}.", hint=dumps.HINT, log=process.last_lines()
+            )
+        names = sql.SQL(", ").join(sql.Identifier(each) for each in (LOADER, *how.roles) if each != self.user)
+        with self._connect(self.database) as inside:
+            inside.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(names, sql.Identifier(self.user)))
+            inside.execute("ANALYZE")  # a dump holds no statistics, and plans made without are none to measure
+
+    def _role(self, name: str, options: str) -> None:
+        """Makes a role where it is missing."""
+        if not self._admin().execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
+            self._run(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)) + sql.SQL(options))
 
     def keep(self, key: Key) -> None:
         """Puts the app's database aside as the prepared state; `restore` brings a copy of it back."""
@@ -190,9 +260,8 @@ class Postgres:
 
     def _left(self) -> bool:
         """Ends whoever is in the app's database; whether nobody is."""
-        return not self.ask(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.database}'"  # noqa: S608 - a constant
-        )
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        return not self._admin().execute(query, [self.database]).fetchall()
 
     def prepared(self, key: Key) -> bool:
         return self._cluster is not None and key in self._cluster.prepared

@@ -37,7 +37,7 @@ class SQLite:
         self._journal_mode = "delete"
         self._kept: dict[Key, Path] = {}
 
-    def start(self, settings: plan.Store) -> None:
+    def start(self, settings: plan.Store, port: int = 0) -> None:  # noqa: ARG002 - as all stores
         wanted = settings.knobs["journal_mode"]
         if not self._file.exists() or wanted != self._journal_mode:
             self._journal_mode = wanted

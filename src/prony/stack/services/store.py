@@ -46,8 +46,12 @@ class Store(Protocol):
     process: Process | None
     log: Path
 
-    def start(self, settings: plan.Store) -> None:
+    def start(self, settings: plan.Store, port: int = 0) -> None:
         """Brings it up, ready to serve; restarts it where these settings differ from those it runs with.
+
+        Args:
+            settings: The plan's; under `at` the user, password and database that there must be.
+            port: Where it must listen on the stack's loopback; 0: where it likes.
 
         Raises:
             StackError: it did not come up; its last log lines are in the error.
@@ -149,8 +153,15 @@ class Home:
             descriptors=True,
         )
 
-    def port(self, before: int) -> int:
-        """The port it had before, where it still is free; else a free one."""
+    @staticmethod
+    def moved(port: int, fixed: int, wanted: int) -> tuple[int, int]:
+        """(the port it had, the one it must have) once it must have `wanted` (0: any) in place of `fixed`."""
+        return (port if wanted == fixed else 0), wanted
+
+    def port(self, before: int, fixed: int = 0) -> int:
+        """The port it must have, or else the one it had before, where that still is free; else a free one."""
+        if fixed:
+            return fixed
         if before:
             with self.launcher.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

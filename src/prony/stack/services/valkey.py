@@ -6,9 +6,11 @@ import secrets
 from io import BufferedRWPair
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from prony import plan
 from prony.errors import StackError
+from prony.plan.addresses import Address
 from prony.stack import binaries
 from prony.stack.launch import Launcher, Process
 from prony.stack.services.store import Home, Key, own_knobs
@@ -39,16 +41,22 @@ class Valkey:
         )  # without a network namespace, other users of this machine reach the port
         self._program: binaries.Program | None = None
         self._knobs: dict[str, Any] = {}
+        self._expected: Address | None = None
+        self._fixed = 0
         self._kept: dict[Key, Path] = {}
 
-    def start(self, settings: plan.Store) -> None:
+    def start(self, settings: plan.Store, port: int = 0) -> None:
         wanted = own_knobs(settings)
         running = self.process is not None and self.process.alive
-        if running and (settings.kind, wanted) == (self.kind, self._knobs):
+        same = (settings.kind, wanted, settings.address, port)
+        if running and same == (self.kind, self._knobs, self._expected, self._fixed):
             return
         self.stop()
         self._find(settings.kind)
-        self._knobs = wanted
+        self._knobs, self._expected = wanted, settings.address
+        self.port, self._fixed = self._home.moved(self.port, self._fixed, port)
+        # One with fewer databases refuses a dump of more; what was prepared is put back in any case.
+        self._home.remove(self._home.folder / "dump.rdb")
         self._boot()
 
     def _find(self, kind: str) -> None:
@@ -62,7 +70,7 @@ class Valkey:
 
     def _boot(self) -> None:
         assert self._program is not None  # noqa: S101 - start finds it
-        self.port = self._home.port(self.port)
+        self.port = self._home.port(self.port, self._fixed)
         configuration = self._home.write("server.conf", self._configuration())
         self.process = self._home.spawn([str(self._program.path), str(configuration)], env=self._program.env)
         self._home.await_up(self.process, self._answers)
@@ -77,7 +85,7 @@ class Valkey:
         lines = {
             "bind": "127.0.0.1",
             "port": self.port,
-            "requirepass": self._password,
+            "requirepass": _quoted(self._secret or ""),
             "dir": self._home.folder,
             "dbfilename": "dump.rdb",
             "maxmemory": f"{knobs['memory']}mb",
@@ -91,7 +99,29 @@ class Valkey:
             "tcp-backlog": knobs["tcp_backlog"],
             "timeout": knobs["timeout"],
         }
+        if self._named_user:
+            # Its own user beside the one without a name, by whom prony asks.
+            lines[f"user {self._named_user}"] = f"on {_quoted('>' + (self._expected_password or ''))} ~* &* +@all"
+            if not self._expected_password:
+                lines[f"user {self._named_user}"] = "on nopass ~* &* +@all"
         return "".join(f"{name} {value}\n" for name, value in lines.items())
+
+    @property
+    def _named_user(self) -> str:
+        """Who the app's settings log in as, where they name somebody."""
+        user = self._expected.user if self._expected is not None else ""
+        return "" if user == "default" else user
+
+    @property
+    def _expected_password(self) -> str | None:
+        return self._expected.password if self._expected is not None else None
+
+    @property
+    def _secret(self) -> str | None:
+        """The password of who has no name; None where none is asked for."""
+        if self._expected is None or self._named_user:
+            return self._password
+        return self._expected.password or None
 
     def _answers(self) -> bool:
         try:
@@ -111,8 +141,8 @@ class Valkey:
             OSError: the server does not answer.
         """
         with self._launcher.connect(self.port, timeout_s) as link, link.makefile("rwb") as file:
-            for command in (("AUTH", self._password), words):
-                parts = [word.encode() for word in command]
+            for command in (("AUTH", self._secret), words) if self._secret else (words,):
+                parts = [str(word).encode() for word in command]
                 file.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
                 file.flush()
                 answer = self._answer(file)
@@ -134,7 +164,11 @@ class Valkey:
         raise StackError(f"{self._home.title}: {text}.", log=self._lines())
 
     def url(self, port: int) -> str:
-        return f"redis://:{self._password}@127.0.0.1:{port}/0"
+        if self._expected is None:
+            return f"redis://:{self._password}@127.0.0.1:{port}/0"
+        login = f"{quote(self._expected.user)}:{quote(self._expected.password or '')}"
+        login = "" if login == ":" else f"{login}@"
+        return f"redis://{login}127.0.0.1:{port}/{self._expected.name or 0}"
 
     def empty(self) -> None:
         self._boot_with(None)
@@ -176,3 +210,8 @@ class Valkey:
         """Kills it: what is worth keeping was kept, and a polite end would first write all of memory to disk."""
         self._home.end(self.process)
         self.process = None
+
+
+def _quoted(text: str) -> str:
+    """A text as one word of the configuration file."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
