@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct, structs
 
+from prony.plan import refusals
 from prony.recording import Recording
 from prony.stats import samples_wanted
 from prony.summary import QUANTILES, RouteFigures, Summary
@@ -20,6 +22,7 @@ NOTED = (
     "hook_only",
     "no_store",
     "own_store",
+    "folder_written",
     "folder_written",
     "box_not_held",
     "box_beyond_cores",
@@ -146,6 +149,11 @@ KINDS = {
             "Run as root or where user namespaces are allowed, so that the folder can be covered; or work on a copy.",
         ),
         Kind(
+            "folder_written",
+            "What the app writes into its folder reached the project's own files, and stays from start to start.",
+            "Run as root or where user namespaces are allowed, so that the folder can be covered; or work on a copy.",
+        ),
+        Kind(
             "box_not_held",
             "A box could not be made by the kernel's cgroups: its limits are only approached, by cores and rlimits.",
             "Run as root, or where cgroups are delegated to you (systemd --user).",
@@ -170,13 +178,23 @@ KINDS = {
         Kind(
             "app_reached_out",
             "The app tried to reach hosts outside its stack, and was refused.",
-            "Name them under [app] egress, or accept that those calls fail.",
+            "Name a host under egress ([app] egress = [...]), or stand in a service of ours ([services.NAME]).",
         ),
         Kind(
             "mix_guessed",
             "The mix is guessed: visitors do not ask for each page equally often. Rates and latencies over all pages "
             "depend on the mix; each route's own cost does not.",
             "Declare [[traffic.request]] with weights, or take the mix from a log: prony import access.log.",
+        ),
+        Kind(
+            "journey_raised",
+            "A journey's own code raised: its runs ended there, and what would have come after was not asked for.",
+            "Correct the journey at that line.",
+        ),
+        Kind(
+            "journey_remark",
+            "Something about the journeys is to be known.",
+            "Look at what it says; docs/howto/journeys.md.",
         ),
     )
 }
@@ -195,11 +213,13 @@ def doubts_of(recording: Recording, summary: Summary) -> list[Doubt]:
 
     _about_the_generator(summary, raise_doubt)
     _about_the_answers(summary, raise_doubt)
+    _about_the_journeys(recording, summary, raise_doubt)
     _about_the_machine(recording, summary, raise_doubt)
     return found
 
 
 Raise = Callable[..., None]
+_RAISED = re.compile(r"\S+\.py:\d+")  # how the load engine begins what a journey raised
 
 
 def _about_the_generator(summary: Summary, raise_doubt: Raise) -> None:
@@ -234,6 +254,16 @@ def _about_the_answers(summary: Summary, raise_doubt: Raise) -> None:
         )
 
 
+def _about_the_journeys(recording: Recording, summary: Summary, raise_doubt: Raise) -> None:
+    raised = summary.errors.by_outcome.get("journey_error", 0)
+    if raised:
+        lines = sorted((text for text in summary.errors.by_check if _RAISED.match(text)), key=len)
+        raise_doubt("journey_raised", f"{raised} times: {'; '.join(lines[:3]) or 'no line is known'}")
+    remarks = (recording.load or {}).get("remarks") or ()
+    if remarks:
+        raise_doubt("journey_remark", "; ".join(remarks[:5]))
+
+
 def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Raise) -> None:
     for core in ("stack", "generator"):
         canary = recording.values("canary", f"{core}_s")
@@ -255,8 +285,7 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
         if texts:
             raise_doubt(name, texts[0])
     if summary.egress_refused:
-        hosts = ", ".join(f"{host} ({n} ×)" for host, n in summary.egress_refused.items())
-        raise_doubt("app_reached_out", hosts)
+        raise_doubt("app_reached_out", refusals.told(summary.egress_refused))
 
 
 def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:

@@ -155,7 +155,7 @@ def test_what_it_shows_is_lines_of_text_each_with_the_name_of_whose_it_is(whole:
 
 def test_what_the_app_is_refused_is_shown_with_the_way_to_allow_it(whole: Up) -> None:
     assert "refused" in get(f"{whole.address('app')}/out")[1]
-    whole.line(r"^refused: 192\.0\.2\.1\S*, 1 ×, from \S*one\.py.*\[app\] egress")
+    whole.line(r"^refused: your app tried once to reach 192\.0\.2\.1\S* from \S*one\.py\S*: name it .*\[app\] egress")
 
 
 def test_a_service_and_a_link_are_changed_while_they_run(whole: Up) -> None:

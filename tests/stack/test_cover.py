@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -44,6 +46,31 @@ if __name__ == "__main__":
     link = sqlite3.connect(HERE / "db.sqlite3", isolation_level=None)
     link.execute("CREATE TABLE IF NOT EXISTS things (n integer)")
     link.execute("INSERT INTO things VALUES (2)")
+"""
+# What an unprivileged user's guard does: mounts in a user namespace of its own.
+UNPRIVILEGED = """
+import ctypes, os, sys
+from pathlib import Path
+from prony.stack import mounts
+home = Path(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+libc.prctl(4, 1)
+if libc.unshare(0x10000000 | 0x40000000) != 0:
+    raise SystemExit(print("refused"))
+Path("/proc/self/setgroups").write_text("deny")
+Path("/proc/self/uid_map").write_text("65534 65534 1")
+Path("/proc/self/gid_map").write_text("65534 65534 1")
+mounts.enter()
+project, own = str(home / "project"), str(home / "project" / ".prony")
+mounts.cover(project, [], str(home / "1"), [own])
+Path(project, "kept.txt").write_text("changed")
+Path(project, "gone.txt").unlink()
+Path(own, "log").write_text("told")
+mounts.cover(project, [str(home / "1")], str(home / "2"), [own])
+print(Path(project, "kept.txt").read_text(), *sorted(os.listdir(project)))
+mounts.uncover(project)
+print(Path(project, "kept.txt").read_text(), *sorted(os.listdir(project)))
 """
 FILE = '[stores.database]\nkind = "sqlite"\nfile = "db.sqlite3"\n'
 FILES = ["gone.txt", "kept.txt", "prepared.txt"]
@@ -178,3 +205,22 @@ def test_a_folder_that_holds_prony_s_own_files_or_too_much_is_not_covered(
     found.settle(read_document({"app": app}, "prony.toml", rig.folder))
     assert "more is mounted in it), and it is too large to be copied" in found.why_not
     assert not found.there
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="for another user, everything here is such a test")
+def test_an_ordinary_user_has_a_cover_too() -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        home = Path(name)
+        (home / "project" / ".prony").mkdir(parents=True)
+        (home / "1").mkdir()
+        (home / "2").mkdir()
+        for each in ("kept.txt", "gone.txt"):
+            (home / "project" / each).write_text("there", encoding="utf-8")
+        for path in (home, *home.rglob("*")):
+            os.chown(path, 65534, 65534)
+        command = [sys.executable, "-c", UNPRIVILEGED, name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if done.stdout == "refused\n":
+            pytest.skip("the kernel refuses user namespaces")
+        assert done.stdout.splitlines() == ["changed .prony kept.txt", "there .prony gone.txt kept.txt"], done.stderr
+        assert (home / "project" / ".prony" / "log").read_text() == "told"

@@ -280,3 +280,15 @@ def test_its_name_stays_in_the_url_for_tls_goes_by_it_and_the_hook_lets_it_throu
         assert seen == ("127.0.0.1" if namespace and host != NAME else host.lower())
         assert (int(port) == capitals) == (not namespace)
         assert stack.refused() == {}
+
+
+def test_one_that_looks_like_production_is_told_before_it_is_tried(tmp_path: Path) -> None:
+    said: list[str] = []
+    plan = read_file(project(tmp_path / "app", "postgres://somebody:hush@shop-prod.invalid:5432/shop"))
+    with Stack(tmp_path / "logs", say=said.append) as stack:
+        for _ in range(2):
+            with pytest.raises(StackError, match=r"nobody answers at shop-prod\.invalid"):
+                stack.boot(plan)
+    [warning] = said
+    assert warning.startswith("WARNING: [stores.database] url looks like production: its host shop-prod.invalid")
+    assert "hush" not in warning

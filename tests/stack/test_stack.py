@@ -363,5 +363,7 @@ def test_an_app_that_reaches_out_is_refused_and_the_trial_says_so(tmp_path: Path
     # what was refused while it came up, to the requests by which prony saw that it was ready, is told as well
     assert measured.summary.requests <= sum(event.times for event in events) <= measured.summary.requests + 5
     [doubt] = [doubt for doubt in measured.doubts if doubt.name == "app_reached_out"]
-    assert where in doubt.text
+    assert "your app tried" in doubt.text
+    assert "times to reach shop.invalid:443 from one.py:12" in doubt.text
+    assert doubt.todo.startswith("Name a host under egress ([app] egress = [...]), or stand in a service of ours")
     assert files(tmp_path / "app") == before

@@ -128,8 +128,15 @@ def test_a_guessed_mix_is_said_before_any_figure() -> None:
     assert any("mix" in line for line in document.declared)
 
 
-def test_pages_go_without_a_load_of_their_own_when_time_is_up() -> None:
+def test_pages_go_without_a_load_of_their_own_when_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "LEAST_S", 0.0)
     bench = MadeUp()
     found, _ = costs.measure(bench, a_shop("/", "/report/", "/gone/"), budget_s=0.0)
     assert [label for label, _ in bench.asked] == ["each page by itself"]
     assert all(each.time_s is not None and each.alone_rps is None for each in found)
+
+
+def test_the_slowest_page_has_a_load_of_its_own_though_the_start_took_all_the_time() -> None:
+    bench = MadeUp()
+    costs.measure(bench, a_shop("/", "/report/", "/gone/"), budget_s=-60.0)
+    assert [label for label, _ in bench.asked][:2] == ["each page by itself", "nothing but /report/"]

@@ -20,6 +20,7 @@ ASKED_S = (2.0, 6.0)  # the least and the most time in which one visitor asks fo
 EACH_S = 0.5  # of that, for each route
 ALONE_S = (1.2, 4.0)  # a route by itself: the least, and the most where it is slow
 ANSWERS = 6  # that one visitor's time should be good for, in such a trial
+LEAST_S = 8.0  # for the costliest by themselves, however long the start and what came before took
 OVERHEAD_S = 0.8  # that a trial takes besides
 
 
@@ -29,7 +30,7 @@ def measure(bench: Bench, plan: Plan, budget_s: float) -> tuple[tuple[RouteCost,
     Args:
         bench: What measures.
         plan: Whose routes; its weights and its own load are ignored.
-        budget_s: No trial is begun after so long.
+        budget_s: No trial is begun after so long; but the costliest routes have `LEAST_S` in any case.
 
     Returns:
         The costliest first; and the trial of the one visitor.
@@ -39,15 +40,15 @@ def measure(bench: Bench, plan: Plan, budget_s: float) -> tuple[tuple[RouteCost,
     even = _asking(plan, tuple(structs.replace(request, weight=1.0) for request in requests))
     asked_s = min(max(EACH_S * len(requests), ASKED_S[0]), ASKED_S[1])
     one = bench.measure(even.loaded(users=1, duration_s=asked_s, drain_s=2.0), "each page by itself", "costs")
+    deadline_s = max(deadline_s, time.monotonic() + LEAST_S)
     found = {figures.name: _timed(figures, one) for figures in one.summary.routes}
     by_time = sorted(requests, key=lambda request: -(found[_name(request)].time_s or 0.0))
     for number, request in enumerate(by_time, 1):
         cost = found[_name(request)]
         duration_s = min(max(ALONE_S[0], ANSWERS * (cost.time_s or 0.0)), ALONE_S[1])
         if time.monotonic() + duration_s + OVERHEAD_S > deadline_s:
-            bench.teller.say(
-                f"  Time is up: {len(by_time) - number + 1} of {len(by_time)} pages, the quickest, go without."
-            )
+            left = len(by_time) - number + 1
+            bench.teller.say(f"  Time is up: the quickest {left} of {len(by_time)} pages are not loaded by themselves.")
             break
         if not cost.requests or cost.errors == 1.0:
             continue  # nothing valid could be measured
@@ -64,7 +65,7 @@ def _weight(cost: RouteCost) -> tuple[float, float]:
 
 
 def _asking(plan: Plan, requests: tuple[Request, ...]) -> Plan:
-    return structs.replace(plan, traffic=structs.replace(plan.traffic, requests=requests))
+    return structs.replace(plan, traffic=structs.replace(plan.traffic, requests=requests, journeys=()))
 
 
 def _timed(figures: RouteFigures, one: Measured) -> RouteCost:

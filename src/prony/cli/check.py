@@ -17,7 +17,7 @@ from prony.recording import now_text
 from prony.stack.stack import Stack
 from prony.traffic import learned
 from prony.traffic.learned import LeftOut
-from prony.visit.diagnosis import Finding
+from prony.visit.diagnosis import LOGIN, Finding
 from prony.visit.results import Check, Checked
 from prony.visit.survey import Survey, survey
 
@@ -60,7 +60,7 @@ def check(
             shown.say(f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.")
         shown.progress(f"starting {plan.title}", "", None)
         start = stack.boot(plan)
-        found = survey(stack, start, plan, lambda text: shown.progress(text, "", None))
+        found = survey(stack, start, plan, lambda text: shown.progress(_stage(text), text, None))
     kept = str(learned.save(place, found.learned)) if found.pages else ""
     document = _document(plan, found, started_at, kept)
     if as_json:
@@ -68,6 +68,11 @@ def check(
     else:
         _show(output.results(), document, str(logs))
     click.get_current_context().exit(0 if document.right else 1)
+
+
+def _stage(text: str) -> str:
+    """Without its numbers: where lines stay on the screen, one is enough for each part of the work."""
+    return "logging in" if text.startswith("logging in") else text
 
 
 def _document(plan: Plan, found: Survey, started_at: str, kept: str) -> Check:
@@ -135,7 +140,7 @@ def _show_finding(console: Console, each: Finding, indent: str) -> None:
 def _show_left_out(console: Console, left: Iterable[LeftOut]) -> None:
     alike: dict[tuple[str, str], list[LeftOut]] = {}
     for each in left:
-        if each.reason != "redirect":  # the page that it leads to is in the mix itself
+        if each.reason not in {"redirect", "login"}:  # the page that it leads to is in the mix; told at the end
             alike.setdefault((each.text, each.template.partition("/")[2].partition("/")[0]), []).append(each)
     if not alike:
         return
@@ -153,6 +158,11 @@ def _show_left_out(console: Console, left: Iterable[LeftOut]) -> None:
 
 def _ending(document: Check, logs: str) -> Iterable[str]:
     wrong = sum(not page.right for page in document.pages)
+    inside = [each.template for each in document.left_out if each.reason == "login"]
+    if inside:
+        shown = ", ".join(inside[:LEFT_SHOWN]) + (", …" if len(inside) > LEFT_SHOWN else "")
+        yield f"Only for those who are logged in, and so not in the mix: {shown}."
+        yield f"  → {LOGIN}"
     if not document.pages:
         yield 'No page was found that can be visited: name one, [[traffic.request]] path = "/…".'
         return

@@ -14,7 +14,7 @@ from rich.text import Text
 from prony.cli import options
 from prony.cli.change import Orders
 from prony.errors import PlanError, StackError
-from prony.plan import Plan
+from prony.plan import Plan, refusals
 from prony.plan.addresses import PORTS
 from prony.stack.launch import Launcher, Process
 from prony.stack.processes import Processes, procfile_of
@@ -115,9 +115,8 @@ def _up_plan(project: Path, sets: tuple[str, ...], port: int | None, console: Co
         _say_contained(console, stack.launcher)
         inside = "; ports in the logs below are the stack's own" if stack.launcher.namespace else ""
         say(f"Up after {time.monotonic() - began:.1f} s{inside}. Ctrl-C stops everything.\n")
-        hint = "to allow it, name the host under [app] egress"
         with _interruptible(console):
-            _stream(console, stack, lambda: orders.serve(stack, say), hint)
+            _stream(console, stack, lambda: orders.serve(stack, say))
         raise StackError(
             f"No app server is left ({_how(stack.dead())}); the stack is stopped with it.",
             hint=f"the log above, or in {logs}",
@@ -195,7 +194,7 @@ def _up_procfile(folder: Path, port: int | None, console: Console, *, namespace:
             _show(console, rows)
 
         with _interruptible(console):
-            _stream(console, processes, publish, "a prony.toml can allow it: [app] egress")
+            _stream(console, processes, publish, "with a prony.toml, ")
         ended = [process for _, process, _ in processes.dead()]
         say("Stopping the others, as honcho does …")
     code = next((each.code for each in ended if each.code), 0)
@@ -216,7 +215,14 @@ def _starting(console: Console) -> Iterator[Say]:
         yield _teller(console)
         return
     with console.status("Starting …", spinner="dots") as status:
-        yield lambda text: status.update(Text(text))
+
+        def tell(text: str) -> None:
+            if text.startswith("WARNING"):
+                console.print(Text(text, style="bold yellow"))  # to stay
+            else:
+                status.update(Text(text))
+
+        yield tell
 
 
 @contextlib.contextmanager
@@ -253,7 +259,7 @@ def _say_contained(console: Console, launcher: Launcher) -> None:
         console.print(Text(text, style="yellow"))
 
 
-def _stream(console: Console, stack: Stack | Processes, each_look: Callable[[], None], hint: str) -> None:
+def _stream(console: Console, stack: Stack | Processes, each_look: Callable[[], None], how: str = "") -> None:
     """Prints logs, refusals and deaths as they come; returns when what it was all for has ended."""
     shown = _Shown(console, stack)
     slow_at = 0.0
@@ -263,9 +269,9 @@ def _stream(console: Console, stack: Stack | Processes, each_look: Callable[[], 
         shown.deaths()
         if time.monotonic() >= slow_at:
             slow_at = time.monotonic() + SLOW_LOOK_S
-            shown.refusals(stack.refused(), hint)
+            shown.refusals(stack.refused(), how)
         if not alive:
-            shown.refusals(stack.refused(), hint)
+            shown.refusals(stack.refused(), how)
             return
         each_look()
         stack.launcher.wait_until(lambda: False, LOOK_S)
@@ -300,14 +306,14 @@ class _Shown:
                 name = "" if process.name == tier else f"{process.name} "
                 self._console.print(Text(f"{tier}: {name}ended ({how}).", style="bold red"))
 
-    def refusals(self, refused: Mapping[str, int], hint: str) -> None:
+    def refusals(self, refused: Mapping[str, int], how: str) -> None:
         """Says what the app was kept from since the last call."""
         for text, count in refused.items():
             if count > self._told.get(text, 0):
                 self._told[text] = count
-                host, _, where = text.partition(" at ")
-                line = f"refused: {host}, {count} ×" + (f", from {where}" if where else "")
-                self._console.print(Text(f"{line} ({hint})", style="yellow"))
+                each = refusals.read(text)
+                line = f"refused: your app {each.tried(count)}: {how}{each.advice}"
+                self._console.print(Text(line, style="yellow"))
 
 
 def _labelled(stack: Stack | Processes) -> Iterator[tuple[str, Process, bool]]:

@@ -53,8 +53,8 @@ APP = (
         "scratch",
         "flag",
         True,
-        "Cover the folder: what the app writes into it goes to the cover, which is put back to its prepared state "
-        "before each start, and is gone in the end. `.prony` stays the real one.",
+        "Cover the folder of prony.toml: what the app writes into it goes to the cover, which is put back to its "
+        "prepared state before each start, and is gone in the end. `.prony` stays the real one.",
     ),
     Key("egress", "texts", (), "Hosts the app may reach besides its own stack, as host or host:port; default none."),
     Key(
@@ -97,8 +97,8 @@ STORE_FILE = Key(
     "file",
     "text",
     "",
-    "The database file that the app's own settings name, in its folder: a scratch copy of it under the cover. `env` "
-    "may then be left out.",
+    "The database file that the app's own settings name, from the folder of prony.toml: a scratch copy of it under the "
+    "cover. `env` may then be left out.",
 )
 STORE_FRESH = Key("fresh", "flag", False, "Begin without what `file` holds in the project.")
 # Which kinds take which of these; kind and env belong to all.
@@ -175,6 +175,18 @@ REQUEST = (
     Key("weight", "number", 1.0, "Its share of the mix is weight ÷ sum of weights.", low=0.000_001, high=1_000_000),
     Key("name", "text", None, "What reports call it; default: the path."),
     Key("anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."),
+)
+JOURNEY = (
+    Key(
+        "run",
+        "text",
+        None,
+        'An `async def` that is given a visitor, in a file of the project: "journeys.py:buy".',
+        required=True,
+    ),
+    Key("weight", "number", 1.0, "How often it is begun, beside other journeys and requests.", 0.000_001, 1_000_000),
+    Key("users", "text", "", "A CSV file in the project: each visitor is one of its rows, in turn."),
+    Key("anonymous", "flag", False, "Whether its visitors begin as nobody, where [login] has logged them in."),
 )
 PARAMS = Key(
     "params",

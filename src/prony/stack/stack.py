@@ -13,6 +13,8 @@ from msgspec import structs
 import prony_gauge.install
 from prony.errors import PlanError, StackError
 from prony.plan import Plan
+from prony.plan.production import warnings
+from prony.plan.refusals import advice, told
 from prony.probes.gauge import GaugeReader
 from prony.probes.refusals import Refusals
 from prony.stack import child, folders
@@ -103,6 +105,8 @@ class Stack:
         self._egress = Egress(self.ground)
         self._links: dict[str, Link] = {}
         self._starts = 0
+        self._say = say
+        self._warned: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -142,6 +146,7 @@ class Stack:
             PlanError: the app does not import, or its server cannot serve it.
             MachineError: a program is missing, or a server that no overlay could bring.
         """
+        self._warn(plan)
         self.stop_app(gently=False)
         self.ground.make_boxes(plan)
         self._egress.open(plan)
@@ -165,7 +170,7 @@ class Stack:
             self.app.stop(gently=False)
             refused = _counted(refusals)
             if isinstance(error, StackError) and refused:  # gunicorn answers nothing when an app raises an OSError
-                error.hint = error.hint or f"open what it was refused under [app] egress: {', '.join(refused)}"
+                error.hint = error.hint or f"{told(refused)}: {advice(refused)}"
             shutil.rmtree(gauges, ignore_errors=True)
             raise
         instances = list(self.app.instances)
@@ -173,6 +178,13 @@ class Stack:
             self._starts, plan, port, instances, gauges, refusals, checked, self._versions(), handed=handed
         )
         return self.start
+
+    def _warn(self, plan: Plan) -> None:
+        """Says once of each store of the user's own that it looks like production."""
+        for text in warnings(plan.stores):
+            if text not in self._warned:
+                self._warned.add(text)
+                self._say(text)
 
     def stop_app(self, *, gently: bool = True) -> None:
         """Ends the app tier, and its workers with it."""
@@ -330,7 +342,7 @@ class Stack:
 
     def _await_entrance(self, plan: Plan, port: int) -> None:
         """A real request by the way that the load will take."""
-        first = plan.traffic.requests[0]
+        first = plan.traffic.first
         if not self.launcher.wait_until(lambda: answers(self.launcher, port, plan.traffic), READY_S):
             front = self.proxy.process if self.proxy is not None else None
             last = (front or self.app.instances[0].process).last_lines()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from prony.plan import Expect
+from prony.plan import Expect, refusals
 from prony.plan.params import placeholders
 from prony.visit.browser import REDIRECTS_MAX, Page
 from prony.visit.contents import Contents
@@ -47,6 +47,7 @@ CAUSES: dict[str, tuple[bool, str]] = {
     "routes": (False, "The app's routes could not be read from its framework."),
     "values": (False, "Values for parameters could not be read from the database."),
 }
+LOGIN = "[login]: how to log in, such as { page = …, fields = { … }, proof = … }"
 _LOGIN_PATH = re.compile(r"log-?in|sign-?in|auth|sso|accounts?/|session|register|sign-?up|password|join", re.IGNORECASE)
 _EXCEPTION = re.compile(r"(?:\[[^\]]*\] )*((?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: .*)?")
 _RAISED = re.compile(
@@ -283,7 +284,7 @@ def _server_error(visit: Visit, facts: Facts) -> Iterator[Finding]:
         yield finding(
             "egress",
             f"answers {visit.page.status}: tried to reach {host}" + (f" from {where}" if where else ""),
-            f'[app] egress = ["{host.rpartition(":")[0] or host}"], or [services.NAME] to stand in for it',
+            f'[app] egress = ["{refusals.read(visit.refused[0]).opened}"], or [services.NAME] to stand in for it',
         )
     text = f": {said}" if said else ", and its log does not say why"
     yield finding("exception", f"answers {visit.page.status}{text}", "prony up, and the log it shows")
@@ -350,10 +351,8 @@ def _notes(visit: Visit, facts: Facts) -> Iterator[Finding]:
     if right and contents.nothing:
         yield finding("empty", f"lists nothing ({contents.nothing})", "[app] prepare with a command that makes data")
     if visit.refused and right:
-        host = visit.refused[0].partition(" at ")[0]
-        yield finding(
-            "refused", f"tried to reach {host}, and was refused", f'[app] egress = ["{host.rpartition(":")[0]}"]'
-        )
+        kept = refusals.read(visit.refused[0])
+        yield finding("refused", f"tried to reach {kept.place}, and was refused", f'[app] egress = ["{kept.opened}"]')
     if right and (text := _mistyped(page)):
         yield finding("type", text, "the view's content type")
 
