@@ -136,6 +136,8 @@ def test_nothing_dangerous_was_asked_for_and_each_is_listed(shop: Shop) -> None:
             "/order/": "method",
             "/archive/{year}/{word}/": "values",
             "/nowhere/": "gone",
+            "/off/": "off",
+            "/events/": "events",
         }.items()
     )
 

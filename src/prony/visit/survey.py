@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -16,7 +16,7 @@ from prony.plan.params import PATHS_MAX, placeholders
 from prony.recording import now_text
 from prony.stack.stack import Stack, Start
 from prony.traffic.learned import Learned, LearnedRoute, LeftOut
-from prony.visit.browser import Browser
+from prony.visit.browser import EVENTS, Browser
 from prony.visit.candidates import REASONS, Candidate, declared, offered
 from prony.visit.contents import contents_of
 from prony.visit.crawl import FILES_MAX, Crawl, crawl
@@ -29,6 +29,7 @@ from prony.visit.results import Checked
 from prony.visit.visits import SEVERAL, Answers, Place, Round
 
 SECONDS_MAX = 120.0
+_REFUSED = {"not_found", "status", "method"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class _Surveyor:
             if id(each) not in reached:
                 self._leave_unvisited(each)
         self._round.look_into(answers)
-        answers = [each for each in answers if not self._is_of_no_use(each)]
+        answers = [each for each in answers if not self._is_of_no_use(each, crawled.linked)]
         pages = tuple(self._checked(each) for each in answers)
         found = tuple(self._of_the_whole(crawled, answers))
         return Survey(
@@ -154,14 +155,18 @@ class _Surveyor:
             )
         )
 
-    def _is_of_no_use(self, answers: Answers) -> bool:
-        """Whether a mix that prony makes has no need of it: it leads only elsewhere, or to a log-in."""
+    def _is_of_no_use(self, answers: Answers, linked: Collection[str]) -> bool:
+        """Whether a mix that prony makes has no need of it: it leads only elsewhere, or to a log-in, or has no end."""
         causes = {f.cause for each in answers.visits for f in answers.found[each.asked] if f.wrong}
-        if self._plan.traffic.named or not causes or answers.right():
+        events = all(each.page.kind == EVENTS for each in answers.visits)
+        if self._plan.traffic.named or ((not causes or answers.right()) and not events):
             return False
         candidate = answers.candidate
         names = placeholders(candidate.template)
-        if causes <= {"redirect", "trailing_slash"}:
+        statuses = {each.page.status for each in answers.visits}
+        if events:
+            reason, text = "events", REASONS["events"]
+        elif causes <= {"redirect", "trailing_slash"}:
             reason, text = "redirect", f"it sends on to {answers.visits[0].page.path}"
         elif causes <= {"unknown_values", "not_found"} and names:
             reason, text = "values", f"nothing is there for {len(answers.visits)} values tried for {', '.join(names)}"
@@ -169,13 +174,16 @@ class _Surveyor:
             reason, text = "values", "what its query wants is not known"
         elif causes == {"not_found"} and candidate.source == "crawl":
             reason, text = "gone", REASONS["gone"]
+        elif causes <= _REFUSED and statuses <= {400, 404, 405, 410} and not _known(candidate.paths, linked):
+            reason, text = "off", f"no link leads to it, and it answers {', '.join(map(str, sorted(statuses)))}"
         elif causes == {"login"} and self._plan.login is None:
             reason, text = "login", REASONS["login"]
         else:
             return False
         key = next(iter(names), "")
         params = f', params = {{ {key} = ["…"] }}' if reason == "values" and key else ""
-        remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if reason == "values" else ""
+        named = reason in {"values", "off", "events"}
+        remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if named else ""
         remedy = LOGIN if reason == "login" else remedy
         self._left.append(
             LeftOut(name=candidate.name, template=candidate.template, reason=reason, text=text, remedy=remedy)
@@ -271,3 +279,8 @@ class _Surveyor:
             left_out=tuple(self._left),
             doubts=tuple(each for each in CAUSES if each in causes),
         )
+
+
+def _known(paths: Collection[str], linked: Collection[str]) -> bool:
+    """Whether a visitor comes to one of these paths: it is the first page, or a link leads to it."""
+    return "/" in paths or not set(linked).isdisjoint(paths)

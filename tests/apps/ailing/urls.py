@@ -15,6 +15,8 @@ urlpatterns = [
     path("pay/", views.does),
     path("unlinked/purge/", views.does),
     path("notes/<int:number>/x/", views.does),
+    path("off/", views.off),
+    path("events/", views.events),
     path("hook/", views.hook),
     path("broken/", views.broken),
     path("tables/", views.tables),

@@ -1,7 +1,7 @@
 import itertools
 import socket
 
-from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpResponse, HttpResponseNotFound, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
@@ -62,6 +62,14 @@ def members(request):
 
 def about(request):
     return page("About", "<p>A shop.</p>")
+
+
+def off(request):
+    return HttpResponseNotFound()
+
+
+def events(request):
+    return StreamingHttpResponse(itertools.repeat(b"data: x\n\n"), content_type="text/event-stream")
 
 
 def hook(request):
