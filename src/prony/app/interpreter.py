@@ -36,9 +36,9 @@ class Interpreter:
 def find(folder: Path, named: str = "") -> Interpreter:
     """The interpreter of the project in `folder`.
 
-    In this order: the one named; .venv, venv or env in the folder, else the one environment that lies in it under another
-    name; uv's, where it is put elsewhere; the active virtual environment, unless it is prony's own; poetry's; pipenv's;
-    what .python-version names; prony's own.
+    In this order: the one named; .venv, venv or env in the folder, else the one environment in it under another name;
+    uv's, where it is put elsewhere; the active virtual environment, unless it is prony's own; poetry's; pipenv's; what
+    .python-version names; prony's own.
 
     Args:
         folder: The project's folder.

@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from prony.plan import Plan, Server, Traffic
 from prony.probes.gauge import GaugeReader
 from prony.stack import servers
 from prony.stack.environment import command_of, environment, refusals_folder
-from prony.stack.launch import Process
+from prony.stack.launch import Launcher, Process
 from prony.stack.servers import Launch
 from prony.stack.services.link import Link
 from prony.stack.tiers import Ground
@@ -26,6 +27,7 @@ from prony.stack.tiers import Ground
 READY_S = 60.0
 PREPARE_S = 600.0
 STOP_S = 3.0
+PORT_S = 2.0
 FIRST_ANSWER_S = 30.0
 ENTRY = "prony_gauge.entry:application"
 LINES_READ = 200
@@ -212,14 +214,8 @@ class AppTier:
         """The same port for every start, so that what stands before it can stay; another where somebody took it."""
         launcher = self.ground.launcher
         port = self._ports.get((name, index))
-        if port is not None:
-            try:
-                with launcher.socket() as probe:
-                    probe.setsockopt(1, 2, 1)  # SOL_SOCKET, SO_REUSEADDR: connections that linger are in nobody's way
-                    probe.bind(("127.0.0.1", port))
-            except OSError:
-                port = None
-        if port is None:
+        # The processes of the start before may hold it for a moment longer than their master lived.
+        if port is None or not launcher.wait_until(partial(_is_free, launcher, port), PORT_S):
             port = self._ports[name, index] = launcher.free_port()
         return port
 
@@ -369,5 +365,16 @@ def _mending(said: Iterable[str], log: Path, python: str) -> str:
             "(apt-get install postgresql); else take it out of [app] prepare"
         )
     if match := re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", text):
-        return f"{python} -m pip install, what {match[1].partition('.')[0]} comes in; else take it out of [app] prepare"
+        module = match[1].partition(".")[0]
+        return f"{python} -m pip install PACKAGE, the one that {module} comes in; else take it out of [app] prepare"
     return f"read the whole of {log}; mend [app] prepare, or what it needs under [app] env"
+
+
+def _is_free(launcher: Launcher, port: int) -> bool:
+    try:
+        with launcher.socket() as probe:
+            probe.setsockopt(1, 2, 1)  # SOL_SOCKET, SO_REUSEADDR: connections that linger are in nobody's way
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
