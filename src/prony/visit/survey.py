@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from urllib.parse import urlsplit
 
 from msgspec import structs
 
@@ -16,12 +18,13 @@ from prony.plan.params import PATHS_MAX, placeholders
 from prony.recording import now_text
 from prony.stack.stack import Stack, Start
 from prony.traffic.learned import Learned, LearnedRoute, LeftOut
-from prony.visit.browser import EVENTS, Browser
+from prony.visit.browser import EVENTS, Browser, Page
 from prony.visit.candidates import REASONS, Candidate, declared, offered
 from prony.visit.contents import contents_of
 from prony.visit.crawl import FILES_MAX, Crawl, crawl
-from prony.visit.diagnosis import CAUSES, LOGIN, Facts, Finding, finding
+from prony.visit.diagnosis import CAUSES, Facts, Finding, finding
 from prony.visit.expectation import expectation_of
+from prony.visit.files import lost_files
 from prony.visit.inside import app_routes
 from prony.visit.login import log_in
 from prony.visit.params import resolve
@@ -168,6 +171,8 @@ class _Surveyor:
             reason, text = "events", REASONS["events"]
         elif causes <= {"redirect", "trailing_slash"}:
             reason, text = "redirect", f"it sends on to {answers.visits[0].page.path}"
+        elif causes == {"other_host"} and all(_leads_elsewhere(each.page) for each in answers.visits):
+            reason, text = "redirect", f"it sends on to {urlsplit(answers.visits[0].page.hops[-1]).hostname}"
         elif causes <= {"unknown_values", "not_found"} and names:
             reason, text = "values", f"nothing is there for {len(answers.visits)} values tried for {', '.join(names)}"
         elif causes <= {"unknown_values"}:
@@ -184,7 +189,8 @@ class _Surveyor:
         params = f', params = {{ {key} = ["…"] }}' if reason == "values" and key else ""
         named = reason in {"values", "off", "events"}
         remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if named else ""
-        remedy = LOGIN if reason == "login" else remedy
+        found = (f.remedy for each in answers.visits for f in answers.found[each.asked] if f.cause == "login")
+        remedy = next(found, "") if reason == "login" else remedy
         self._left.append(
             LeftOut(name=candidate.name, template=candidate.template, reason=reason, text=text, remedy=remedy)
         )
@@ -241,14 +247,8 @@ class _Surveyor:
         lost = sorted(path for path, code in status.items() if code >= 400 or code == 0)
         if not lost:
             return
-        url = str(self._facts.settings.get("static_url") or "/static/")
-        root = str(self._facts.settings.get("static_root") or "static")
-        shown = ", ".join(lost[:3]) + (", …" if len(lost) > 3 else "")
-        text = f"{len(lost)} of {len(status)} static files are not served: {shown}"
-        remedy = f'[proxy.static] "{url}" = "{root}"'
-        if self._facts.framework == "django":
-            remedy += ', and [app] prepare = [ …, "python manage.py collectstatic --noinput" ]'
-        yield finding("static_files", text, remedy)
+        proxy = self._plan.proxy
+        yield lost_files(lost, len(status), self._facts, proxy.static if proxy else {}, Path(self._plan.app.folder))
 
     def _learned(self, answers: list[Answers], pages: tuple[Checked, ...], found: tuple[Finding, ...]) -> Learned:
         routes = []
@@ -284,3 +284,8 @@ class _Surveyor:
 def _known(paths: Collection[str], linked: Collection[str]) -> bool:
     """Whether a visitor comes to one of these paths: it is the first page, or a link leads to it."""
     return "/" in paths or not set(linked).isdisjoint(paths)
+
+
+def _leads_elsewhere(page: Page) -> bool:
+    """Whether a redirect to another host is to another page too: the same one there is the app under its own name."""
+    return urlsplit(page.hops[-1]).path.strip("/") != urlsplit(page.path).path.strip("/") if page.hops else False

@@ -24,6 +24,7 @@ urlpatterns = [
     path("mail/", views.mail),
     path("secure/", views.secure),
     path("away/", views.away),
+    path("code/", views.code),
     path("loop/", views.loop),
     path("empty/", views.empty),
     path("cookie/", views.cookie),

@@ -15,7 +15,7 @@ LINKS = """
 <a href="/away/">Away</a> <a href="/loop/">Loop</a>
 <a href="/empty/">Empty</a> <a href="/cookie/">Cookie</a> <a href="/count/">Count</a> <a href="/limit/">Limit</a>
 <a href="/members/">Members</a> <a href="/data.json">Data</a> <a href="/notes/5/x/">Remove</a>
-<a href="/nowhere/">Old</a>
+<a href="/nowhere/">Old</a> <a href="/code/">Code</a>
 <a href="http://elsewhere.example/">Elsewhere</a> <a href="/django-admin/">Admin</a> <a href="/api/products/">API</a>
 <a href="mailto:somebody@example.com">Mail</a> <form action="/search/"><input name="q"></form>
 """
@@ -99,6 +99,10 @@ def secure(request):
 
 def away(request):
     return HttpResponseRedirect("https://www.shop.example/away/")
+
+
+def code(request):
+    return HttpResponseRedirect("https://code.example/shop")
 
 
 def loop(request):
