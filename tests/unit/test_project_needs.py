@@ -266,6 +266,16 @@ def test_a_hung_import_names_its_line() -> None:
         ),
         (
             {
+                "type": "ImportError",
+                "text": "cannot import name 'escape' from 'flask' (/x/.venv/lib/flask/__init__.py)",
+                "module": "flask",
+                "lines": ["a.py:2"],
+            },
+            "cannot import name 'escape' from 'flask' (a.py, line 2). It is installed there in a version",
+            "/x/.venv/bin/python -m pip install 'flask<…'",
+        ),
+        (
+            {
                 "type": "ModuleNotFoundError",
                 "text": "No module named 'config.prod'",
                 "module": "config.prod",

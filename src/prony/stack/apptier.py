@@ -130,6 +130,7 @@ class AppTier:
         """
         launcher = self.ground.launcher
         for number, line in enumerate(plan.app.prepare):
+            self.say(f"Preparing: {line}")
             process = launcher.spawn(
                 f"prepare: {line}",
                 command_of(line, plan.app.python),
