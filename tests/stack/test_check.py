@@ -104,6 +104,7 @@ def test_each_ailment_is_told_by_its_cause_with_what_to_write(shop: Shop, templa
 def test_pages_for_those_who_are_logged_in_are_left_out_where_nothing_says_how(shop: Shop) -> None:
     left = {each.template: each.remedy for each in shop.found.learned.left_out if each.reason == "login"}
     assert set(left) == {"/account/", "/members/"}
+    assert left["/account/"].startswith('[login] page = "/login/", fields = { '), "the form that it leads to"
     assert all(remedy.startswith("[login]") for remedy in left.values())
     named = shop.written({"request": [{"path": "/account/"}]})
     [page] = survey(shop.stack, shop.start, named).pages
@@ -136,6 +137,9 @@ def test_nothing_dangerous_was_asked_for_and_each_is_listed(shop: Shop) -> None:
             "/order/": "method",
             "/archive/{year}/{word}/": "values",
             "/nowhere/": "gone",
+            "/code/": "redirect",
+            "/off/": "off",
+            "/events/": "events",
         }.items()
     )
 

@@ -151,6 +151,13 @@ def test_a_database_file_may_be_begun_without_and_have_another_journal(rig: Rig)
     assert seen(rig.folder) == before
 
 
+def test_the_folder_of_a_database_file_that_a_fresh_clone_lacks_is_made_in_the_cover(rig: Rig) -> None:
+    (rig.folder / "writes.py").write_text(APP.replace('HERE / "db.sqlite3"', 'HERE / "data" / "db.sqlite3"'))
+    boot(rig, FILE.replace("db.sqlite3", "data/db.sqlite3"))
+    assert rig.get()["things"] == 1
+    assert not (rig.folder / "data").exists()
+
+
 def test_variables_come_from_a_file_under_those_of_the_plan_and_of_stores(rig: Rig) -> None:
     boot(rig, env_file=".env")
     assert rig.get()["env"] == "a # value"

@@ -17,6 +17,12 @@ from prony.stack.services.memcached import Memcached
 from prony.stack.services.valkey import Valkey
 from tests.stack.stores_case import CLASSES, CLIENTS, KEEPING, OTHER, Bench, settings
 
+EXTEND = """
+import sys, psycopg
+with psycopg.connect(sys.argv[1]) as link:
+    link.execute('CREATE EXTENSION IF NOT EXISTS "uuid-ossp"')
+    link.execute("CREATE EXTENSION pgcrypto")
+"""
 HOLD = """
 import sys, psycopg
 link = psycopg.connect(sys.argv[1])
@@ -205,6 +211,19 @@ def test_a_postgres_of_this_machine_has_a_cluster_of_its_own(bench: Bench) -> No
     store.start(settings("postgres"))
     store.restore(("a",))
     assert bench.words(store) == "prepared"
+    store.stop()
+
+
+def test_extensions_that_its_build_lacks_can_be_created_by_the_app_s_own_role(bench: Bench) -> None:
+    store = bench.store("postgres")
+    url = store.url(store.port)
+    bench.done(bench.python(EXTEND, url))
+    assert bench.words(store, "ask", "SELECT uuid_generate_v4() <> uuid_nil()") == "True"
+    sha = "SELECT encode(digest('tea', 'sha256'), 'hex') = encode(sha256('tea'), 'hex')"
+    assert bench.words(store, "ask", sha) == "True"
+    store.keep(("a",))
+    store.restore(("a",))
+    assert bench.words(store, "ask", "SELECT uuid_ns_dns()::text") == "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
     store.stop()
 
 

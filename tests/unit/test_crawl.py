@@ -67,6 +67,8 @@ def test_links_are_followed_within_the_site_and_files_kept_apart() -> None:
     assert {"/", "/a", "/a/", "/b", "/?page=2", "/c", "/api/2", "/find"} == set(found.pages)
     assert found.files == {"/i.png": 404, "/photo": 200}
     assert found.away == {"elsewhere.example"}
+    assert {"/a", "/a/", "/c"} <= found.linked, "and not /photo, to which nothing leads"
+    assert not {"/", "/photo"} & found.linked
     assert found.why == ""
     assert len(site.asked) == len(set(site.asked)), "nothing is asked for twice"
 

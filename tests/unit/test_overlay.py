@@ -74,6 +74,16 @@ def test_the_folder_s_own_environments_come_before_the_active_one(
         assert (found.how, found.python, found.version) == (name, str(python), "3.12.1")
 
 
+@pytest.mark.usefixtures("alone")
+def test_the_one_environment_under_a_name_of_its_own_is_found_and_two_are_not_guessed_between(tmp_path: Path) -> None:
+    python = environment(tmp_path / "shop-venv")
+    (tmp_path / "shop-venv" / "pyvenv.cfg").touch()
+    assert (find(tmp_path).how, find(tmp_path).python) == ("shop-venv", str(python))
+    environment(tmp_path / "other")
+    (tmp_path / "other" / "pyvenv.cfg").touch()
+    assert find(tmp_path).how == "prony's own"
+
+
 def test_prony_s_own_environment_is_not_taken_for_the_project_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

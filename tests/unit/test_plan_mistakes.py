@@ -177,7 +177,7 @@ def test_a_missing_file_names_the_next_command(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "prony.toml"):
         paragraph = refused(path)
         assert paragraph.startswith(f"{tmp_path / 'prony.toml'}: there is no such file.")
-        assert "docs/tutorial.md" in paragraph
+        assert "prony init" in paragraph
 
 
 @pytest.mark.parametrize("raw", ["[app]\n".encode("utf-16"), b'[app]\nentry = "\xe9:app"\n', b"\0\0\0\0"])

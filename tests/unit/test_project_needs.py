@@ -46,8 +46,10 @@ def app(needed: Mapping[str, str], lands: Any = lambda _: {}) -> Any:
     return ask, asked
 
 
-def run(ask: Any, env: Mapping[str, str] = {}, schemes: tuple[str, ...] = ("postgres",)) -> Tried:
-    return Trial(ask, "python", "shop:app", env, schemes=schemes, say=lambda _: None).run()
+def run(
+    ask: Any, env: Mapping[str, str] = {}, schemes: tuple[str, ...] = ("postgres",), shown: Mapping[str, str] = {}
+) -> Tried:
+    return Trial(ask, "python", "shop:app", env, schemes=schemes, shown=shown, say=lambda _: None).run()
 
 
 # ---- trials
@@ -140,6 +142,26 @@ def test_a_scheme_of_its_own_stays_in_the_template() -> None:
     tried = run(ask, schemes=("postgresql+asyncpg", "postgresql"))
     url = "postgresql+asyncpg://{user}:{password}@{host}:{port}/{name}"
     assert found_in(tried)["database"].env == {"DATABASE_URL": url}
+
+
+def test_an_example_s_scheme_and_spelling_come_before_those_of_the_drivers() -> None:
+    ask, _ = app({"database_url": "database_url: field required"})
+    shown = {"DATABASE_URL": "postgresql://somebody@localhost/shop"}
+    schemes = ("postgresql+asyncpg", "postgresql")
+    url = "://{user}:{password}@{host}:{port}/{name}"
+    [store] = needs.guessed(run(ask_upper(ask), {}, schemes, shown), [], schemes[0], {})
+    assert store.env == {"DATABASE_URL": "postgresql" + url}
+    [store] = needs.guessed(run(ask, {}, schemes), [], schemes[0], {})
+    assert store.env == {"database_url": "postgresql+asyncpg" + url}
+
+
+def ask_upper(ask: Any) -> Any:
+    """An interpreter whose app takes its variables in either case, as settings classes do."""
+
+    def either(argv: list[str], env: Mapping[str, str], timeout_s: float) -> Any:
+        return ask(argv, {name.lower(): value for name, value in env.items()}, timeout_s)
+
+    return either
 
 
 def test_an_address_that_no_variable_names_is_where_the_settings_expect_it() -> None:
@@ -241,6 +263,16 @@ def test_a_hung_import_names_its_line() -> None:
             },
             "there is no module rest_framework (a.py, line 1)",
             "/x/.venv/bin/python -m pip install djangorestframework",
+        ),
+        (
+            {
+                "type": "ImportError",
+                "text": "cannot import name 'escape' from 'flask' (/x/.venv/lib/flask/__init__.py)",
+                "module": "flask",
+                "lines": ["a.py:2"],
+            },
+            "cannot import name 'escape' from 'flask' (a.py, line 2). It is installed there in a version",
+            "/x/.venv/bin/python -m pip install 'flask<…'",
         ),
         (
             {

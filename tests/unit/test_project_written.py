@@ -70,6 +70,8 @@ def test_flasks_and_alembics_migrations_and_seed_scripts(tmp_path: Path) -> None
         "cd backend && python -m alembic upgrade head": True,
         "cd backend && python seed.py": True,
     }
+    (tmp_path / "backend/seed.py").rename(tmp_path / "backend/initial_data.py")
+    assert steps({}, tmp_path, "backend")["cd backend && python initial_data.py"]
 
 
 # ---- what requests must bear

@@ -14,6 +14,7 @@ from prony.errors import PlanError
 OLDEST = (3, 9)
 ASK_S = 30.0
 KEPT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR")  # of prony's own environment, for whatever is asked
+_USUAL = (".venv", "venv", "env")
 _VERSION = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
 
 
@@ -35,8 +36,9 @@ class Interpreter:
 def find(folder: Path, named: str = "") -> Interpreter:
     """The interpreter of the project in `folder`.
 
-    In this order: the one named; .venv, venv or env in the folder; uv's, where it is put elsewhere; the active virtual
-    environment, unless it is prony's own; poetry's; pipenv's; what .python-version names; prony's own.
+    In this order: the one named; .venv, venv or env in the folder, else the one environment in it under another name;
+    uv's, where it is put elsewhere; the active virtual environment, unless it is prony's own; poetry's; pipenv's; what
+    .python-version names; prony's own.
 
     Args:
         folder: The project's folder.
@@ -75,7 +77,9 @@ def ask(python: str, code: str, *arguments: str) -> str:
 
 def _environments(folder: Path) -> list[tuple[str, Path]]:
     """Where a virtual environment of the project may be, the likeliest first; a tool is asked only for its own."""
-    found = [(name, folder / name) for name in (".venv", "venv", "env")]
+    found = [(name, folder / name) for name in _USUAL]
+    others = sorted(file.parent for file in folder.glob("*/pyvenv.cfg") if file.parent.name not in _USUAL)
+    found += [(others[0].name, others[0])] if len(others) == 1 else []  # of several nobody can tell which is meant
     if (folder / "uv.lock").exists() and os.environ.get("UV_PROJECT_ENVIRONMENT"):
         found.append(("uv", folder / os.environ["UV_PROJECT_ENVIRONMENT"]))
     active = os.environ.get("VIRTUAL_ENV")

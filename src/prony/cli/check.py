@@ -158,11 +158,13 @@ def _show_left_out(console: Console, left: Iterable[LeftOut]) -> None:
 
 def _ending(document: Check, logs: str) -> Iterable[str]:
     wrong = sum(not page.right for page in document.pages)
-    inside = [each.template for each in document.left_out if each.reason == "login"]
+    login = [each for each in document.left_out if each.reason == "login"]
+    inside = [each.template for each in login]
     if inside:
         shown = ", ".join(inside[:LEFT_SHOWN]) + (", …" if len(inside) > LEFT_SHOWN else "")
         yield f"Only for those who are logged in, and so not in the mix: {shown}."
-        yield f"  → {LOGIN}"
+        formed = (each.remedy for each in login if 'page = "' in each.remedy)
+        yield f"  → {next(formed, LOGIN)}"
     if not document.pages:
         yield 'No page was found that can be visited: name one, [[traffic.request]] path = "/…".'
         return

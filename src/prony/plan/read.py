@@ -43,7 +43,7 @@ def read_file(path: Path, sets: Iterable[str] = ()) -> Plan:
     if not there:
         raise PlanError(
             f"{path}: there is no such file.",
-            hint="name its folder with --project PATH, or write one: docs/tutorial.md shows how",
+            hint="prony init, which writes one; or name its folder with --project PATH",
         )
     if path.stat().st_size > FILE_BYTES_MAX:
         raise PlanError(f"{path} has {path.stat().st_size} bytes; a prony.toml may have {FILE_BYTES_MAX}.")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import re
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -129,6 +130,7 @@ class AppTier:
         """
         launcher = self.ground.launcher
         for number, line in enumerate(plan.app.prepare):
+            self.say(f"Preparing: {line}")
             process = launcher.spawn(
                 f"prepare: {line}",
                 command_of(line, plan.app.python),
@@ -148,7 +150,7 @@ class AppTier:
             if process.code != 0:
                 raise StackError(
                     f"[app] prepare: `{line}` ended with exit code {process.code}.",
-                    hint=f"cd {plan.app.folder} && {line}",
+                    hint=_mending(process.last_lines(), process.log, plan.app.python),
                     log=process.last_lines(),
                 )
 
@@ -353,6 +355,20 @@ def answers(launcher: Any, port: int, traffic: Traffic) -> bool:
     finally:
         connection.close()
     return True
+
+
+def _mending(said: Iterable[str], log: Path, python: str) -> str:
+    """What to do about a prepare command that failed, by its last lines."""
+    text = "\n".join(said)
+    if match := re.search(r'extension "([\w-]+)" is not available', text):
+        return (
+            f'[stores.database] source = "system", for this machine\'s own Postgres, where that has {match[1]} '
+            "(apt-get install postgresql); else take it out of [app] prepare"
+        )
+    if match := re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", text):
+        module = match[1].partition(".")[0]
+        return f"{python} -m pip install PACKAGE, the one that {module} comes in; else take it out of [app] prepare"
+    return f"read the whole of {log}; mend [app] prepare, or what it needs under [app] env"
 
 
 def _is_free(launcher: Launcher, port: int) -> bool:

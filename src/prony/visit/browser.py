@@ -18,9 +18,10 @@ from prony.plan import Traffic
 from prony.stack.launch import Launcher
 from prony.stack.services.relay import InwardRelay
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0  # for each step, and for a whole answer
 BODY_BYTES_MAX = 16 * 1024 * 1024
 REDIRECTS_MAX = 5
+EVENTS = "text/event-stream"  # such an answer has no end, and is not read
 AGENT = "prony"  # the load's own: some apps end a session that goes on under another name
 
 
@@ -181,10 +182,14 @@ class Visitor:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         given = {"data": dict(form)} if form is not None else {"json": json} if json is not None else {}
         body = bytearray()
+        ends_s = time.monotonic() + TIMEOUT_S
         try:
             with self._client.stream(method, path, headers=sent, **given) as answer:
-                for piece in answer.iter_bytes():
+                events = answer.headers.get("content-type", "").startswith(EVENTS)
+                for piece in () if events else answer.iter_bytes():
                     body += piece
+                    if time.monotonic() > ends_s:
+                        return Page(path, 0, error=f"it still went on after {TIMEOUT_S:.0f} s")
                     if len(body) >= BODY_BYTES_MAX:
                         break
                 self._client.cookies.clear()  # ours are kept by the lines below: httpx holds back Secure ones

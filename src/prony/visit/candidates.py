@@ -32,6 +32,8 @@ REASONS = {
     "redirect": "it only sends on to another page",
     "login": "it is only for those who are logged in, and nothing says how to log in",
     "gone": "a link leads to it, and nothing is there",
+    "off": "no link leads to it, and it refuses who asks for nothing more than its path",
+    "events": "it sends events without end",
     "bound": "there are more routes than are visited",
 }
 _MARKS = ("websocket", "static", "admin", "debug", "docs", "regex")

@@ -49,6 +49,7 @@ class Crawl:
         files: Status of each static file that was asked for; 0 where none came.
         unlooked: Static files that were found and not asked for.
         left: Word by which each path that was not followed may do something; "admin" for an admin's pages.
+        linked: Paths that links and redirects lead to.
         away: Other hosts that links lead to.
         why: The bound that ended it; empty where it came to an end.
     """
@@ -58,6 +59,7 @@ class Crawl:
     files: dict[str, int] = field(default_factory=dict)
     unlooked: set[str] = field(default_factory=set)
     left: dict[str, str] = field(default_factory=dict)
+    linked: set[str] = field(default_factory=set)
     away: set[str] = field(default_factory=set)
     why: str = ""
 
@@ -149,6 +151,7 @@ class _Crawler:
             if parts in {"http", "https"}:
                 self._found.away.add(urlsplit(where).hostname or "")
             return
+        self._found.linked.add(own)
         self._meet(own, text, depth)
 
     def _meet(self, path: str, text: str, depth: int) -> None:

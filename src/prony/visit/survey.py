@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from urllib.parse import urlsplit
 
 from msgspec import structs
 
@@ -16,12 +18,13 @@ from prony.plan.params import PATHS_MAX, placeholders
 from prony.recording import now_text
 from prony.stack.stack import Stack, Start
 from prony.traffic.learned import Learned, LearnedRoute, LeftOut
-from prony.visit.browser import Browser
+from prony.visit.browser import EVENTS, Browser, Page
 from prony.visit.candidates import REASONS, Candidate, declared, offered
 from prony.visit.contents import contents_of
 from prony.visit.crawl import FILES_MAX, Crawl, crawl
-from prony.visit.diagnosis import CAUSES, LOGIN, Facts, Finding, finding
+from prony.visit.diagnosis import CAUSES, Facts, Finding, finding
 from prony.visit.expectation import expectation_of
+from prony.visit.files import lost_files
 from prony.visit.inside import app_routes
 from prony.visit.login import log_in
 from prony.visit.params import resolve
@@ -29,6 +32,7 @@ from prony.visit.results import Checked
 from prony.visit.visits import SEVERAL, Answers, Place, Round
 
 SECONDS_MAX = 120.0
+_REFUSED = {"not_found", "status", "method"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class _Surveyor:
             if id(each) not in reached:
                 self._leave_unvisited(each)
         self._round.look_into(answers)
-        answers = [each for each in answers if not self._is_of_no_use(each)]
+        answers = [each for each in answers if not self._is_of_no_use(each, crawled.linked)]
         pages = tuple(self._checked(each) for each in answers)
         found = tuple(self._of_the_whole(crawled, answers))
         return Survey(
@@ -154,29 +158,39 @@ class _Surveyor:
             )
         )
 
-    def _is_of_no_use(self, answers: Answers) -> bool:
-        """Whether a mix that prony makes has no need of it: it leads only elsewhere, or to a log-in."""
+    def _is_of_no_use(self, answers: Answers, linked: Collection[str]) -> bool:
+        """Whether a mix that prony makes has no need of it: it leads only elsewhere, or to a log-in, or has no end."""
         causes = {f.cause for each in answers.visits for f in answers.found[each.asked] if f.wrong}
-        if self._plan.traffic.named or not causes or answers.right():
+        events = all(each.page.kind == EVENTS for each in answers.visits)
+        if self._plan.traffic.named or ((not causes or answers.right()) and not events):
             return False
         candidate = answers.candidate
         names = placeholders(candidate.template)
-        if causes <= {"redirect", "trailing_slash"}:
+        statuses = {each.page.status for each in answers.visits}
+        if events:
+            reason, text = "events", REASONS["events"]
+        elif causes <= {"redirect", "trailing_slash"}:
             reason, text = "redirect", f"it sends on to {answers.visits[0].page.path}"
+        elif causes == {"other_host"} and all(_leads_elsewhere(each.page) for each in answers.visits):
+            reason, text = "redirect", f"it sends on to {urlsplit(answers.visits[0].page.hops[-1]).hostname}"
         elif causes <= {"unknown_values", "not_found"} and names:
             reason, text = "values", f"nothing is there for {len(answers.visits)} values tried for {', '.join(names)}"
         elif causes <= {"unknown_values"}:
             reason, text = "values", "what its query wants is not known"
         elif causes == {"not_found"} and candidate.source == "crawl":
             reason, text = "gone", REASONS["gone"]
+        elif causes <= _REFUSED and statuses <= {400, 404, 405, 410} and not _known(candidate.paths, linked):
+            reason, text = "off", f"no link leads to it, and it answers {', '.join(map(str, sorted(statuses)))}"
         elif causes == {"login"} and self._plan.login is None:
             reason, text = "login", REASONS["login"]
         else:
             return False
         key = next(iter(names), "")
         params = f', params = {{ {key} = ["…"] }}' if reason == "values" and key else ""
-        remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if reason == "values" else ""
-        remedy = LOGIN if reason == "login" else remedy
+        named = reason in {"values", "off", "events"}
+        remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if named else ""
+        found = (f.remedy for each in answers.visits for f in answers.found[each.asked] if f.cause == "login")
+        remedy = next(found, "") if reason == "login" else remedy
         self._left.append(
             LeftOut(name=candidate.name, template=candidate.template, reason=reason, text=text, remedy=remedy)
         )
@@ -233,14 +247,8 @@ class _Surveyor:
         lost = sorted(path for path, code in status.items() if code >= 400 or code == 0)
         if not lost:
             return
-        url = str(self._facts.settings.get("static_url") or "/static/")
-        root = str(self._facts.settings.get("static_root") or "static")
-        shown = ", ".join(lost[:3]) + (", …" if len(lost) > 3 else "")
-        text = f"{len(lost)} of {len(status)} static files are not served: {shown}"
-        remedy = f'[proxy.static] "{url}" = "{root}"'
-        if self._facts.framework == "django":
-            remedy += ', and [app] prepare = [ …, "python manage.py collectstatic --noinput" ]'
-        yield finding("static_files", text, remedy)
+        proxy = self._plan.proxy
+        yield lost_files(lost, len(status), self._facts, proxy.static if proxy else {}, Path(self._plan.app.folder))
 
     def _learned(self, answers: list[Answers], pages: tuple[Checked, ...], found: tuple[Finding, ...]) -> Learned:
         routes = []
@@ -271,3 +279,13 @@ class _Surveyor:
             left_out=tuple(self._left),
             doubts=tuple(each for each in CAUSES if each in causes),
         )
+
+
+def _known(paths: Collection[str], linked: Collection[str]) -> bool:
+    """Whether a visitor comes to one of these paths: it is the first page, or a link leads to it."""
+    return "/" in paths or not set(linked).isdisjoint(paths)
+
+
+def _leads_elsewhere(page: Page) -> bool:
+    """Whether a redirect to another host is to another page too: the same one there is the app under its own name."""
+    return urlsplit(page.hops[-1]).path.strip("/") != urlsplit(page.path).path.strip("/") if page.hops else False

@@ -23,7 +23,7 @@ NEVER = re.compile(
 )
 MANIFEST = re.compile(r"Manifest|Compressed\w*Static|whitenoise")
 SEED_FILE = re.compile(
-    r"(^|/)(seeds?|seed_\w+|seeder|populate\w*|init_?db|create_?db|create_?tables|load_?data|fill_?db)\.py$"
+    r"(^|/)(seeds?|seed_\w+|seeder|populate\w*|init_?db|create_?db|create_?tables|load_?data|init(ial)?_?data|fill_?db)\.py$"
 )
 FIXTURES_BYTES_MAX = 20_000_000
 

@@ -249,9 +249,8 @@ def guessed(tried: Tried, known: list[StoreFound], scheme: str, installed: Mappi
     """Stores that are connected to only once the app serves: told by the names of variables that it reads."""
     found: list[StoreFound] = []
     taken = {name for store in known for name in variables_of(store)}
-    read = {each["name"] for each in tried.outcome.reads} | {
-        e["name"] for e in tried.outcome.found.get("pydantic") or []
-    }
+    asked = [*tried.outcome.reads, *(tried.outcome.found.get("pydantic") or [])]
+    read = {each["name"] for each in asked} | {each["name"].upper() for each in asked}  # either case may do
     for name, value in tried.values.items():
         whole = addresses.parse(value, "")
         if name in taken or whole is None or name not in read | set(tried.stood_in):

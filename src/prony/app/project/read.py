@@ -85,7 +85,14 @@ class Reading:
             def attempt(env: Mapping[str, Fact[str]]) -> Tried:
                 plain = known.values | {name: fact.value for name, fact in env.items()}
                 trial = Trial(
-                    inquiry.ask, python.python, chosen.app.entry, plain, schemes=schemes, named=named, say=self.say
+                    inquiry.ask,
+                    python.python,
+                    chosen.app.entry,
+                    plain,
+                    schemes=schemes,
+                    named=named,
+                    shown=known.known,
+                    say=self.say,
                 )
                 return trial.run()
 
@@ -98,7 +105,7 @@ class Reading:
             stores += opened_later(self.files)
         project = Project(Fact(chosen.app.entry, chosen.source), python, root, chosen.app.framework)
         project.remarks = [*known.remarks, *found.remarks, *remarks]
-        project.unknown = unknown
+        project.unknown = [each for each in unknown if each.key not in {f"[stores.{store.name}]" for store in stores}]
         project.stores = stores
         project.interface = str(tried.outcome.found.get("interface") or chosen.app.interface)
         project.framework = project.framework or _framework(tried.outcome.found)

@@ -130,6 +130,8 @@ class Trial:
         env: What it gets besides.
         schemes: The schemes of SQL addresses that its drivers take, the likeliest first; none where it has none.
         named: Variables that its code asks for by name, if perhaps only under conditions.
+        shown: What the project's files set variables to, as an example or in earnest: a store's address there has the
+            scheme that the app takes.
         say: Hears what is being tried.
     """
 
@@ -142,10 +144,12 @@ class Trial:
         *,
         schemes: tuple[str, ...],
         named: Iterable[str] = (),
+        shown: Mapping[str, str] = {},
         say: Callable[[str], None],
     ) -> None:
         self.ask, self.python, self.entry, self.env = ask, python, entry, dict(env)
-        self.schemes, self.named, self.say = schemes, tuple(named), say
+        self.schemes, self.named, self.shown, self.say = schemes, tuple(named), dict(shown), say
+        self._spelled = {name.upper(): name for name in [*shown, *env]}
         self.ends = monotonic() + BUDGET_S
 
     def once(self, env: Mapping[str, str]) -> Outcome:
@@ -172,15 +176,19 @@ class Trial:
             if outcome.usable or outcome.error["type"] in HOPELESS or monotonic() > self.ends:
                 break
             news = [
-                (name, said)
+                (self._as_written(name), said)
                 for name, said in variables.missing(outcome.error, outcome.reads, invented)
-                if self._give(name, said, attempts, invented, stood_in)
+                if self._give(self._as_written(name), said, attempts, invented, stood_in)
             ]
             if not news:
                 break
             self.say(f"trying again with {', '.join(name for name, _ in news)}")
             outcome = self.once({**self.env, **invented, **stood_in})
         return outcome, invented, stood_in
+
+    def _as_written(self, name: str) -> str:
+        """A variable as the project's files spell it: settings classes ask for database_url and take DATABASE_URL."""
+        return self._spelled.get(name.upper(), name) if name.islower() else name
 
     def _give(
         self, name: str, said: str, attempts: dict[str, list[str]], invented: dict[str, str], stood_in: dict[str, str]
@@ -190,7 +198,9 @@ class Trial:
             return False
         tried = attempts.setdefault(name, [])
         if addresses.is_store(name) and not tried:
-            value: str | None = addresses.sentinel(500 + len(stood_in), name, None, next(iter(self.schemes), "sqlite"))
+            value: str | None = addresses.sentinel(
+                500 + len(stood_in), name, self.shown.get(name), next(iter(self.schemes), "sqlite")
+            )
             stood_in[name] = value or ""
         else:
             stood_in.pop(name, None)
@@ -208,14 +218,17 @@ class Trial:
         for name, value in self.env.items():
             if name in defaults or tried.outcome.needs_store:
                 defaults[name] = value
-        names = [n for n in [*defaults, *tried.stood_in, *self.named] if addresses.is_store(n, defaults.get(n))]
+        asked = [*defaults, *tried.stood_in, *self.named]
+        names = [self._as_written(n) for n in asked if addresses.is_store(n, defaults.get(n))]
         names = [n for n in dict.fromkeys(names) if n not in tried.invented]
         if not names:
             return
         base = {**self.env, **tried.invented, **tried.stood_in}
-        for scheme in self.schemes or ("postgres",):
-            if self._mark_all(base, names, defaults, scheme, tried) or monotonic() > self.ends:
-                return
+        shown = {name: self.shown[name] for name in names if addresses.parse(self.shown.get(name, ""), "")}
+        for known in [{**defaults, **shown}, defaults] if shown else [defaults]:
+            for scheme in self.schemes or ("postgres",):
+                if self._mark_all(base, names, known, scheme, tried) or monotonic() > self.ends:
+                    return
         self._mark_singly(base, tried)
 
     def _mark_all(

@@ -118,6 +118,13 @@ def _import_trouble(files: Files, python: Interpreter, error: dict[str, object],
     text = str(error["text"])
     own = any(name == f"{top}.py" or name.startswith(f"{top}/") or f"/{top}/" in name for name in files.names)
     settings = re.search(r"No module named '([\w.]+)'", text)
+    if top and not own and text.startswith("cannot import name"):
+        package = PACKAGES.get(top, top.replace("_", "-"))
+        return PlanError(
+            f"{begin}: {text.partition(' (/')[0]}{at}. It is installed there in a version that lacks this.",
+            hint="install the version that the project was written for, as its lock file or its requirements have it: "
+            f"{python.python} -m pip install '{package}<…'; and prony init again",
+        )
     if top and not own:
         return PlanError(
             f"{begin}: there is no module {module}{at}. It is not installed there"

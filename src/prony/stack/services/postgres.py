@@ -17,6 +17,7 @@ from prony.errors import StackError
 from prony.stack import binaries
 from prony.stack.launch import Launcher, Process
 from prony.stack.services import dump as dumps
+from prony.stack.services.extensions import stand_ins
 from prony.stack.services.store import END_S, ROWS_MAX, ROWS_MS, Home, Key, own_knobs
 
 # With prony's own superuser connection these make the 3 that a stock Postgres keeps back, so that an app under
@@ -118,6 +119,9 @@ class Postgres:
         how = "scram-sha-256" if self.password else "trust"  # where the app's settings know of no password
         (cluster.data / "pg_hba.conf").write_text(f"local all all trust\nhost all all all {how}\n", encoding="utf-8")
         command = [str(cluster.program.path / "postgres"), "-D", str(cluster.data)]
+        lacking = cluster.data.with_name(f"{cluster.data.name}-lacking")
+        if knobs["source"] == "embedded" and stand_ins(cluster.program.path, lacking):
+            command += ["-c", f"extension_control_path=$system:{lacking}"]
         for name, value in self._settings(knobs).items():
             command += ["-c", f"{name}={value}"]
         # Its stop signal is an immediate shutdown's: data are scratch, and no shared memory stays behind.

@@ -14,17 +14,19 @@ from prony.stack.launch import Launcher, Process
 from prony.stack.services.store import ROWS_MAX, ROWS_MS, Key
 
 SET_S = 60.0
-# Runs in the stack, where the cover is: begins without the file, or else takes a copy of all that belongs to it (opened
-# for writing, an overlay copies it), and writes the journal mode into it.
+# Runs in the stack, where the cover is: makes the folder, which a fresh clone lacks where all in it is ignored; begins
+# without the file, or else takes a copy of what belongs to it (opened for writing, an overlay copies it); and writes
+# the journal mode into it.
 _SET = """
 import os, sqlite3, sys
 file, fresh, mode = sys.argv[1:]
+os.makedirs(os.path.dirname(file), exist_ok=True)
 for each in (file, file + "-wal", file + "-journal"):
     if os.path.exists(each):
         os.remove(each) if fresh else open(each, "r+b").close()
 if fresh and os.path.exists(file + "-shm"):
     os.remove(file + "-shm")
-if mode and (os.path.exists(file) or os.path.isdir(os.path.dirname(file))):
+if mode:
     sqlite3.connect(file).execute("PRAGMA journal_mode=" + mode)
 """
 

@@ -1,7 +1,7 @@
 import itertools
 import socket
 
-from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpResponse, HttpResponseNotFound, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
@@ -15,7 +15,7 @@ LINKS = """
 <a href="/away/">Away</a> <a href="/loop/">Loop</a>
 <a href="/empty/">Empty</a> <a href="/cookie/">Cookie</a> <a href="/count/">Count</a> <a href="/limit/">Limit</a>
 <a href="/members/">Members</a> <a href="/data.json">Data</a> <a href="/notes/5/x/">Remove</a>
-<a href="/nowhere/">Old</a>
+<a href="/nowhere/">Old</a> <a href="/code/">Code</a>
 <a href="http://elsewhere.example/">Elsewhere</a> <a href="/django-admin/">Admin</a> <a href="/api/products/">API</a>
 <a href="mailto:somebody@example.com">Mail</a> <form action="/search/"><input name="q"></form>
 """
@@ -64,6 +64,14 @@ def about(request):
     return page("About", "<p>A shop.</p>")
 
 
+def off(request):
+    return HttpResponseNotFound()
+
+
+def events(request):
+    return StreamingHttpResponse(itertools.repeat(b"data: x\n\n"), content_type="text/event-stream")
+
+
 def hook(request):
     return page("Forbidden", "CSRF verification failed. Request aborted.", status=403)
 
@@ -91,6 +99,10 @@ def secure(request):
 
 def away(request):
     return HttpResponseRedirect("https://www.shop.example/away/")
+
+
+def code(request):
+    return HttpResponseRedirect("https://code.example/shop")
 
 
 def loop(request):
