@@ -27,6 +27,7 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/journey.py
 	$(BIN)/python bench/stack.py
 
 docs: $(VENV)/.dev

@@ -43,7 +43,7 @@ TABLES = {
     "services": ("[services.NAME]", "slow outside services of ours", "reference/links.md"),
     "link": ("[link.NAME]", "what the way to a tier is like", "reference/links.md"),
     "box": ("[box.NAME]", "CPU and memory", "reference/boxes.md"),
-    "traffic": ("[traffic], [[traffic.request]]", "what is sent, and when", "#traffic"),
+    "traffic": ("[traffic], [[traffic.request]], [[traffic.journey]]", "what is sent, and when", "#traffic"),
     "login": ("[login]", "as whom requests are sent", "#login"),
     "limits": ("[limits]", "what counts as serving well", "#limits"),
 }
@@ -124,6 +124,7 @@ def index() -> list[str]:
         ("[workers.NAME]", keys.WORKER),
         ("[traffic]", keys.TRAFFIC),
         ("[[traffic.request]]", (*keys.REQUEST, keys.PARAMS, keys.PATHS)),
+        ("[[traffic.journey]]", keys.JOURNEY),
         ("The file that [traffic] file names", (keys.GUESSED, *keys.RATE)),
         ("[login]", keys.LOGIN),
         ("[limits]", keys.LIMITS),
@@ -131,6 +132,8 @@ def index() -> list[str]:
         lines += [f"## {title}", "", *table(own)]
         if title == "[workers.NAME]":
             lines += ["Of `command` and `process` one is needed, and not both.", ""]
+        if title == "[[traffic.journey]]":
+            lines += ["[Journeys](howto/journeys.md) tells how they are written.", ""]
         if title == "The file that [traffic] file names":
             lines += [
                 "It holds `[[request]]` tables with the keys of [[traffic.request]]; `guessed` stands above them, and"

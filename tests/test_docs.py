@@ -91,6 +91,7 @@ PLACES = {
     "WORKER": ("reference.md", "[workers.NAME]"),
     "TRAFFIC": ("reference.md", "[traffic]"),
     "REQUEST": ("reference.md", "[[traffic.request]]"),
+    "JOURNEY": ("reference.md", "[[traffic.journey]]"),
     "PARAMS": ("reference.md", "[[traffic.request]]"),
     "PATHS": ("reference.md", "[[traffic.request]]"),
     "GUESSED": ("reference.md", "The file that [traffic] file names"),
@@ -236,6 +237,11 @@ def snippets() -> list[Any]:
 def test_a_snippet_of_prony_toml_is_one(path: Path, text: str, tmp_path: Path) -> None:
     for lines in fenced(path.read_text(encoding="utf-8"), "procfile"):
         (tmp_path / "Procfile").write_text(lines, encoding="utf-8")
+    for lines in fenced(path.read_text(encoding="utf-8"), "python"):
+        if named := re.match(r"# (\w+\.py)\n", lines):
+            (tmp_path / named[1]).write_text(lines, encoding="utf-8")
+    for lines in fenced(path.read_text(encoding="utf-8"), "csv"):
+        (tmp_path / "users.csv").write_text(lines, encoding="utf-8")
     document = tomllib.loads(text if "[app]" in text else APP + text)
     document["app"].pop("python", None)  # there is none in an empty folder
     for store in document.get("stores", {}).values():
@@ -244,8 +250,8 @@ def test_a_snippet_of_prony_toml_is_one(path: Path, text: str, tmp_path: Path) -
     read_document(document, "prony.toml", tmp_path)
 
 
-def test_every_howto_has_a_snippet_and_is_linked_from_the_readme_or_the_tutorial() -> None:
-    known = page("tutorial.md") + (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_howto_has_a_snippet_and_is_linked_from_where_people_begin() -> None:
+    known = page("tutorial.md") + page("reference.md") + (ROOT / "README.md").read_text(encoding="utf-8")
     for path in (DOCS / "howto").glob("*.md"):
         assert fenced(path.read_text(encoding="utf-8"), "toml"), path.name
         assert f"howto/{path.name}" in known, path.name

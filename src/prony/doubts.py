@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -185,6 +186,16 @@ KINDS = {
             "depend on the mix; each route's own cost does not.",
             "Declare [[traffic.request]] with weights, or take the mix from a log: prony import access.log.",
         ),
+        Kind(
+            "journey_raised",
+            "A journey's own code raised: its runs ended there, and what would have come after was not asked for.",
+            "Correct the journey at that line.",
+        ),
+        Kind(
+            "journey_remark",
+            "Something about the journeys is to be known.",
+            "Look at what it says; docs/howto/journeys.md.",
+        ),
     )
 }
 
@@ -202,11 +213,13 @@ def doubts_of(recording: Recording, summary: Summary) -> list[Doubt]:
 
     _about_the_generator(summary, raise_doubt)
     _about_the_answers(summary, raise_doubt)
+    _about_the_journeys(recording, summary, raise_doubt)
     _about_the_machine(recording, summary, raise_doubt)
     return found
 
 
 Raise = Callable[..., None]
+_RAISED = re.compile(r"\S+\.py:\d+")  # how the load engine begins what a journey raised
 
 
 def _about_the_generator(summary: Summary, raise_doubt: Raise) -> None:
@@ -239,6 +252,16 @@ def _about_the_answers(summary: Summary, raise_doubt: Raise) -> None:
         raise_doubt(
             "backlog_growing", f"the backlog grew by {rate:.0f} requests a second at {summary.offered_rps:.0f} rps"
         )
+
+
+def _about_the_journeys(recording: Recording, summary: Summary, raise_doubt: Raise) -> None:
+    raised = summary.errors.by_outcome.get("journey_error", 0)
+    if raised:
+        lines = sorted((text for text in summary.errors.by_check if _RAISED.match(text)), key=len)
+        raise_doubt("journey_raised", f"{raised} times: {'; '.join(lines[:3]) or 'no line is known'}")
+    remarks = (recording.load or {}).get("remarks") or ()
+    if remarks:
+        raise_doubt("journey_remark", "; ".join(remarks[:5]))
 
 
 def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Raise) -> None:

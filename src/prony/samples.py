@@ -23,9 +23,10 @@ OUTCOMES: Final = (
     "descriptors_exhausted",  # no file descriptor left: the generator's limit, not the server's
     "not_sent",  # due, but no connection was to be had within the limit on connections
     "unanswered",  # still under way when the trial ended
+    "journey_error",  # the journey's own code raised when it looked at this answer
 )
 OK, WRONG_STATUS, CHECK_FAILED, REFUSED, RESET, TIMEOUT, PROTOCOL_ERROR = range(7)
-PORTS_EXHAUSTED, DESCRIPTORS_EXHAUSTED, NOT_SENT, UNANSWERED = range(7, 11)
+PORTS_EXHAUSTED, DESCRIPTORS_EXHAUSTED, NOT_SENT, UNANSWERED, JOURNEY_ERROR = range(7, 12)
 
 # One request, 44 bytes: instants are CLOCK_MONOTONIC nanoseconds, 0 where it did not happen.
 ROW: Final = struct.Struct("<qqqqIHHB3x")

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import structs
 
-from prony.errors import StackError
-from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec
+from prony.errors import PlanError, StackError
+from prony.load.spec import Expectation, JourneySpec, LoadResult, LoadSpec, LoadTick, RequestSpec
 from prony.plan import Plan
 from prony.probes import logs
 from prony.probes.app import Workers
@@ -28,7 +28,7 @@ from prony.probes.listen import FAMILY, ListenQueue
 from prony.probes.processes import Host, Tree
 from prony.probes.refusals import Refusals
 from prony.probes.sampler import Probe, Sampler
-from prony.recording import SAMPLE, Event, Reading, TrialWriter
+from prony.recording import ROUTE, SAMPLE, Event, Reading, TrialWriter
 from prony.samples import from_bytes
 from prony.stack.launch import Process
 from prony.stack.services.postgres import RESERVED
@@ -36,6 +36,7 @@ from prony.stack.stack import Stack, Start
 
 WRITE_EVERY_S = 0.25
 LATE_S = 20.0
+WRONG_SPEC = 2  # the load engine's exit code
 PORTS = 28_000  # the kernel's own range of local ports, 32768 to 60999
 RECYCLING = ("max_requests", "workers_max_rss")  # knobs that make a server replace workers of its own accord
 
@@ -93,10 +94,25 @@ def run(
         if stack.idle():  # an app that still works off its queue would be in the canary's way
             writer.write(_none(), _canaries(stack))
         result = follower.result
+        last = engine.last_lines()  # its log is in the folder
         shutil.rmtree(run_folder, ignore_errors=True)
         writer.finish(status, None if result is None else msgspec.to_builtins(result))
     if follower.result is None:
-        raise StackError(f"The load engine ended early (exit code {engine.code}).", log=engine.last_lines())
+        if engine.code == WRONG_SPEC and plan.traffic.journeys:
+            raise _in_journeys(plan, last)
+        raise StackError(f"The load engine ended early (exit code {engine.code}).", log=last)
+
+
+def _in_journeys(plan: Plan, lines: tuple[str, ...]) -> PlanError:
+    """A journey's file raised as it was run, or has not what the plan says: what reading it could not show."""
+    *log, last = lines or ("",)
+    what = last.partition("prony.load.worker: ")[2] or last
+    files = ", ".join(dict.fromkeys(each.file for each in plan.traffic.journeys))
+    return PlanError(
+        f"{plan.source}: [[traffic.journey]] run: {what.rstrip('.')}.",
+        hint=f"edit {files}; journeys run in prony's Python, where your app's packages are not",
+        log=tuple(log),
+    )
 
 
 def _follow(
@@ -141,12 +157,20 @@ class _Follower:
         self._decoder = msgspec.json.Decoder(LoadTick | LoadResult)
         self.tick: LoadTick | None = None
         self.result: LoadResult | None = None
+        self._named: set[int] = set()
 
     def collect(self, sampler: Sampler, events: list[Event]) -> None:
         """Writes all that is new."""
         readings, found = sampler.take()
         readings += self._lines()
-        self._writer.write(from_bytes(self._rows()), readings, [*found, *events])
+        self._writer.write(from_bytes(self._rows()), readings, [*found, *events, *self._new_routes()])
+
+    def _new_routes(self) -> list[Event]:
+        """The names of routes that journeys' steps have added."""
+        said = (*(() if self.tick is None else (self.tick,)), *(() if self.result is None else (self.result,)))
+        new = {number: name for each in said for number, name in each.routes.items() if number not in self._named}
+        self._named |= new.keys()
+        return [Event(time.monotonic_ns(), ROUTE, "traffic", f"{number} {name}") for number, name in new.items()]
 
     def _rows(self) -> bytes:
         raw = _read_from(self._segment, self._offset)
@@ -195,6 +219,9 @@ def _spec(plan: Plan, port: int, segment: Path, visitors: Visitors = ()) -> Load
             )
             for r in traffic.requests
         ),
+        journeys=tuple(JourneySpec(**structs.asdict(each)) for each in traffic.journeys),
+        headers=traffic.headers,
+        routes=traffic.routes | {r.path: r.name for r in traffic.requests if "?" not in r.path},
         arrivals=traffic.arrivals,  # type: ignore[arg-type] # the plan allows the same three
         rate_rps=traffic.rate_rps if traffic.users is None else None,
         users=traffic.users,

@@ -79,8 +79,6 @@ def test_every_right_page_is_found_and_what_a_right_answer_is_like_is_learned(sh
 @pytest.mark.parametrize(
     ("template", "cause", "text"),
     [
-        ("/account/", "login", "to log in"),
-        ("/members/", "login", "asks for a password"),
         ("/hook/", "csrf", "CSRF"),
         ("/broken/", "exception", "ValueError: the tea is cold (shop/views.py, line"),
         ("/tables/", "migrations", "no such table: shop_forgotten"),
@@ -101,6 +99,16 @@ def test_each_ailment_is_told_by_its_cause_with_what_to_write(shop: Shop, templa
     assert (found.cause, found.wrong) == (cause, not shop.page(template).right)
     assert text in found.text
     assert found.remedy
+
+
+def test_pages_for_those_who_are_logged_in_are_left_out_where_nothing_says_how(shop: Shop) -> None:
+    left = {each.template: each.remedy for each in shop.found.learned.left_out if each.reason == "login"}
+    assert set(left) == {"/account/", "/members/"}
+    assert all(remedy.startswith("[login]") for remedy in left.values())
+    named = shop.written({"request": [{"path": "/account/"}]})
+    [page] = survey(shop.stack, shop.start, named).pages
+    assert not page.right, "one that is named is to be right"
+    assert [each.cause for each in page.findings] == ["login"]
 
 
 def test_files_that_are_not_served_are_said_of_the_whole(shop: Shop) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import prony
 from prony.campaign.bench import Bench, Silent
-from prony.errors import StackError
+from prony.errors import PlanError, StackError
 from prony.plan import Plan, read_document, read_file
 from prony.recording import Store
 from prony.stack.stack import Stack
@@ -228,6 +228,22 @@ def test_a_load_goes_out_as_the_visitors_and_nothing_of_them_is_kept(tmp_path: P
     for number in (1, 2, 3):
         assert token_of(f"user{number}").encode() not in kept
         assert f"secret-{number}".encode() not in kept
+
+
+def test_a_journeys_file_that_raises_as_it_is_run_is_told_as_a_mistake_of_the_plan(tmp_path: Path) -> None:
+    plan = project(tmp_path / "project")
+    (tmp_path / "project" / "j.py").write_text(
+        "import os\nimport guarded_not\nasync def go(v): ...\n", encoding="utf-8"
+    )
+    document = plan.document | {"traffic": {"journey": [{"run": "j.py:go"}]}}
+    plan = read_document(document, "prony.toml", tmp_path / "project").loaded(users=1, duration_s=1.0)
+    store = Store(tmp_path / "state" / "prony.db")
+    with Bench(store, "run", "tests", tmp_path / "state") as bench, pytest.raises(PlanError) as caught:
+        bench.measure(plan, "first")
+    assert caught.value.message == (
+        "prony.toml: [[traffic.journey]] run: j.py:2: ModuleNotFoundError: No module named 'guarded_not'."
+    )
+    assert "your app's packages are not" in caught.value.hint
 
 
 # ---- Flask

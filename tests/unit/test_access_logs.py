@@ -221,7 +221,7 @@ def test_bytes_that_are_no_text_are_lines_all_the_same(tmp_path: Path) -> None:
     assert lines_of(tmp_path / "log")[0] == ["\\xff\\xfe\n", "\0\n"]
 
 
-@pytest.mark.parametrize("content", [b"a\nb\n", gzip.compress(b"a\nb\n")])
+@pytest.mark.parametrize("content", [b"a\nb\n", gzip.compress(b"a\nb\n", mtime=0)])
 def test_standard_input_is_read_too(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     stream = io.BufferedReader(io.BytesIO(content))
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stream))

@@ -14,7 +14,7 @@ from prony.document import trial_of
 from prony.doubts import KINDS, LATENCY, Doubt, believed, doubts_of, voids_all
 from prony.plan import Limits
 from prony.recording import Event, Recording
-from prony.samples import NOT_SENT, OK, PORTS_EXHAUSTED, TIMEOUT, WRONG_STATUS
+from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, PORTS_EXHAUSTED, TIMEOUT, WRONG_STATUS
 from prony.summary import summarise
 from tests.unit.recording_case import BEGAN_NS, a_clean_recording, a_recording, evenly, some_samples
 
@@ -39,6 +39,11 @@ def not_all_sent(missing: int) -> Recording:
 
 # Every kind of the closed list, and a recording that raises it.
 RAISED_BY: dict[str, Callable[[], Recording]] = {
+    "journey_raised": lambda: a_clean_recording(
+        samples=some_samples(DUE_S, outcome=np.where(FIRST < 5, JOURNEY_ERROR, OK)),
+        load={"failed_checks": {"/: no link": 3, "journeys.py:7 in buy: KeyError: 'x'": 5}},
+    ),
+    "journey_remark": lambda: a_clean_recording(load={"remarks": ["a cookie is Secure"]}),
     "sent_short": lambda: not_all_sent(51),
     "late_sends": lambda: a_clean_recording(
         samples=some_samples(DUE_S, lag_s=np.where(FIRST < 51, 0.0011, 0.0001), service_s=0.01)
@@ -213,3 +218,9 @@ def test_without_a_request_few_samples_are_no_doubt_of_their_own() -> None:
 def test_one_canary_alone_has_not_moved() -> None:
     one: dict[str, Any] = {"canary.generator_s": ([-1], [0.005])}
     assert named(a_clean_recording(series=one)) == set()
+
+
+def test_what_a_journey_raised_is_told_with_its_line_and_what_it_lacked_is_not() -> None:
+    recording = RAISED_BY["journey_raised"]()
+    (found,) = (doubt for doubt in doubts_of(recording, summarise(recording)) if doubt.name == "journey_raised")
+    assert found.text == "5 times: journeys.py:7 in buy: KeyError: 'x'"

@@ -110,3 +110,14 @@ def test_a_size_may_vary_honestly_and_an_empty_page_is_outside() -> None:
     assert least == 500
     assert most == 4 * 1400 + 4096
     assert size_range([0]) == (0, 4096)
+
+
+def test_journeys_alone_stay_alone_and_their_steps_are_called_like_the_pages_they_are(tmp_path: Path) -> None:
+    (tmp_path / "j.py").write_text("async def go(visitor): ...\n", encoding="utf-8")
+    document = {"app": {"entry": "shop:app"}, "traffic": {"journey": [{"run": "j.py:go"}]}}
+    alone = read_document(document, "prony.toml", tmp_path)
+    assert apply(alone, None).traffic.requests == ()
+    traffic = apply(alone, LEARNED).traffic
+    assert traffic.requests == ()
+    assert traffic.routes == {"/": "/", "/p/{id}/": "/p/{id}/", "/bad/": "/bad/"}
+    assert apply(plan({"path": "/"}), LEARNED).traffic.routes == {}, "nothing of it is needed for requests alone"

@@ -10,6 +10,7 @@ import pytest
 
 from prony.doubts import believed, doubts_of
 from prony.plan import Plan, read_document
+from prony.recording import ROUTE, Event
 from prony.samples import OK, UNANSWERED, WRONG_STATUS
 from prony.summary import RouteFigures, summarise
 from tests.unit.recording_case import a_recording, evenly, some_samples
@@ -62,3 +63,13 @@ def test_a_quantile_wants_answers_enough_of_its_own_route() -> None:
     assert kept["/"].latency_s["p99"] is not None
     assert kept["/rare"].latency_s["p99"] is None
     assert kept["/rare"].latency_s["p50"] is not None
+
+
+def test_the_steps_of_journeys_are_routes_after_those_of_the_plan() -> None:
+    samples = some_samples(evenly(40, 10))
+    samples["route"] = np.arange(400) % 4
+    names = [(3, "POST /cart/"), (1, "/products/{id}/")]
+    events = [Event(1, ROUTE, "traffic", f"{number} {name}") for number, name in names]
+    found = summarise(a_recording(samples, plan=a_shop("/"), events=events)).routes
+    assert [each.name for each in found] == ["/", "/products/{id}/", "route 2", "POST /cart/"]
+    assert [each.requests for each in found] == [100, 100, 100, 100]

@@ -170,7 +170,8 @@ class Bench:
 
     def learn(self, plan: Plan) -> Plan:
         """The plan with a mix: where neither it nor an earlier check names any page, they are looked for now."""
-        if plan.traffic.named or learned.is_about(learned.load(self._folder), plan):
+        known = plan.traffic.named or plan.traffic.journeys
+        if known or learned.is_about(learned.load(self._folder), plan):
             return plan
         self.teller.stage("Which pages there are (prony check shows them one by one)")
         start = self.stack.boot(plan)

@@ -65,7 +65,7 @@ def _weight(cost: RouteCost) -> tuple[float, float]:
 
 
 def _asking(plan: Plan, requests: tuple[Request, ...]) -> Plan:
-    return structs.replace(plan, traffic=structs.replace(plan.traffic, requests=requests))
+    return structs.replace(plan, traffic=structs.replace(plan.traffic, requests=requests, journeys=()))
 
 
 def _timed(figures: RouteFigures, one: Measured) -> RouteCost:

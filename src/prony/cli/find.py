@@ -12,6 +12,7 @@ from prony.campaign.bench import Bench
 from prony.campaign.explain import explain
 from prony.cli import options, output
 from prony.document import RouteCost
+from prony.errors import PlanError
 from prony.report import terminal
 
 COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the budget
@@ -53,6 +54,12 @@ def find(
     """
     shown = output.Shown()
     plan = options.plan_of(project, sets, shown.say)
+    if plan.traffic.journeys:
+        raise PlanError(
+            f"{plan.source}: [[traffic.journey]]: found journeys; a capacity is found in requests a second, of the "
+            "[[traffic.request]] tables alone.",
+            hint="prony run --rate 5: how five journeys begun each second are served",
+        )
     store, place = options.open_store(options.project_folder(project))
     with (
         shown.running(),

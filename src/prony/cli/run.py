@@ -73,7 +73,7 @@ def _run(**given: Any) -> None:
     shown = output.Shown()
     began_s = time.monotonic()
     plan = options.plan_of(given["project"], given["sets"], shown.say)
-    if any(each is not None for each in (*asked, plan.traffic.rate_rps, plan.traffic.users)):
+    if plan.traffic.journeys or any(each is not None for each in (*asked, plan.traffic.rate_rps, plan.traffic.users)):
         _trial("run", plan, shown, relieve=False, **given)
         return
 

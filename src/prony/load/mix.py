@@ -46,9 +46,9 @@ class Mix:
 
     def __init__(self, spec: LoadSpec) -> None:
         self.routes = routes_of(spec)
-        first = self.routes[0]
-        plain = len(self.routes) == len(first.wires) == 1 and not first.tails
-        self.only = (first, first.wires[0]) if plain else None
+        self.only: tuple[Route, bytes] | None = None
+        if len(self.routes) == 1 and len(self.routes[0].wires) == 1 and not self.routes[0].tails:
+            self.only = (self.routes[0], self.routes[0].wires[0])
         self._seed = spec.seed
         self._weights = [request.weight for request in spec.requests]
         self._sizes = [len(route.wires) for route in self.routes]

@@ -123,6 +123,33 @@ class RequestSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"a weight is a finite number, not negative: {self.weight}")
 
 
+class JourneySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A journey of the user's own.
+
+    Attributes:
+        name: What results call it, such as `journeys.py:buy`.
+        file: Absolute path of its file.
+        function: The name of its `async def` there.
+        weight: How often it is begun, relative to the other journeys and the requests.
+        users: Absolute path of a CSV file, whose rows its visitors take in turn; empty for none.
+        anonymous: Whether its visitors begin without the header fields of the load's visitors.
+    """
+
+    name: str
+    file: str
+    function: str
+    weight: float = 1
+    users: str = ""
+    anonymous: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the fields; raises ValueError."""
+        if not self.function.isidentifier():
+            raise ValueError(f"no function is called {self.function!r}")
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise ValueError(f"a weight is a finite number, not negative: {self.weight}")
+
+
 class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one generator process is to do. An invalid one cannot be made: ValueError, or msgspec's from JSON.
 
@@ -130,6 +157,10 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         host: A loopback address or `localhost` (taken as 127.0.0.1). Load goes nowhere else.
         port: TCP port.
         requests: The kinds of requests.
+        journeys: Journeys beside them. Where there are any, what arrives, or is a user's turn, is one request or one
+            run of a journey, by their weights, and `rate_rps` counts these.
+        headers: Header fields of every step of a journey.
+        routes: Paths, perhaps with {placeholders}, and what steps of journeys that ask for such a path are called.
         arrivals: `constant` or `poisson` (open loop, at `rate_rps`), or `closed` (`users` in a loop).
         rate_rps: Requests per second of an open loop.
         users: Users of a closed loop.
@@ -141,14 +172,18 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         seed: Of the arrivals and of the choice of routes.
         body_bytes_max: Longest body taken, as transferred; a longer one is a protocol error.
         host_header: The Host field; host and port where empty.
-        visitors: Header fields of each visitor, such as their Cookie or Authorization. Each request goes out as one of
-            them: user i of a closed loop as visitor i modulo their number, the requests of an open loop in turn.
+        visitors: Header fields of each visitor, such as their Cookie or Authorization. Each request goes out, and each
+            journey is begun, as one of them: user i of a closed loop as visitor i modulo their number, the arrivals of
+            an open loop in turn.
         segment: File that samples are appended to (see `prony.samples`).
     """
 
     host: str
     port: int
-    requests: tuple[RequestSpec, ...]
+    requests: tuple[RequestSpec, ...] = ()
+    journeys: tuple[JourneySpec, ...] = ()
+    headers: dict[str, str] = {}
+    routes: dict[str, str] = {}
     arrivals: Literal["constant", "poisson", "closed"]
     rate_rps: float | None = None
     users: int | None = None
@@ -166,10 +201,12 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def __post_init__(self) -> None:
         """Check the fields, also against each other; raises ValueError."""
         loopback_address(self.host)
-        if not 1 <= len(self.requests) <= ROUTES_MAX:
+        if not (1 <= len(self.requests) <= ROUTES_MAX or (self.journeys and not self.requests)):
             raise ValueError(f"{len(self.requests)} requests: a load has from 1 to {ROUTES_MAX} kinds")
-        if not 0 < sum(request.weight for request in self.requests) < math.inf:
+        weights = [*(request.weight for request in self.requests), *(journey.weight for journey in self.journeys)]
+        if not 0 < sum(weights) < math.inf:
             raise ValueError("the weights of the requests add up to nothing")
+        _check_fields(self.headers)
         if not _FIELD_VALUE.fullmatch(self.host_header):
             raise ValueError(f"not a Host that can be sent: {self.host_header!r}")
         for visitor in self.visitors:
@@ -206,6 +243,7 @@ class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
         waiting: Due, and waiting for a connection.
         connections_opened: Connections begun so far.
         cpu_s: CPU time of this process since just before the first due time.
+        routes: The names of routes that journeys' steps have added since the last tick, by number.
     """
 
     t_ns: int
@@ -216,6 +254,7 @@ class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
     waiting: int
     connections_opened: int
     cpu_s: float
+    routes: dict[int, str] = {}
 
 
 class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
@@ -235,7 +274,10 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
         lag_p50_s: Median of sent - due over the requests sent. Steps of 1 µs, of 1 ms above 67 ms.
         lag_p99_s: The 99th percentile of the same. 0 where nothing was sent.
         interrupted: Whether it was told to stop before its time.
-        failed_checks: Why answers were `check_failed`: the first thing each of them lacked, and how often.
+        failed_checks: Why answers were `check_failed`: the first thing each of them lacked, and how often. Of journeys
+            also what their own code raised.
+        routes: The names of all routes that journeys' steps have added to those of the requests, by number.
+        remarks: What else is to be said of journeys, a sentence each.
     """
 
     started_ns: int
@@ -252,6 +294,8 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     lag_p99_s: float
     interrupted: bool
     failed_checks: dict[str, int] = {}
+    routes: dict[int, str] = {}
+    remarks: tuple[str, ...] = ()
 
 
 def loopback_address(host: str) -> str:

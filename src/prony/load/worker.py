@@ -7,17 +7,27 @@ the load ran, or was ended by SIGTERM or SIGINT; 2 the spec is wrong; 3 the segm
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import io
 import os
 import resource
 import select
 import signal
 import sys
 from pathlib import Path
+from typing import Final, TextIO
 
 import msgspec
 
+from prony.errors import PlanError
 from prony.load.engine import Engine
 from prony.load.spec import LoadResult, LoadSpec, LoadTick
+
+_PRINTED_MAX: Final = 64 * 1024  # of what a user's journeys print: what they say at first
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_KEPT_BYTES: Final = 32 * 1024 * 1024
+_out = 1  # where our lines go
 
 
 def main(arguments: list[str]) -> int:
@@ -30,11 +40,61 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"{arguments[0]}: {error}", 2)
     _raise_descriptor_limit()
     try:
-        result = Engine(spec, on_tick=_offer).run(stop_signals=(signal.SIGTERM, signal.SIGINT))
+        result = _load_of(spec).run(stop_signals=(signal.SIGTERM, signal.SIGINT))
+    except PlanError as error:
+        return _refuse(error.message, 2)
     except OSError as error:
         return _refuse(f"the load could not go on: {error}", 3)
     _say(result)
     return 0
+
+
+def _load_of(spec: LoadSpec) -> Engine:
+    """What runs it; the engine for requests alone neither has nor imports anything of journeys."""
+    if not spec.journeys:
+        return Engine(spec, on_tick=_offer)
+    from prony.load.journeys import JourneyLoad  # noqa: PLC0415 - the fast path does without
+
+    _set_prints_apart()
+    _keep_freed_memory()
+    return JourneyLoad(spec, on_tick=_offer)
+
+
+def _keep_freed_memory() -> None:
+    """Parsing a page takes and frees memory in large pieces; by default each goes back to the kernel, at a cost."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # glibc's
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def _set_prints_apart() -> None:
+    """What the user's code prints must not come among our lines, nor fill the disk."""
+    global _out  # noqa: PLW0603 - set once, before the load
+    _out = os.dup(_out)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    sys.stdout = sys.stderr = _Prints(sys.stderr)
+
+
+class _Prints(io.TextIOBase):
+    """Lets the first `_PRINTED_MAX` characters through."""
+
+    def __init__(self, to: TextIO) -> None:
+        self._to = to
+        self._left = _PRINTED_MAX
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self._to.write(text[: self._left])
+        self._left = max(0, self._left - len(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._to.flush()
 
 
 def _raise_descriptor_limit() -> None:
@@ -47,14 +107,14 @@ def _raise_descriptor_limit() -> None:
 def _offer(tick: LoadTick) -> None:
     """Write a tick if that cannot block: a reader that has stopped reading must not stop the load."""
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    poll.register(_out, select.POLLOUT)
     if any(state == select.POLLOUT for _, state in poll.poll(0)):
         _say(tick)
 
 
 def _say(line: LoadTick | LoadResult) -> None:
     with contextlib.suppress(BrokenPipeError):
-        os.write(sys.stdout.fileno(), msgspec.json.encode(line) + b"\n")
+        os.write(_out, msgspec.json.encode(line) + b"\n")
 
 
 def _refuse(message: str, code: int) -> int:

@@ -3,12 +3,13 @@
 from prony.plan.login import Login
 from prony.plan.model import App, Box, Link, Outside, Plan, Pooler, Proxy, Route, Server, Store, Worker
 from prony.plan.read import changed, read_document, read_file
-from prony.plan.requests import Expect, Limits, RateSeries, Request, Traffic
+from prony.plan.requests import Expect, Journey, Limits, RateSeries, Request, Traffic
 
 __all__ = [
     "App",
     "Box",
     "Expect",
+    "Journey",
     "Limits",
     "Link",
     "Login",

@@ -176,6 +176,18 @@ REQUEST = (
     Key("name", "text", None, "What reports call it; default: the path."),
     Key("anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."),
 )
+JOURNEY = (
+    Key(
+        "run",
+        "text",
+        None,
+        'An `async def` that is given a visitor, in a file of the project: "journeys.py:buy".',
+        required=True,
+    ),
+    Key("weight", "number", 1.0, "How often it is begun, beside other journeys and requests.", 0.000_001, 1_000_000),
+    Key("users", "text", "", "A CSV file in the project: each visitor is one of its rows, in turn."),
+    Key("anonymous", "flag", False, "Whether its visitors begin as nobody, where [login] has logged them in."),
+)
 PARAMS = Key(
     "params",
     "table",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, structs
 
 from prony.errors import PlanError
-from prony.plan import keys
+from prony.plan import keys, users
 from prony.plan.checks import only_known, shown, table_of, values_of, word
 
 USERS_MAX = 1000
@@ -158,44 +157,13 @@ def _users(found: Any, kind: str, source: str, folder: Path) -> tuple[int, tuple
     if found == "all" and kind == "minted":
         return ALL, ()
     if isinstance(found, str) and found.strip() and "\0" not in found and found != "all":
-        rows = _rows(folder / found, found, source)
+        what = f"{source}: [login] users: {word(found)}"
+        rows = users.rows_of(folder / found, what, bytes_max=FILE_BYTES_MAX, rows_max=USERS_MAX)
         return len(rows), rows
     raise PlanError(
         f"{source}: [login] users: found {shown(found)}; allowed: a whole number from 1 to {USERS_MAX}, the name of a "
         'CSV file, or "all" with kind = "minted".'
     )
-
-
-def _rows(path: Path, name: str, source: str) -> tuple[dict[str, str], ...]:
-    """The lines of a CSV file whose first line names its columns; no error shows what is in it."""
-    what = f"{source}: [login] users: {word(name)}"
-    try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise PlanError(f"{what} has over {FILE_BYTES_MAX} bytes; allowed: fewer.")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [[each.strip() for each in line] for line in _lines(file) if any(line)]
-    except OSError as error:
-        raise PlanError(
-            f"{what} cannot be read: {error.strerror}.", hint="name a file in the project's folder, or say users = 50"
-        ) from error
-    except (ValueError, csv.Error) as error:
-        raise PlanError(f"{what} is no CSV file in UTF-8.") from error
-    head = lines[0] if lines else []
-    if not head or not all(re.fullmatch(r"\w{1,60}", each) for each in head) or len({*head}) < len(head):
-        raise PlanError(
-            f"{what}: the first line names no columns; allowed: names of letters, digits and _, each once, such as "
-            "username,password."
-        )
-    if not 1 <= len(lines) - 1 <= USERS_MAX:
-        raise PlanError(f"{what}: found {len(lines) - 1} users; allowed: 1 to {USERS_MAX}, a line each.")
-    for number, line in enumerate(lines[1:], 2):
-        if len(line) != len(head):
-            raise PlanError(f"{what}: its line {number} has {len(line)} values; allowed: {len(head)}, one a column.")
-    return tuple(dict(zip(head, line, strict=True)) for line in lines[1:])
-
-
-def _lines(file: Iterable[str]) -> Iterable[list[str]]:
-    return csv.reader(file, strict=True, skipinitialspace=True)
 
 
 def _check_placeholders(login: Login, source: str) -> None:

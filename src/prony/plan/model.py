@@ -138,6 +138,11 @@ class Store(Struct, frozen=True, kw_only=True):
         return {name: addresses.fill(text, url) for name, text in self.templates.items()}
 
     @property
+    def by_password(self) -> bool:
+        """Whether what the app is handed has the store's password in it."""
+        return any("{url}" in text or "{password}" in text for text in self.templates.values())
+
+    @property
     def address(self) -> Address | None:
         """Where the app's settings expect it, in parts."""
         return addresses.address_of(self.at) if self.at else None

@@ -82,7 +82,8 @@ def _kept(before: Traffic, after: Traffic, changes: set[str]) -> Traffic:
         return before
     if {"traffic", "traffic.request", "traffic.file"} & changes:
         return after
-    return structs.replace(after, requests=before.requests, declared=before.declared, named=before.named)
+    kept = ("requests", "routes", "declared", "named")
+    return structs.replace(after, **{name: getattr(before, name) for name in kept})
 
 
 def read_document(document: Mapping[str, Any], source: str, folder: Path, changes: Mapping[str, Any] = {}) -> Plan:

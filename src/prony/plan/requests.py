@@ -60,10 +60,34 @@ class RateSeries(Struct, frozen=True, kw_only=True):
     rps: tuple[float, ...]
 
 
+class Journey(Struct, frozen=True, kw_only=True):
+    """An `async def` of the user's own that is given a visitor: its share of arrivals is weight ÷ sum of weights.
+
+    Attributes:
+        name: As it is written, `journeys.py:buy`.
+        file: Absolute path of its file, which the load engine's process runs.
+        function: Its name there.
+        users: Absolute path of a CSV file whose rows its visitors take in turn; empty for none.
+        anonymous: Whether its visitors begin as nobody, where [login] has logged them in.
+    """
+
+    name: str
+    file: str
+    function: str
+    weight: float = 1.0
+    users: str = ""
+    anonymous: bool = False
+
+
 class Traffic(Struct, frozen=True, kw_only=True):
     """What is sent and when: open loop at a rate (rps), or closed loop with users.
 
     Attributes:
+        journeys: Beside the requests; where there are any, the rate and the users count those who arrive, be it for one
+            request or a journey, and there may be no requests.
+        declared: Whether the mix is the user's own; False where prony guessed it.
+        routes: Paths that the app is known to have, perhaps with placeholders, and what reports call them: by these
+            journeys' steps are named.
         declared: Whether the mix is the user's own; False where prony guessed its weights.
         named: Whether the plan names the pages, itself or by a file; False where prony looks for them.
         host: The Host that every request names; empty: the address it is sent to.
@@ -72,6 +96,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
     """
 
     requests: tuple[Request, ...] = (Request(),)
+    journeys: tuple[Journey, ...] = ()
     arrivals: str = "poisson"
     rate_rps: float | None = None
     users: int | None = None
@@ -81,10 +106,16 @@ class Traffic(Struct, frozen=True, kw_only=True):
     drain_s: float = 5.0
     seed: int = 1
     declared: bool = True
+    routes: dict[str, str] = {}
     named: bool = True
     host: str = ""
     headers: dict[str, str] = {}
     recorded: RateSeries | None = None
+
+    @property
+    def first(self) -> Request:
+        """What is asked for to see whether anything answers."""
+        return self.requests[0] if self.requests else Request()
 
 
 class Limits(Struct, frozen=True, kw_only=True):

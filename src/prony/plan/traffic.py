@@ -10,6 +10,7 @@ from typing import Any
 from prony.errors import PlanError
 from prony.plan import expectations, imported, keys, params
 from prony.plan.checks import only_known, shown, table_of, values_of, word
+from prony.plan.journeys import read as journeys_of
 from prony.plan.requests import Request, Traffic
 
 DUE_MAX = 50_000_000
@@ -21,14 +22,17 @@ _OURS = {"host", "content-length", "transfer-encoding", "connection"}
 
 
 def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
-    """The [traffic] table and its [[traffic.request]] tables, or those of the file it names, within `folder`.
+    """The [traffic] table, its [[traffic.request]] tables or those of the file it names, and its [[traffic.journey]]s.
+
+    Files are looked for in `folder`.
 
     Raises:
         PlanError: one paragraph on the first thing that is wrong.
     """
     table = dict(table_of(document, "traffic", source))
-    only_known(table, [*(key.name for key in keys.TRAFFIC), "request"], source, "traffic")
+    only_known(table, [*(key.name for key in keys.TRAFFIC), "request", "journey"], source, "traffic")
     requests = table.pop("request", None)
+    journeys = table.pop("journey", None)
     values = values_of(table, keys.TRAFFIC, source, "traffic")
     found, where = None, source
     if values["file"]:
@@ -55,7 +59,9 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         )
     _check_fields(values["host"], values["headers"], source)
     return Traffic(
-        requests=tuple(_request(r, where, values["seed"]) for r in requests) if requests else (Request(),),
+        requests=tuple(_request(r, where, values["seed"]) for r in requests or ())
+        or (() if journeys else (Request(),)),
+        journeys=journeys_of(journeys, source, folder) if journeys is not None else (),
         arrivals="closed" if values["users"] is not None else values["arrivals"],
         rate_rps=values["rate"],
         users=values["users"],
@@ -64,7 +70,7 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         timeout_s=values["timeout"],
         drain_s=values["drain"],
         seed=values["seed"],
-        declared=requests is not None and not (found and found.guessed),
+        declared=(requests or journeys) is not None and not (found and found.guessed),
         named=requests is not None,
         host=values["host"],
         headers=values["headers"],

@@ -1,11 +1,12 @@
 """Samples, readings and events: what a trial writes as it happens, and what every later thought reads."""
 
-from prony.recording.model import Campaign, Event, Reading, Recording, TrialRow
+from prony.recording.model import ROUTE, Campaign, Event, Reading, Recording, TrialRow
 from prony.recording.store import Store, TrialWriter, now_text
 from prony.samples import OUTCOMES, SAMPLE, Samples
 
 __all__ = [
     "OUTCOMES",
+    "ROUTE",
     "SAMPLE",
     "Campaign",
     "Event",

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from prony.plan import Plan
 from prony.samples import Samples
 
+ROUTE = "route"  # the kind of event that names a route which a journey's step has added: its number and its name
+
 Series = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
 
 
@@ -82,6 +84,16 @@ class Recording:
     readings: dict[tuple[str, str], Series]
     events: tuple[Event, ...]
     load: dict[str, Any] | None
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The names of its routes by their number: the plan's requests, then what journeys' steps have added."""
+        names = {number: request.name or request.path for number, request in enumerate(self.plan.traffic.requests)}
+        for event in self.events:
+            number, _, name = event.text.partition(" ")
+            if event.kind == ROUTE and number.isdecimal():
+                names[int(number)] = name
+        return tuple(names.get(number, f"route {number}") for number in range(max(names, default=-1) + 1))
 
     def values(self, tier: str, name: str) -> npt.NDArray[np.float64]:
         """One reading's values in order of time; empty where it was never read."""

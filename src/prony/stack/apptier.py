@@ -276,7 +276,7 @@ class AppTier:
                 )
         finally:
             reader.close()
-        first = plan.traffic.requests[0]
+        first = plan.traffic.first
         for each in self.instances:
             if not self.ground.launcher.wait_until(lambda one=each: self._answers(one, plan.traffic), READY_S):  # type: ignore[misc]
                 raise StackError(
@@ -345,7 +345,7 @@ def last_words(process: Process) -> tuple[str, ...]:
 
 def answers(launcher: Any, port: int, traffic: Traffic) -> bool:
     """Whether a server on the stack's loopback gives any answer to the first request of the traffic."""
-    first = traffic.requests[0]
+    first = traffic.first
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=FIRST_ANSWER_S)
     try:
         connection.sock = launcher.connect(port, FIRST_ANSWER_S)

@@ -342,7 +342,7 @@ class Stack:
 
     def _await_entrance(self, plan: Plan, port: int) -> None:
         """A real request by the way that the load will take."""
-        first = plan.traffic.requests[0]
+        first = plan.traffic.first
         if not self.launcher.wait_until(lambda: answers(self.launcher, port, plan.traffic), READY_S):
             front = self.proxy.process if self.proxy is not None else None
             last = (front or self.app.instances[0].process).last_lines()

@@ -35,18 +35,18 @@ class RouteFigures(Struct, frozen=True, kw_only=True):
 
 
 def routes_of(recording: Recording) -> tuple[RouteFigures, ...]:
-    """Every route of the plan, in its order; those without a request too."""
+    """Every route, in their numbers' order: those of the plan, without a request too, and those of journeys' steps."""
     samples = recording.samples
     answered = (samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)
     found = []
-    for number, request in enumerate(recording.plan.traffic.requests):
+    for number, name in enumerate(recording.routes):
         its = samples["route"] == number
         count = int(np.count_nonzero(its))
         got = samples[its & answered]
         right = int(np.count_nonzero(samples["outcome"][its] == OK))
         found.append(
             RouteFigures(
-                name=request.name or request.path,
+                name=name,
                 requests=count,
                 errors=(count - right) / count if count else 0.0,
                 latency_s=spread((got["done_ns"] - got["due_ns"]) / 1e9),

@@ -120,10 +120,12 @@ def apply(plan: Plan, learned: Learned | None, say: Callable[[str], None] = lamb
     """
     traffic = plan.traffic
     routes = learned.routes if learned is not None and is_about(learned, plan) else ()
-    if not traffic.named:
+    if not traffic.named and not traffic.journeys:
         mix = tuple(_request(route) for route in routes if route.right and route.paths)
         return structs.replace(plan, traffic=structs.replace(traffic, requests=mix)) if mix else plan
     known = {(route.method, route.template): route for route in routes}
+    if traffic.journeys:  # their steps are called like the pages that they are
+        traffic = structs.replace(traffic, routes={route.template: route.name for route in routes})
     requests = [_with(request, known.get((request.method, request.path)), traffic) for request in traffic.requests]
     left = tuple(request for request in requests if request.filled or asks_sql(request))
     for request in requests:
@@ -132,7 +134,7 @@ def apply(plan: Plan, learned: Learned | None, say: Callable[[str], None] = lamb
             say(
                 f"{request.path} is left out: nothing is known to stand for {names} (prony check, or params = {{ … }})."
             )
-    if not left:
+    if requests and not left:
         first = traffic.requests[0]
         raise PlanError(
             f"{plan.source}: [[traffic.request]] path: found {first.path}, and nothing is known to stand for "

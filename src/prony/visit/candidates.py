@@ -30,6 +30,7 @@ REASONS = {
     "regex": "its pattern is more than a path with parameters",
     "values": "nothing is known that its parameters may be",
     "redirect": "it only sends on to another page",
+    "login": "it is only for those who are logged in, and nothing says how to log in",
     "gone": "a link leads to it, and nothing is there",
     "bound": "there are more routes than are visited",
 }

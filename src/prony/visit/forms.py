@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-_NEVER_SENT = {"submit", "button", "image", "reset", "file"}
+from prony.load.fields import controls_of, filled
+
+_NEVER_FILLED = {"hidden", "submit", "image", "file"}
 _TOLD = (
     ".errorlist, .errornote, .error, .errors, .alert, .invalid-feedback, .help-block, .messages li, .messagelist li, "
     ".flash, .flashes li, .notification, .message, [role=alert]"
@@ -92,51 +94,15 @@ def _form(tree: LexborHTMLParser, form: LexborNode) -> Form:
         fields += tree.css(
             f'input[form="{name}"], select[form="{name}"], textarea[form="{name}"], button[form="{name}"]'
         )
-    values: dict[str, str] = {}
-    names: list[str] = []
-    passwords: list[str] = []
-    submits: list[tuple[str, str]] = []
-    for node in fields:
-        own = node.attributes
-        key, kind = own.get("name") or "", (own.get("type") or "").lower()
-        if "disabled" in own:
-            continue
-        if (node.tag == "button" and kind in {"", "submit"}) or kind in {"submit", "image"}:
-            submits.append((key, own.get("value") or ""))
-        if not key or node.tag == "button" or kind in _NEVER_SENT:
-            continue
-        if kind != "hidden" and key not in names:
-            names.append(key)
-        if kind == "password":
-            passwords.append(key)
-        value = _value(node, kind)
-        if value is not None:
-            values[key] = value
-    if submits and submits[0][0]:
-        values[submits[0][0]] = submits[0][1]
+    controls = controls_of(fields, name)
+    sent, _ = filled(controls, {}, None)
+    seen = [each for each in controls if each.kind not in _NEVER_FILLED]
     html = (form.html or "").lower()
     return Form(
         action=attributes.get("action") or "",
         method="POST" if (attributes.get("method") or "").upper() == "POST" else "GET",
-        values=values,
-        names=tuple(names),
-        passwords=tuple(passwords),
+        values={key: value for key, value in sent if isinstance(value, str)},
+        names=tuple(dict.fromkeys(each.name for each in seen)),
+        passwords=tuple(each.name for each in seen if each.kind == "password"),
         captcha=any(each in html for each in _CAPTCHAS),
     )
-
-
-def _value(node: LexborNode, kind: str) -> str | None:
-    """What a field sends as it stands; None for nothing."""
-    own = node.attributes
-    if node.tag == "textarea":
-        return node.text()
-    if node.tag == "select":
-        options = node.css("option")
-        marked = [each for each in options if "selected" in each.attributes] or options[:1]
-        if not marked:
-            return None
-        value = marked[0].attributes.get("value")
-        return marked[0].text().strip() if value is None else value
-    if kind in {"checkbox", "radio"}:
-        return (own.get("value") or "on") if "checked" in own else None
-    return own.get("value") or ""

@@ -20,7 +20,7 @@ from prony.visit.browser import Browser
 from prony.visit.candidates import REASONS, Candidate, declared, offered
 from prony.visit.contents import contents_of
 from prony.visit.crawl import FILES_MAX, Crawl, crawl
-from prony.visit.diagnosis import CAUSES, Facts, Finding, finding
+from prony.visit.diagnosis import CAUSES, LOGIN, Facts, Finding, finding
 from prony.visit.expectation import expectation_of
 from prony.visit.inside import app_routes
 from prony.visit.login import log_in
@@ -155,7 +155,7 @@ class _Surveyor:
         )
 
     def _is_of_no_use(self, answers: Answers) -> bool:
-        """Whether a mix that prony makes has no need of it: it leads only to other pages, or nowhere."""
+        """Whether a mix that prony makes has no need of it: it leads only elsewhere, or to a log-in."""
         causes = {f.cause for each in answers.visits for f in answers.found[each.asked] if f.wrong}
         if self._plan.traffic.named or not causes or answers.right():
             return False
@@ -169,11 +169,14 @@ class _Surveyor:
             reason, text = "values", "what its query wants is not known"
         elif causes == {"not_found"} and candidate.source == "crawl":
             reason, text = "gone", REASONS["gone"]
+        elif causes == {"login"} and self._plan.login is None:
+            reason, text = "login", REASONS["login"]
         else:
             return False
         key = next(iter(names), "")
         params = f', params = {{ {key} = ["…"] }}' if reason == "values" and key else ""
         remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if reason == "values" else ""
+        remedy = LOGIN if reason == "login" else remedy
         self._left.append(
             LeftOut(name=candidate.name, template=candidate.template, reason=reason, text=text, remedy=remedy)
         )

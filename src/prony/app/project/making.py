@@ -121,7 +121,7 @@ def _scripts(files: Files, root: str) -> list[Step]:
     for name in files.python(aside=True):
         if SEED_FILE.search(name) and not NEVER.search(name) and name.count("/") <= 2 and "test" not in name:
             text = files.text(name)
-            runs = "__main__" in text or re.search(r"^\w+\(.*\)\s*$", text, re.MULTILINE) is not None
+            runs = "__main__" in text or re.search(r"^[\w.]+\(.*\)\s*$", text, re.MULTILINE) is not None
             short = name if root == "." else name.removeprefix(root + "/")
             packaged = files.has(name.rpartition("/")[0] + "/__init__.py")
             how = f"python -m {short.removesuffix('.py').replace('/', '.')}" if packaged else f"python {short}"

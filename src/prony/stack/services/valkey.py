@@ -42,18 +42,19 @@ class Valkey:
         self._program: binaries.Program | None = None
         self._knobs: dict[str, Any] = {}
         self._expected: Address | None = None
+        self._told = True  # whether the app is told the password
         self._fixed = 0
         self._kept: dict[Key, Path] = {}
 
     def start(self, settings: plan.Store, port: int = 0) -> None:
         wanted = own_knobs(settings)
         running = self.process is not None and self.process.alive
-        same = (settings.kind, wanted, settings.address, port)
-        if running and same == (self.kind, self._knobs, self._expected, self._fixed):
+        same = (settings.kind, wanted, settings.address, settings.by_password, port)
+        if running and same == (self.kind, self._knobs, self._expected, self._told, self._fixed):
             return
         self.stop()
         self._find(settings.kind)
-        self._knobs, self._expected = wanted, settings.address
+        self._knobs, self._expected, self._told = wanted, settings.address, settings.by_password
         self.port, self._fixed = self._home.moved(self.port, self._fixed, port)
         # One with fewer databases refuses a dump of more; what was prepared is put back in any case.
         self._home.remove(self._home.folder / "dump.rdb")
@@ -119,6 +120,8 @@ class Valkey:
     @property
     def _secret(self) -> str | None:
         """The password of who has no name; None where none is asked for."""
+        if self._expected is None and not self._told:
+            return None
         if self._expected is None or self._named_user:
             return self._password
         return self._expected.password or None
