@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEV := build hypothesis mypy pre-commit pytest ruff types-psutil types-PyYAML
+DEV := build hypothesis mypy pre-commit pytest pytest-xdist ruff types-psutil types-PyYAML
 
 .PHONY: demo test test-all fix bench docs clean
 
@@ -13,7 +13,8 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not long and not alone"
+	$(BIN)/pytest -m "alone and not long"
 
 test-all: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ import pytest
 from prony.stack import folders
 from tests.stack.strays_case import Held, holding, there
 
+pytestmark = pytest.mark.alone
+
 Doctor = Callable[..., "subprocess.CompletedProcess[str]"]
 # A folder for runs of its own, or every run that begins on this machine would sweep what is left there.
 SCRIPT = """

@@ -17,6 +17,8 @@ import pytest
 
 from tests.stack.chaos_case import Project, Trace, free_port, patience, until
 
+pytestmark = pytest.mark.alone
+
 UP_S = 120.0
 READY = "Ctrl-C stops everything"
 

@@ -21,6 +21,8 @@ import prony
 from prony.document import Document
 from prony.stack import folders
 
+pytestmark = pytest.mark.alone
+
 PAGE = Path(prony.__file__).parent / "workloads" / "page"
 
 

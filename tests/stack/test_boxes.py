@@ -21,6 +21,8 @@ from prony.stack.boxes import Boxes
 from prony.stack.cgroups import clean, stale
 from prony.stack.launch import Launcher
 
+pytestmark = pytest.mark.alone
+
 MB = 1 << 20
 SPIN = "print('ready', flush=True)\nwhile True: pass"
 # Takes more in steps until it is told no, or killed.

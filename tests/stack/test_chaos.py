@@ -13,6 +13,8 @@ import pytest
 from prony.stack import strays
 from tests.stack.chaos_case import Project, Trace, free_port, patience, until
 
+pytestmark = pytest.mark.alone
+
 LATEST_S = 6.0
 SAMPLE, ALL = 10, 100
 

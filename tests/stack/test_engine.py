@@ -18,6 +18,8 @@ from prony.load.engine import Engine
 from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec
 from prony.samples import CHECK_FAILED, OUTCOMES, Samples, from_bytes
 
+pytestmark = pytest.mark.alone
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -14,6 +14,8 @@ import pytest
 from prony.load.spec import LoadSpec, RequestSpec
 from prony.samples import OUTCOMES, from_bytes
 
+pytestmark = pytest.mark.alone
+
 # Listens and never answers; then runs the worker on the spec, whose port it fills in.
 PROGRAM = """
 import json, pathlib, resource, socket, subprocess, sys

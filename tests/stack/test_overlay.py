@@ -141,6 +141,7 @@ def test_an_environment_without_pip_is_served_by_prony_s_own(tmp_path: Path) -> 
     assert state(tmp_path / "venv") == before
 
 
+@pytest.mark.long
 def test_a_conflict_with_what_they_have_is_named(tmp_path: Path) -> None:
     own = environment(tmp_path / "venv", "h11==0.7.0")
     before = state(tmp_path / "venv")
@@ -185,6 +186,7 @@ def test_without_a_network_it_says_so_and_leaves_nothing(tmp_path: Path, monkeyp
     assert [path.name for path in (tmp_path / "overlays").iterdir()] == [".gitignore"]
 
 
+@pytest.mark.long
 def test_an_installer_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = environment(tmp_path / "venv")
     monkeypatch.setattr(overlays, "RESOLVE_S", 0.05)
@@ -193,6 +195,7 @@ def test_an_installer_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: 
     assert [path.name for path in (tmp_path / "overlays").iterdir()] == [".gitignore"]
 
 
+@pytest.mark.long
 def test_two_pronys_at_once_make_one_and_the_same(tmp_path: Path) -> None:
     own = environment(tmp_path / "venv")
     found: list[Overlay] = []

@@ -15,6 +15,8 @@ from prony.document import Document
 from prony.document import Test as Told
 from prony.recording import Store
 
+pytestmark = pytest.mark.alone
+
 SECONDS = {"test-1": 3.0, "test-2": 4.0, "test-3": 7.0, "test-4": 4.0}
 CONNECTIONS = "stores.database.max_connections"
 
@@ -121,6 +123,7 @@ def test_more_clients_than_connections_is_proven_by_relief(rush: Told) -> None:
     assert len(rush.relief_trials) in {3, 6, 9}
 
 
+@pytest.mark.long
 def test_with_enough_connections_they_are_not_blamed(replayed: Replayed) -> None:
     found = replayed("test-4", sets={CONNECTIONS: 500})
     verdict = named(found, "test-4").verdict
@@ -129,12 +132,14 @@ def test_with_enough_connections_they_are_not_blamed(replayed: Replayed) -> None
     assert any(f"{CONNECTIONS}=500" in line for line in found.declared)
 
 
+@pytest.mark.long
 def test_with_the_page_seeded_test_1_is_valid(replayed: Replayed) -> None:
     found = replayed("test-1", seeded=True)
     assert causes(found)["test-1"] == ("none", "none"), shown(found)
     assert found.trials[-1].errors.by_status == {"200": found.trials[-1].requests}
 
 
+@pytest.mark.long
 def test_with_persistent_connections_opening_them_is_not_blamed(replayed: Replayed) -> None:
     found = replayed("test-3", sets={"app.env.CONN_MAX_AGE": "60"})
     verdict = named(found, "test-3").verdict

@@ -14,6 +14,8 @@ from prony.stack import cgroups, folders, strays
 from prony.stack.launch import Launcher
 from tests.stack.strays_case import Held, holding, there, until
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ from prony.samples import OK
 from prony.verdict import Verdict, conclude
 from tests.stack.tiers_case import until
 
+pytestmark = pytest.mark.alone
+
 PAGE = Path(prony.__file__).parent / "workloads" / "page"
 SLEEPS = """
 import time

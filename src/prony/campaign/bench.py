@@ -24,6 +24,7 @@ from prony.stack.cores import divide
 from prony.stack.stack import Stack, Start
 from prony.summary import Summary, summarise
 from prony.traffic import learned
+from prony.visit.again import still_there
 from prony.visit.login import Fields, log_in
 from prony.visit.params import resolve
 from prony.visit.survey import learn
@@ -170,12 +171,15 @@ class Bench:
 
     def learn(self, plan: Plan) -> Plan:
         """The plan with a mix: where neither it nor an earlier check names any page, they are looked for now."""
-        known = plan.traffic.named or plan.traffic.journeys
-        if known or learned.is_about(learned.load(self._folder), plan):
+        if plan.traffic.named or plan.traffic.journeys:
             return plan
-        self.teller.stage("Which pages there are (prony check shows them one by one)")
         start = self.stack.boot(plan)
-        found = learn(self.stack, start, plan, lambda text: self.teller.progress(text, "", None))
+        if learned.is_about(learned.load(self._folder), plan):
+            if still_there(self.stack, start, plan, lambda text: self.teller.progress("visiting them", text, None)):
+                return plan
+            self.teller.say("Pages that a check had found are gone: the data were made anew, with other keys.")
+        self.teller.stage("Which pages there are (prony check shows them one by one)")
+        found = learn(self.stack, start, plan, lambda text: self.teller.progress("looking for pages", text, None))
         if found.routes:
             learned.save(self._folder, found)
         right = sum(route.right for route in found.routes)

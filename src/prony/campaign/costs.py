@@ -19,6 +19,7 @@ from prony.summary import RouteFigures
 ASKED_S = (2.0, 6.0)  # the least and the most time in which one visitor asks for every route
 EACH_S = 0.5  # of that, for each route
 ALONE_S = (1.2, 4.0)  # a route by itself: the least, and the most where it is slow
+DRAIN_S = 6.0  # at most, for those who asked last
 ANSWERS = 6  # that one visitor's time should be good for, in such a trial
 LEAST_S = 8.0  # for the costliest by themselves, however long the start and what came before took
 OVERHEAD_S = 0.8  # that a trial takes besides
@@ -82,7 +83,9 @@ def _timed(figures: RouteFigures, one: Measured) -> RouteCost:
 
 
 def _alone(bench: Bench, plan: Plan, request: Request, cost: RouteCost, duration_s: float) -> RouteCost:
-    loaded = _asking(plan, (request,)).loaded(users=busy_users(plan), duration_s=duration_s, drain_s=1.0)
+    users = busy_users(plan)
+    drain_s = min(1.0 + users * (cost.time_s or 0.0), DRAIN_S)  # the last to ask stand behind all others
+    loaded = _asking(plan, (request,)).loaded(users=users, duration_s=duration_s, drain_s=drain_s)
     full = bench.measure(loaded, f"nothing but {_name(request)}", "costs", fresh=False)
     summary, route = full.summary, full.summary.routes[0]
     right = cost.requests * (1 - cost.errors) + route.requests * (1 - route.errors)

@@ -39,8 +39,7 @@ def answer(bench: Bench, plan: Plan, began_s: float) -> tuple[Document, Measured
         most = find.saturate(bench, plan, SATURATE_S, "as much as it takes")
         light, heavy = _loads(bench, plan, max(most.summary.achieved_rps, LEAST_RPS))
     verdict = explain(bench, heavy, relieve=False).verdict
-    costliest = max(routes, key=lambda each: each.app_cpu_s or 0.0, default=None)
-    name = costliest.name if costliest is not None and costliest.app_cpu_s and len(routes) > 1 else ""
+    name = _costliest(routes)
     document = bench.document(
         declared=_declared(plan, routes, most),
         verdicts=(verdict,),
@@ -48,6 +47,14 @@ def answer(bench: Bench, plan: Plan, began_s: float) -> tuple[Document, Measured
         next=advise(verdict, plan, heavy.summary, name),
     )
     return document, light
+
+
+def _costliest(routes: tuple[RouteCost, ...]) -> str:
+    """The page that costs the app the most CPU time; empty where the slowest of them was not loaded by itself."""
+    slowest = max(routes, key=lambda each: each.time_s or 0.0, default=None)
+    if slowest is None or not slowest.app_cpu_s or len(routes) == 1:
+        return ""
+    return max(routes, key=lambda each: each.app_cpu_s or 0.0).name
 
 
 def _loads(bench: Bench, plan: Plan, most_rps: float) -> tuple[Measured, Measured]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from prony.plan import Plan, Server, Traffic
 from prony.probes.gauge import GaugeReader
 from prony.stack import servers
 from prony.stack.environment import command_of, environment, refusals_folder
-from prony.stack.launch import Process
+from prony.stack.launch import Launcher, Process
 from prony.stack.servers import Launch
 from prony.stack.services.link import Link
 from prony.stack.tiers import Ground
@@ -25,6 +26,7 @@ from prony.stack.tiers import Ground
 READY_S = 60.0
 PREPARE_S = 600.0
 STOP_S = 3.0
+PORT_S = 2.0
 FIRST_ANSWER_S = 30.0
 ENTRY = "prony_gauge.entry:application"
 LINES_READ = 200
@@ -211,14 +213,8 @@ class AppTier:
         """The same port for every start, so that what stands before it can stay; another where somebody took it."""
         launcher = self.ground.launcher
         port = self._ports.get((name, index))
-        if port is not None:
-            try:
-                with launcher.socket() as probe:
-                    probe.setsockopt(1, 2, 1)  # SOL_SOCKET, SO_REUSEADDR: connections that linger are in nobody's way
-                    probe.bind(("127.0.0.1", port))
-            except OSError:
-                port = None
-        if port is None:
+        # The processes of the start before may hold it for a moment longer than their master lived.
+        if port is None or not launcher.wait_until(partial(_is_free, launcher, port), PORT_S):
             port = self._ports[name, index] = launcher.free_port()
         return port
 
@@ -356,4 +352,14 @@ def answers(launcher: Any, port: int, traffic: Traffic) -> bool:
         return False
     finally:
         connection.close()
+    return True
+
+
+def _is_free(launcher: Launcher, port: int) -> bool:
+    try:
+        with launcher.socket() as probe:
+            probe.setsockopt(1, 2, 1)  # SOL_SOCKET, SO_REUSEADDR: connections that linger are in nobody's way
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
     return True

@@ -67,7 +67,7 @@ class Round:
         self._place = place
         self._facts = place.facts
         self.nobody = browser.visitor()
-        self.visitor = self.nobody if somebody is None else _as(browser, somebody)
+        self.visitor = self.nobody if somebody is None else somebody_of(browser, somebody)
         self._listener = Listener(place.stack, place.start)
         self._spare_s = THOROUGH_ALL_S
 
@@ -157,7 +157,7 @@ class Round:
                     each.found[path] = diagnose(again, self._facts)
 
 
-def _as(browser: Browser, fields: Mapping[str, str] | None) -> Visitor:
+def somebody_of(browser: Browser, fields: Mapping[str, str] | None) -> Visitor:
     """A visitor with the header fields of somebody who is logged in."""
     visitor = browser.visitor()
     for name, value in (fields or {}).items():
