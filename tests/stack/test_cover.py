@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ mounts.cover(project, [], str(home / "1"), [own])
 Path(project, "kept.txt").write_text("changed")
 Path(project, "gone.txt").unlink()
 Path(own, "log").write_text("told")
-mounts.cover(project, [str(home / "1")], str(home / "2"), [own])
+mounts.cover(project, [str(home / "1")], str(home / "2"), [own], synced=False)
 print(Path(project, "kept.txt").read_text(), *sorted(os.listdir(project)))
 mounts.uncover(project)
 print(Path(project, "kept.txt").read_text(), *sorted(os.listdir(project)))
@@ -231,3 +232,32 @@ def test_an_ordinary_user_has_a_cover_too() -> None:
             pytest.skip("the kernel refuses user namespaces")
         assert done.stdout.splitlines() == ["changed .prony kept.txt", "there .prony gone.txt kept.txt"], done.stderr
         assert (home / "project" / ".prony" / "log").read_text() == "told"
+
+
+def test_only_a_database_in_the_folder_makes_its_cover_wait_for_the_disk(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[bool] = []
+    real = rig.stack.launcher.cover
+
+    def told(*places: Any, synced: bool) -> str:
+        waits.append(synced)
+        return real(*places, synced=synced)
+
+    monkeypatch.setattr(rig.stack.launcher, "cover", told)
+    boot(rig)
+    assert waits
+    assert all(waits)
+    waits.clear()
+    for left in rig.folder.glob("db.sqlite3*"):
+        left.unlink()
+    boot(rig, "", scratch=False)
+    boot(rig, "")
+    assert waits[-1], "what the prepare command made is a database"
+    waits.clear()
+    rig.boot("", entry="holds:application", prepare="", scratch=False)
+    for left in rig.folder.glob("db.sqlite3*"):
+        left.unlink()
+    rig.boot("", entry="holds:application", prepare="")
+    assert waits
+    assert not any(waits)

@@ -14,6 +14,7 @@ from prony.stack.tiers import Ground
 
 COPY_BYTES_MAX = 1024**3
 NOT_COPIED = {".git", ".hg", ".prony", "node_modules"}  # and virtual environments: large, and no app writes to them
+DATABASES = {".db", ".sqlite", ".sqlite3", ".db3"}
 REMARK = "folder_written"
 
 
@@ -39,6 +40,7 @@ class Cover:
         self._home = ground.run_folder / "cover"
         self._folder = ""
         self._copied = False
+        self._declared = False  # whether the plan names a database file in it
         self._layer: Path | None = None
         self._kept: dict[Key, Path] = {}
         self._count = 0
@@ -51,6 +53,7 @@ class Cover:
 
     def settle(self, plan: Plan) -> None:
         """Finds out whether this plan's folder is to be covered, and can be; says so where it cannot."""
+        self._declared = any(store.file for store in plan.stores.values())
         folder = os.path.realpath(plan.app.home or plan.app.folder) if plan.app.scratch else ""
         if folder != self._folder:
             if self._folder:
@@ -124,7 +127,10 @@ class Cover:
             if os.getuid() == 0:
                 os.chown(self._layer, like.st_uid, like.st_gid)
             layers, upper = [str(kept)] if kept else [], str(self._layer)
-        return why or self._ground.launcher.cover(self._folder, layers, upper, sorted({*through}))
+        if why:
+            return why
+        synced = self._declared or any(_has_database(path) for path in (Path(self._folder), kept) if path is not None)
+        return self._ground.launcher.cover(self._folder, layers, upper, sorted({*through}), synced=synced)
 
     def _own(self) -> list[str]:
         """Folders in the app's that are prony's own."""
@@ -140,6 +146,11 @@ def _mounted_in(folder: str) -> str:
         return ""
     places = [line.split()[4].replace(r"\040", " ") for line in lines]
     return next((place for place in places if place.startswith(f"{folder.rstrip('/')}/")), "")
+
+
+def _has_database(folder: Path) -> bool:
+    """Whether a file there, or in a folder of it, is SQLite's by its name: what it commits waits for the disk."""
+    return any(path.suffix in DATABASES for pattern in ("*", "*/*") for path in folder.glob(pattern))
 
 
 def _left_out(path: Path) -> bool:

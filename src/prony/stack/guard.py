@@ -146,7 +146,8 @@ class Guard:
             elif order["do"] == "hosts":
                 mounts.name_hosts(order["file"])
             elif order["do"] == "cover":
-                mounts.cover(order["folder"], order["layers"], order["upper"], order["through"])
+                what = (order["folder"], order["layers"], order["upper"], order["through"])
+                mounts.cover(*what, synced=order["synced"])
             elif order["do"] == "uncover":
                 mounts.uncover(order["folder"])
         except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -246,9 +246,10 @@ class Launcher:
         """Lets a file stand for /etc/hosts in the stack; the empty text, or why that cannot be."""
         return str(self._ask({"do": "hosts", "file": str(file)}).get("error", ""))
 
-    def cover(self, folder: str, layers: list[str], upper: str, through: list[str]) -> str:
+    def cover(self, folder: str, layers: list[str], upper: str, through: list[str], *, synced: bool) -> str:
         """Covers a folder in the stack, as `mounts.cover` has it; the empty text, or why that cannot be."""
-        order = {"do": "cover", "folder": folder, "layers": layers, "upper": upper, "through": through}
+        places = {"folder": folder, "layers": layers, "upper": upper, "through": through}
+        order = {"do": "cover", **places, "synced": synced}
         return str(self._ask(order).get("error", ""))
 
     def uncover(self, folder: str) -> None:

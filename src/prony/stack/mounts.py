@@ -45,7 +45,7 @@ def name_hosts(file: str) -> None:
     _mount(file, "/etc/hosts", None, _MS_BIND)
 
 
-def cover(folder: str, layers: list[str], upper: str, through: list[str]) -> None:
+def cover(folder: str, layers: list[str], upper: str, through: list[str], *, synced: bool = True) -> None:
     """Puts a cover over a folder, in place of an earlier one: what is written there goes to `upper`.
 
     Args:
@@ -54,6 +54,8 @@ def cover(folder: str, layers: list[str], upper: str, through: list[str]) -> Non
             is a copy of the folder: it is bound over it.
         upper: Where the changes go: a folder, beside which there is room for another; empty to bind.
         through: Folders and files in it that are not covered.
+        synced: Whether what is written there gets to the disk when a program waits for that, as a database does. A
+            cover that does lets its end wait until all of the disk is written.
 
     Raises:
         OSError: it cannot be; then the folder is not covered at all.
@@ -69,7 +71,12 @@ def cover(folder: str, layers: list[str], upper: str, through: list[str]) -> Non
             options = f"lowerdir={lower},upperdir={upper},workdir={upper}.work"
             if os.getuid() != 0:
                 options += ",userxattr"
-            _mount("overlay", folder, "overlay", 0, options)
+            try:
+                _mount("overlay", folder, "overlay", 0, options if synced else f"{options},volatile")
+            except OSError as error:
+                if synced or error.errno != errno.EINVAL:
+                    raise
+                _mount("overlay", folder, "overlay", 0, options)  # before Linux 5.10
             with contextlib.suppress(OSError):  # the kernel's own, closed even to its owner: it must be removable
                 os.chmod(f"{upper}.work/work", 0o700)  # noqa: PTH101 - as paths are texts here
         else:

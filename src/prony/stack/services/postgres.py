@@ -23,7 +23,7 @@ from prony.stack.services.store import END_S, ROWS_MAX, ROWS_MS, Home, Key, own_
 # With prony's own superuser connection these make the 3 that a stock Postgres keeps back, so that an app under
 # max_connections = N is refused at the same N - 3.
 RESERVED = 3
-ADMIN = "prony"  # whose own database holds prony's connection; "postgres" may be what the app's settings name
+ADMIN = "prony"  # "postgres" may be who the app's settings log in as
 LOADER = "loader"  # who loads dumps: Postgres lets go of nothing that its first superuser owns
 APP_USER = "app"
 APP_DATABASE = "app"
@@ -74,10 +74,11 @@ class Postgres:
         who = (APP_USER, self._own_password, APP_DATABASE)
         if expected is not None:
             who = (expected.user, expected.password or "", expected.name)
-        trusting = bool(self.password) != bool(who[1])
+        # How people log in, and which database prony's own connection is in.
+        otherwise = (bool(self.password), self.database == "postgres") != (bool(who[1]), who[2] == "postgres")
         self.user, self.password, self.database = who
         running = self.process is not None and self.process.alive
-        if not running or trusting or (wanted, port) != (self._knobs, self._fixed):
+        if not running or otherwise or (wanted, port) != (self._knobs, self._fixed):
             self._start_with(wanted, port)
         if self._cluster is not None and who not in self._cluster.peopled:
             self._people()
@@ -154,14 +155,16 @@ class Postgres:
 
     def _connects(self) -> bool:
         try:
+            # The app's database is dropped and made anew: prony's connection is in another.
+            own = ADMIN if self.database == "postgres" else "postgres"
             try:
-                self.admin = self._connect(ADMIN)
+                self.admin = self._connect(own)
             except psycopg.OperationalError as error:
                 if "does not exist" not in str(error):
                     return False
-                with self._connect("postgres") as first:
-                    first.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(ADMIN)))
-                self.admin = self._connect(ADMIN)
+                with self._connect("template1") as first:
+                    first.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(own)))
+                self.admin = self._connect(own)
         except psycopg.OperationalError:
             return False
         self.admin.execute("SET statement_timeout = 0")  # the app's bound is none of prony's
