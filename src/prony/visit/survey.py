@@ -20,7 +20,7 @@ from prony.visit.browser import Browser
 from prony.visit.candidates import REASONS, Candidate, declared, offered
 from prony.visit.contents import contents_of
 from prony.visit.crawl import FILES_MAX, Crawl, crawl
-from prony.visit.diagnosis import CAUSES, LOGIN, Facts, Finding, finding
+from prony.visit.diagnosis import CAUSES, Facts, Finding, finding
 from prony.visit.expectation import expectation_of
 from prony.visit.inside import app_routes
 from prony.visit.login import log_in
@@ -171,12 +171,15 @@ class _Surveyor:
             reason, text = "gone", REASONS["gone"]
         elif causes == {"login"} and self._plan.login is None:
             reason, text = "login", REASONS["login"]
+        elif causes == {"login"} and all(each.page.status == 403 for each in answers.visits):
+            reason, text = "forbidden", REASONS["forbidden"]
         else:
             return False
         key = next(iter(names), "")
         params = f', params = {{ {key} = ["…"] }}' if reason == "values" and key else ""
         remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if reason == "values" else ""
-        remedy = LOGIN if reason == "login" else remedy
+        if causes == {"login"}:
+            remedy = next(f.remedy for each in answers.visits for f in answers.found[each.asked] if f.wrong)
         self._left.append(
             LeftOut(name=candidate.name, template=candidate.template, reason=reason, text=text, remedy=remedy)
         )
