@@ -55,6 +55,6 @@ def _words(call: ast.Call) -> Iterator[str]:
         if keyword.arg is None or not isinstance(keyword.value, ast.Constant):
             continue
         value = keyword.value.value
-        if value is False or value is None:
+        if value is False or not isinstance(value, bool | int | float | str):
             continue
         yield "--" + keyword.arg.replace("_", "-") + ("" if value is True else f"={value}")
