@@ -72,7 +72,7 @@ CASES = {
             "starlette_app", "starlette", "app:app", "uvicorn", {},
             {"/", "/recipes/{slug}", "/api/recipes", "/api/recipes/{slug}"},
         ),
-        Case("poetry_project", "flask", "shortener.app:app", "", {"redis": "valkey"}, {"/", "/info/{key}"}),
+        Case("poetry_project", "flask", "shortener.app:app", "waitress", {"redis": "valkey"}, {"/", "/info/{key}"}),
         Case(
             "uv_project", "fastapi", "jotter.app:create_app()", "uvicorn", {"database": "postgres"},
             {"/notes", "/notes/{slug}"},

@@ -317,3 +317,42 @@ def test_no_expression_is_run_or_makes_a_traceback(text: str) -> None:
 def test_a_procfile_that_is_none_is_told_not_raised(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_bytes(b"\xff\xfe")
     assert any("Procfile" in each for each in sources.read(Files(tmp_path), {}).remarks)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "entry", "knobs"),
+    [
+        (
+            'import uvicorn\nuvicorn.run("shop.app:app", workers=2, host="0.0.0.0")',
+            "uvicorn",
+            "shop.app:app",
+            {"workers": 2},
+        ),
+        ('import uvicorn\nuvicorn.run("shop:make", factory=True, reload=False)', "uvicorn", "shop:make()", {}),
+        ("import uvicorn\napp = 1\nuvicorn.run(app, port=8000)", "uvicorn", "", {}),
+        ("from waitress import serve\ndef main():\n    serve(1, threads=8)", "waitress", "", {"threads": 8}),
+        ("from waitress import serve as go\ngo(1, threads=N)", "waitress", "", {}),
+    ],
+)
+def test_a_server_that_the_projects_own_code_starts_is_found(
+    tmp_path: Path, code: str, kind: str, entry: str, knobs: dict[str, Any]
+) -> None:
+    files = laid_out(tmp_path, {"run.py": code})
+    [found] = sources.servers_of(files, sources.read(files, {}), {})
+    assert (found.kind, found.entry, found.knobs) == (kind, entry, knobs)
+    assert found.source.startswith("run.py, line ")
+
+
+@pytest.mark.parametrize(
+    "code", ["def run(): ...\nrun()", "import uvicorn", "serve(1)", "import uvicorn\nuvicorn.Config('a:b')"]
+)
+def test_what_only_looks_like_one_is_none(tmp_path: Path, code: str) -> None:
+    files = laid_out(tmp_path, {"run.py": code})
+    assert sources.servers_of(files, sources.read(files, {}), {}) == []
+
+
+def test_a_command_that_starts_one_goes_before_the_projects_code(tmp_path: Path) -> None:
+    files = laid_out(
+        tmp_path, {"Procfile": "web: gunicorn run:app", "run.py": "import uvicorn\nuvicorn.run('run:app')"}
+    )
+    assert [each.kind for each in sources.servers_of(files, sources.read(files, {}), {})] == ["gunicorn", "uvicorn"]

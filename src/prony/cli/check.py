@@ -17,11 +17,12 @@ from prony.recording import now_text
 from prony.stack.stack import Stack
 from prony.traffic import learned
 from prony.traffic.learned import LeftOut
-from prony.visit.diagnosis import LOGIN, Finding
+from prony.visit.diagnosis import Finding
 from prony.visit.results import Check, Checked
 from prony.visit.survey import Survey, survey
 
 LEFT_SHOWN = 12
+FOR_OTHERS = {"login": "those who are logged in", "forbidden": "others than those who log in here"}
 
 
 @click.command()
@@ -140,7 +141,7 @@ def _show_finding(console: Console, each: Finding, indent: str) -> None:
 def _show_left_out(console: Console, left: Iterable[LeftOut]) -> None:
     alike: dict[tuple[str, str], list[LeftOut]] = {}
     for each in left:
-        if each.reason not in {"redirect", "login"}:  # the page that it leads to is in the mix; told at the end
+        if each.reason not in {"redirect", *FOR_OTHERS}:  # the page that it leads to is in the mix; told at the end
             alike.setdefault((each.text, each.template.partition("/")[2].partition("/")[0]), []).append(each)
     if not alike:
         return
@@ -158,13 +159,13 @@ def _show_left_out(console: Console, left: Iterable[LeftOut]) -> None:
 
 def _ending(document: Check, logs: str) -> Iterable[str]:
     wrong = sum(not page.right for page in document.pages)
-    login = [each for each in document.left_out if each.reason == "login"]
-    inside = [each.template for each in login]
-    if inside:
-        shown = ", ".join(inside[:LEFT_SHOWN]) + (", …" if len(inside) > LEFT_SHOWN else "")
-        yield f"Only for those who are logged in, and so not in the mix: {shown}."
-        formed = (each.remedy for each in login if 'page = "' in each.remedy)
-        yield f"  → {next(formed, LOGIN)}"
+    for reason, whom in FOR_OTHERS.items():
+        inside = [each for each in document.left_out if each.reason == reason]
+        if inside:
+            more = f", and {len(inside) - LEFT_SHOWN} more" if len(inside) > LEFT_SHOWN else ""
+            yield f"Only for {whom}, and so not in the mix: {', '.join(i.template for i in inside[:LEFT_SHOWN])}{more}."
+            formed = (i.remedy for i in inside if 'page = "' in i.remedy)
+            yield f"  → {next(formed, inside[0].remedy)}"
     if not document.pages:
         yield 'No page was found that can be visited: name one, [[traffic.request]] path = "/…".'
         return

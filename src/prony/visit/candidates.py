@@ -31,6 +31,7 @@ REASONS = {
     "values": "nothing is known that its parameters may be",
     "redirect": "it only sends on to another page",
     "login": "it is only for those who are logged in, and nothing says how to log in",
+    "forbidden": "it is only for others than those who log in here",
     "gone": "a link leads to it, and nothing is there",
     "off": "no link leads to it, and it refuses who asks for nothing more than its path",
     "events": "it sends events without end",

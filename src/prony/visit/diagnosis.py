@@ -47,7 +47,6 @@ CAUSES: dict[str, tuple[bool, str]] = {
     "routes": (False, "The app's routes could not be read from its framework."),
     "values": (False, "Values for parameters could not be read from the database."),
 }
-LOGIN = "[login]: how to log in, such as { page = …, fields = { … }, proof = … }"
 _LOGIN_PATH = re.compile(r"log-?in|sign-?in|auth|sso|accounts?/|session|register|sign-?up|password|join", re.IGNORECASE)
 _EXCEPTION = re.compile(r"(?:\[[^\]]*\] )*((?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: .*)?")
 _RAISED = re.compile(

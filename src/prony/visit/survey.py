@@ -183,14 +183,16 @@ class _Surveyor:
             reason, text = "off", f"no link leads to it, and it answers {', '.join(map(str, sorted(statuses)))}"
         elif causes == {"login"} and self._plan.login is None:
             reason, text = "login", REASONS["login"]
+        elif causes == {"login"} and all(each.page.status == 403 for each in answers.visits):
+            reason, text = "forbidden", REASONS["forbidden"]
         else:
             return False
         key = next(iter(names), "")
         params = f', params = {{ {key} = ["…"] }}' if reason == "values" and key else ""
         named = reason in {"values", "off", "events"}
         remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if named else ""
-        found = (f.remedy for each in answers.visits for f in answers.found[each.asked] if f.cause == "login")
-        remedy = next(found, "") if reason == "login" else remedy
+        if causes == {"login"}:
+            remedy = next(f.remedy for each in answers.visits for f in answers.found[each.asked] if f.wrong)
         self._left.append(
             LeftOut(name=candidate.name, template=candidate.template, reason=reason, text=text, remedy=remedy)
         )

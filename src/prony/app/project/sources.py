@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from prony.app.project import configured, containers, shell
+from prony.app.project import coded, configured, containers, shell
 from prony.app.project.files import Files
 from prony.app.project.model import Served
 from prony.app.project.servers import config_of, served
@@ -170,7 +170,7 @@ def servers_of(files: Files, found: Sources, variables: dict[str, str]) -> list[
             told = configured.uwsgi_file(files.text(ini), ini)
             if told is not None:
                 result.insert(0, told)
-    return result
+    return [*result, *coded.servers(files)]
 
 
 def _reloads(command: Command) -> bool:
