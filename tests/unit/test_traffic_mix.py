@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from prony.traffic import mix
 from prony.traffic.accesslog import Hit
-from prony.traffic.dangers import dangerous
-from prony.traffic.mix import Route, Tally, spread
+from prony.traffic.dangers import danger
+from prony.traffic.mix import TITLE_WORDS, Route, Tally, spread
 from prony.traffic.rates import rates
 from prony.traffic.target import cleaned
 from prony.traffic.templates import SLUGS_MIN, WORDS_MIN, collapsed, shape, written
@@ -186,8 +186,9 @@ def test_posts_are_listed_by_route_and_bots_counted() -> None:
 
 
 def test_a_slug_with_delete_in_its_middle_is_harmless() -> None:
-    assert dangerous("/articles/how-to-delete") == ""
-    assert dangerous("/admin/log-out") == "logout"
+    assert danger("/articles/how-to-delete", slug_words=TITLE_WORDS) == ""
+    assert danger("/admin/log-out", slug_words=TITLE_WORDS) == "log out"
+    assert danger("/account/delete-it-all-now", slug_words=TITLE_WORDS) == "delete"
 
 
 SECRETS = [

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prony.app.routes import AppRoute, Param
-from prony.visit.danger import danger, is_admin
+from prony.traffic.dangers import danger, is_admin
 from prony.visit.templates import Templates, generalise
 
 KNOWN = Templates(

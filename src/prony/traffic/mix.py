@@ -11,13 +11,14 @@ from math import gcd
 from msgspec import Struct
 
 from prony.traffic.accesslog import Hit
-from prony.traffic.dangers import dangerous
+from prony.traffic.dangers import danger
 from prony.traffic.target import Target, cleaned
 from prony.traffic.templates import Known, Segments, collapsed, shape, written
 
 BUCKETS_MAX = 20_000  # templates told apart at a time; then they are collapsed, and the rarest are let go
 SAMPLE_MAX = 1000  # requests kept of each, drawn at random from all of the log
 MINUTES_MAX = 600_000  # over a year
+TITLE_WORDS = 2  # a part of a visited path with more words is a title, such as how-to-delete
 USUAL = 0.02  # a status is usual from this share of a route's answers on
 STATIC = re.compile(
     r"/(?:robots\.txt|favicon\.ico|manifest\.json|site\.webmanifest)$|"
@@ -173,7 +174,7 @@ class Tally:
         refused = target.refused
         if (segments := self._known.match(target.path)) is not None and "@" not in target.path:
             refused = "person" if not _PERSONS.isdisjoint(segments) else "" if refused == "person" else refused
-        return refused or ("dangerous" if dangerous(target.path) else "")
+        return refused or ("dangerous" if danger(target.path, slug_words=TITLE_WORDS) else "")
 
     def _leave(self, reason: str, hit: Hit, target: Target | None) -> None:
         self._out_total[reason] += 1

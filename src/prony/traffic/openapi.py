@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from prony.errors import PlanError
-from prony.traffic.dangers import dangerous
+from prony.traffic.dangers import danger
 from prony.traffic.imports import Import, Source
 from prony.traffic.mix import LeftOut, Route
 
@@ -193,7 +193,7 @@ def _route(
 ) -> Route:
     if method not in {"get", "head"}:
         raise _UnknownError("method", "")
-    if word := dangerous(template):
+    if word := danger(template):
         raise _UnknownError("dangerous", word)
     security = operation.get("security", resolve._document.get("security"))  # noqa: SLF001 - the document's own
     if security and isinstance(security, list) and {} not in security and not login:

@@ -11,9 +11,9 @@ from urllib.parse import unquote
 from prony.app.routes import AppRoute, Param
 from prony.plan import Expect, Request
 from prony.plan.params import PATHS_MAX, fill, placeholders
+from prony.traffic.dangers import danger, is_admin
 from prony.traffic.learned import LeftOut
 from prony.visit.crawl import Crawl
-from prony.visit.danger import danger, is_admin
 from prony.visit.templates import Templates
 
 GUESSED = {"int": ("1", "2", "3"), "number": ("1", "2")}  # tried where nothing is known; what answers 404 is dropped

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from prony.app.routes import AppRoute
+from prony.traffic.dangers import danger, is_admin
 from prony.visit.browser import Browser, Page, Visitor
 from prony.visit.contents import Contents, contents_of
-from prony.visit.danger import danger, is_admin
 from prony.visit.templates import Templates, generalise
 
 PAGES_MAX = 200
