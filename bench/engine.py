@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -17,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from paired import arguments, children_cpu_s, measured, pinned, tell, two_cores
 
 from prony.load.spec import LoadResult, LoadSpec, RequestSpec
 
@@ -44,18 +40,6 @@ async def main():
 
 uvloop.run(main())
 """
-
-
-def pinned(core: int, *command: str) -> list[str]:
-    """The command on one core, where cores can be chosen."""
-    taskset = shutil.which("taskset")
-    return [taskset, "-c", str(core), *command] if taskset else list(command)
-
-
-def children_cpu_s() -> float:
-    """CPU time of all children that have ended, in seconds."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def run_prony(port: int, core: int, duration_s: float, **arrivals: Any) -> tuple[LoadResult, float]:
@@ -104,50 +88,27 @@ def measure(port: int, core: int, *, wrk: str | None, pairs: int, duration_s: fl
         ("CPU per keep-alive request, closed loop, with start-up", whole_us, "us", None, peers),
         (f"send lag p99, Poisson at {RATE_RPS:.0f} rps", lag_ms, "ms", LAG_TARGET_MS, {}),
     ]
-    measures = []
-    for name, values, unit, target, others in rows:
-        value = statistics.median(values)
-        meets = None if target is None else value <= target
-        measures.append({"name": name, "value": value, "unit": unit, "target": target, "meets": meets, "peers": others})
-    return measures
+    return [
+        measured(name, statistics.median(values), unit, target, others) for name, values, unit, target, others in rows
+    ]
 
 
 def main() -> int:
     """Measure and print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--quick", action="store_true", help="the same, shorter")
-    arguments = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    if len(cores) < 2:
-        print("bench/engine.py needs two cores: one for the server, one for the generators", file=sys.stderr)
-        return 3
+    asked = arguments(__doc__)
+    core, servers_core = two_cores()
     wrk = shutil.which("wrk")
     if wrk is None:
         print("wrk is not on PATH: no peer is measured (apt-get install wrk)", file=sys.stderr)
-    pairs, duration_s = (2, 1.0) if arguments.quick else (7, 4.0)
-    command = pinned(cores[1], sys.executable, "-c", SERVER)
+    pairs, duration_s = (2, 1.0) if asked.quick else (7, 4.0)
+    command = pinned(servers_core, sys.executable, "-c", SERVER)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         port = int(server.stdout.readline() if server.stdout else 0)
         try:
-            measures = measure(port, cores[0], wrk=wrk, pairs=pairs, duration_s=duration_s)
+            measures = measure(port, core, wrk=wrk, pairs=pairs, duration_s=duration_s)
         finally:
             server.communicate("", timeout=10)
-    machine = {
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "cores": len(cores),
-        "load_average": os.getloadavg(),
-        "pairs": pairs,
-        "duration_s": duration_s,
-    }
-    if arguments.json:
-        print(json.dumps({"machine": machine, "measures": measures}, indent=2))
-        return 0
-    for row in measures:
-        peers = ", ".join(f"{name} {value:.2f}" for name, value in row["peers"].items()) or "no peer"
-        target = "" if row["target"] is None else f"; target {row['target']} {'met' if row['meets'] else 'missed'}"
-        print(f"{row['name']:<60} {row['value']:>8.3f} {row['unit']}  ({peers}{target})")
+    tell(measures, as_json=asked.json, pairs=pairs, duration_s=duration_s)
     return 0
 
 

@@ -8,12 +8,9 @@ installed, that is said, and prony's figures stand alone.
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import os
-import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -24,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from paired import arguments, children_cpu_s, measured, pinned, tell, two_cores
 
 from prony.load.spec import JourneySpec, LoadResult, LoadSpec
 
@@ -56,18 +54,6 @@ class Buyer(FastHttpUser):
             if "goodbye: 2" not in answer.text:
                 answer.failure("not bought")
 """
-
-
-def pinned(core: int, *command: str) -> list[str]:
-    """The command on one core, where cores can be chosen."""
-    taskset = shutil.which("taskset")
-    return [taskset, "-c", str(core), *command] if taskset else list(command)
-
-
-def children_cpu_s() -> float:
-    """CPU time of all children that have ended, in seconds."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def locust() -> Path | None:
@@ -166,59 +152,28 @@ def measure(port: int, core: int, *, program: Path | None, pairs: int, duration_
     if peer_us:
         share = statistics.median(ours / theirs for ours, theirs in zip(whole_us, peer_us, strict=True))
         rows.append(("share of Locust's CPU per request, with start-up", share, "", TARGET_SHARE, {}))
-    return [
-        {
-            "name": name,
-            "value": value,
-            "unit": unit,
-            "target": target,
-            "meets": None if target is None else value <= target,
-            "peers": others,
-        }
-        for name, value, unit, target, others in rows
-    ]
+    return [measured(*row) for row in rows]
 
 
 def main() -> int:
     """Measure and print; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--quick", action="store_true", help="the same, shorter")
-    arguments = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    if len(cores) < 2:
-        print("bench/journey.py needs two cores: one for the server, one for the generators", file=sys.stderr)
-        return 3
+    asked = arguments(__doc__)
+    core, servers_core = two_cores()
     program = locust()
-    pairs, duration_s = (2, 5.0) if arguments.quick else (3, 30.0)
-    command = pinned(cores[1], sys.executable, str(SHOP))
+    pairs, duration_s = (2, 5.0) if asked.quick else (3, 30.0)
+    command = pinned(servers_core, sys.executable, str(SHOP))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         port = int(server.stdout.readline() if server.stdout else 0)
         try:
-            measures = measure(port, cores[0], program=program, pairs=pairs, duration_s=duration_s)
+            measures = measure(port, core, program=program, pairs=pairs, duration_s=duration_s)
         finally:
             server.communicate("", timeout=10)
     version = "missing"
     if program is not None:
         version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
-    machine = {
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "cores": len(cores),
-        "load_average": os.getloadavg(),
-        "locust": version,
-        "pairs": pairs,
-        "duration_s": duration_s,
-    }
-    if arguments.json:
-        print(json.dumps({"machine": machine, "measures": measures}, indent=2))
-        return 0
-    if program is None:
+    if program is None and not asked.json:
         print("Locust is missing: nothing to compare with")
-    for row in measures:
-        peers = ", ".join(f"{name} {version} {value:.2f}" for name, value in row["peers"].items()) or "no peer"
-        target = "" if row["target"] is None else f"; target {row['target']} {'met' if row['meets'] else 'missed'}"
-        print(f"{row['name']:<60} {row['value']:>8.3f} {row['unit']}  ({peers}{target})")
+    tell(measures, as_json=asked.json, locust=version, pairs=pairs, duration_s=duration_s)
     return 0
 
 

@@ -57,6 +57,11 @@ def api(environ: dict[str, Any]) -> Answer:
     return "401 Unauthorized" if user is None else "200 OK", JSON, json.dumps({"user": user})
 
 
+def staff(environ: dict[str, Any]) -> Answer:
+    user = whose(environ["cookies"].get("session", ""))
+    return "200 OK" if user == "user1" else "403 Forbidden", {}, "<h1>Staff</h1>"
+
+
 def basic(environ: dict[str, Any]) -> Answer:
     given = base64.b64decode(environ.get("HTTP_AUTHORIZATION", "").partition("Basic ")[2]).decode()
     user, _, password = given.partition(":")
@@ -71,6 +76,8 @@ PAGES: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "/token": token,
     "/api": api,
     "/basic": basic,
+    "/staff": staff,
+    "/menu": lambda _: ("200 OK", {}, '<a href="/inside">Inside</a> <a href="/staff">Staff</a>'),
     "/seen": lambda _: ("200 OK", JSON, json.dumps(sorted(seen))),
 }
 
@@ -78,7 +85,7 @@ PAGES: dict[str, Callable[[dict[str, Any]], Answer]] = {
 def application(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
     environ["cookies"] = dict(pair.partition("=")[::2] for pair in environ.get("HTTP_COOKIE", "").split("; "))
     environ["body"] = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    page = PAGES.get(environ["PATH_INFO"], lambda _: ("200 OK", {}, "<title>Everybody</title>"))
+    page = PAGES.get(environ["PATH_INFO"], lambda _: ("200 OK", {}, '<title>Everybody</title><a href="/menu">Menu</a>'))
     status, fields, text = page(environ)
     start_response(status, list(({"Content-Type": "text/html"} | fields).items()))
     return [text.encode()]

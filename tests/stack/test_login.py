@@ -19,6 +19,7 @@ from prony.recording import Store
 from prony.stack.stack import Stack
 from prony.visit.browser import Browser
 from prony.visit.login import as_visitor, log_in
+from prony.visit.survey import Survey, survey
 
 SCHOOL = Path(prony.__file__).parent / "workloads" / "school"
 APP = Path(__file__).parent.parent / "apps" / "guarded.py"
@@ -302,3 +303,20 @@ def test_flask_sessions_are_minted_by_the_apps_own_code(tmp_path: Path) -> None:
         [own] = site.log_in(kind="minted", proof="/own", session={"user_id": "{n:d}"})
         assert site.seen_by(own, "/own") == "own 1"
         assert "which has to be said" in site.refused(kind="minted", proof="/own")
+
+
+def test_pages_for_others_than_those_who_log_in_are_left_out_of_a_mix_that_is_looked_for(guarded: Site) -> None:
+    document = {key: value for key, value in guarded.plan.document.items() if key != "traffic"}
+    folder = Path(guarded.plan.app.folder)
+
+    def found(number: int) -> Survey:
+        fields = {"user": f"user{number}", "pass": f"secret-{number}"}
+        plan = read_document(document | {"login": FORM | {"fields": fields}}, "prony.toml", folder)
+        return survey(guarded.stack, guarded.start, plan)
+
+    visitor = found(2)
+    assert visitor.right
+    assert {page.template for page in visitor.pages} == {"/", "/inside", "/menu"}
+    [left] = [each for each in visitor.learned.left_out if each.reason == "forbidden"]
+    assert (left.template, "another user" in left.remedy) == ("/staff", True)
+    assert "/staff" in {page.template for page in found(1).pages}, "whom it is for has it in"

@@ -16,6 +16,7 @@ from msgspec import structs
 from prony.errors import PlanError
 from prony.knobs import server
 from prony.plan import Limits, Plan, changed, keys, read_document, read_file
+from prony.plan.checks import is_secret, without_password
 
 HERE = Path("/nowhere/shop")
 FULL: dict[str, Any] = {
@@ -311,3 +312,20 @@ NASTY = st.sampled_from(
 @example(("server", "kind"), [1])
 def test_the_nastiest_of_values_make_a_plan_or_a_plan_error(path: tuple[Any, ...], value: Any) -> None:
     tried(FULL, {".".join(map(str, path)): value})
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("app.env.KEY", True), ("app.env", True), ("app", True), ("stores.database.url", True), ("stores.x.at", True),
+        ("stores.x.env", True), ("stores.x", True), ("traffic.headers.Authorization", True), ("login.user", True),
+        ("server.workers", False), ("stores.database.max_connections", False), ("traffic.rate", False),
+    ],
+)  # fmt: skip
+def test_what_may_be_set_to_a_secret_is_known_by_its_name(name: str, secret: bool) -> None:  # noqa: FBT001 - a table's
+    assert is_secret(name) is secret
+
+
+def test_a_url_is_shown_without_who_logs_in() -> None:
+    assert without_password("at postgres://shop:hunter2@db:5432/shop") == "at postgres://…@db:5432/shop"
+    assert without_password("redis://127.0.0.1:6379/0") == "redis://127.0.0.1:6379/0"

@@ -58,7 +58,7 @@ def test_what_stands_for_a_parameter_is_told() -> None:
         (["/a/1/edit", "/a/2/edit", "/a/3/edit"], "/a/{id}/edit"),
         (["/1", "/2", "/3"], "/{id}"),
         ([f"/o/{n}23e4567-e89b-12d3-a456-426614174000" for n in (1, 2, 3)], "/o/{uuid}"),
-        (["/k/deadbeef01", "/k/00c0ffee99", "/k/1234567890ab"], "/k/{key}"),
+        (["/k/deadbeef01", "/k/00c0ffee99", "/k/1234567890ab"], "/k/{hash}"),
         (["/blog/green-tea/", "/blog/hot-water/", "/blog/milk/"], "/blog/{slug}/"),
     ],
 )

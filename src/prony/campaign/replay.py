@@ -16,6 +16,7 @@ from prony.campaign.script import Script, ScriptTest
 from prony.document import Configuration, Document, Recommended, Test
 from prony.errors import DoubtError
 from prony.plan import Plan, changed, read_file
+from prony.plan.checks import is_secret
 from prony.verdict import conclude
 
 BUDGET_S = 340.0
@@ -206,11 +207,8 @@ class Replay:
         return tuple(found)
 
 
-_SECRET = ("app.env", "traffic.headers", "login.")  # what changes of these are set to
-
-
 def _shown(name: str, value: Any) -> str:
-    return "(redacted)" if name in {"app", "traffic", "login"} or name.startswith(_SECRET) else str(value)
+    return "(redacted)" if is_secret(name) else str(value)
 
 
 def _list(cores: tuple[int, ...]) -> str:

@@ -18,25 +18,8 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return [
-            name
-            for name in (
-                "demo",
-                "doctor",
-                "init",
-                "import",
-                "check",
-                "up",
-                "change",
-                "run",
-                "explain",
-                "find",
-                "replay",
-                "list",
-                "report",
-            )
-            if name in self.commands
-        ]
+        """In the order in which they were added, which is the order of use."""
+        return list(self.commands)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -60,9 +43,9 @@ for command in (
     doctor.doctor,
     init.init,
     import_.import_,
+    check.check,
     up.up,
     change.change,
-    check.check,
     run.run,
     run.explain,
     find.find,

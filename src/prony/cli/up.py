@@ -16,6 +16,7 @@ from prony.cli.change import Orders
 from prony.errors import PlanError, StackError
 from prony.plan import Plan, refusals
 from prony.plan.addresses import PORTS
+from prony.plan.checks import without_password
 from prony.stack.launch import Launcher, Process
 from prony.stack.processes import Processes, procfile_of
 from prony.stack.services.own import shown_url
@@ -146,6 +147,8 @@ def _addresses(
             url = shown_url(plan.stores[name].url)
         else:
             url = url.replace(f"127.0.0.1:{inside}", f"127.0.0.1:{_open(ways, launcher, inside)}")
+            if plan.stores[name].at:  # its password is the one that the user's own settings hold
+                url = without_password(url)
         pooled = f" behind {start.versions['pooler']}" if name == "database" and "pooler" in start.versions else ""
         yield name, url, what + pooled
     for name, service in stack.services.items():

@@ -101,10 +101,21 @@ def shown(value: Any) -> str:
     except ValueError:  # a whole number too long to be written out
         return "a number of thousands of digits"
     text = " ".join(text.lower().split() if isinstance(value, bool) else text.split())
-    text = _PASSWORD.sub("://…@", text)
+    text = without_password(text)
     # neither what would command a terminal nor what no text can hold
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:100])
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def without_password(text: str) -> str:
+    """A text in which no URL says who logs in, and by what."""
+    return _PASSWORD.sub("://…@", text)
+
+
+def is_secret(name: str) -> bool:
+    """Whether what a dotted name such as app.env.KEY is set to may be a secret, or holds one."""
+    parts = name.split(".")
+    return bool(SECRETS & set(parts)) or parts[0] == "login" or len(parts) == 1 or parts[0] == "stores" == parts[-2]
 
 
 def word(name: Any) -> str:

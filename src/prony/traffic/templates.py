@@ -18,6 +18,7 @@ _DATE = re.compile(r"(?:19|20)\d\d-\d\d(?:-\d\d)?")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _HEX = re.compile(r"(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{8,}")
 _RANDOM = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9_-]{8,}")
+_KEY = re.compile(r"(?=.*\d)[0-9A-Za-z_-]{16,}|[0-9a-fA-F]{12,}")
 _SLUGLIKE = re.compile(r".*[-_.%\d].*|.{25,}")
 _FILE = re.compile(r".+(\.[A-Za-z][A-Za-z0-9]{1,4})")
 
@@ -34,21 +35,28 @@ def shape(path: str) -> Segments:
         if _YEAR.fullmatch(segment) and after.isdigit() and 1 <= int(after[:4]) <= 12:
             found.append("{year}")
         else:
-            found.append(_kind(segment))
+            found.append(kind(segment))
     return tuple(found)
 
 
-def _kind(segment: str) -> str:
+def kind(segment: str) -> str:
+    """A segment with {id}, {uuid}, {date} or {hash} in its place where it says by itself that it is one."""
     if _INTEGER.fullmatch(segment):
         return "{id}"
     if _UUID.fullmatch(segment):
         return "{uuid}"
     if _DATE.fullmatch(segment):
         return "{date}"
-    if _HEX.fullmatch(segment) or _RANDOM.fullmatch(segment):
+    if _HEX.fullmatch(segment) or _RANDOM.fullmatch(segment) or (_KEY.fullmatch(segment) and not _wordy(segment)):
         return "{hash}"
     numbered = _NUMBERED.fullmatch(segment)
     return "{id}" + numbered[1] if numbered else segment
+
+
+def _wordy(segment: str) -> bool:
+    """Whether it reads as words with a number among them, such as `summer-collection-2026`: a slug names its page."""
+    words = [word for word in re.split(r"[-_]", segment) if word]
+    return len(words) > 1 and all(word.isalpha() or word.isdigit() for word in words)
 
 
 def collapsed(found: Iterable[Segments]) -> dict[Segments, Segments]:

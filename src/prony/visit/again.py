@@ -7,8 +7,7 @@ from collections.abc import Callable
 from prony.plan import Plan
 from prony.stack.stack import Stack, Start
 from prony.visit.browser import Browser
-from prony.visit.login import log_in
-from prony.visit.visits import somebody_of
+from prony.visit.login import as_visitor, log_in
 
 
 def still_there(stack: Stack, start: Start, plan: Plan, say: Callable[[str], None] = lambda _: None) -> bool:
@@ -19,5 +18,5 @@ def still_there(stack: Stack, start: Start, plan: Plan, say: Callable[[str], Non
     routes = [request for request in plan.traffic.requests if request.paths]
     who = next(iter(log_in(stack, start, plan, say)), None) if routes else None
     with Browser(stack.launcher, start.port, plan.traffic) as browser:
-        visitor = browser.visitor() if who is None else somebody_of(browser, who)
+        visitor = browser.visitor() if who is None else as_visitor(browser, who)
         return all(visitor.ask(each.method, each.paths[0]).status != 404 for each in routes)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from prony.app.routes import AppRoute
+from prony.traffic.templates import kind
 
 ALIKE_MIN = 3
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -19,11 +20,6 @@ _KINDS = {
     "str": r"[^/]+",
 }
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_SHAPES = (
-    ("id", re.compile(r"[0-9]+")),
-    ("uuid", re.compile(_UUID)),
-    ("key", re.compile(r"(?=.*[0-9])[0-9a-f]{8,64}")),
-)
 _SLUG = re.compile(r"[\w.~%-]+")
 
 
@@ -93,7 +89,9 @@ def _skeleton(segments: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _shape(segment: str) -> str:
-    return next((name for name, shape in _SHAPES if shape.fullmatch(segment)), "")
+    """The name of what it is by itself: "id", "uuid", "date", "hash"; empty where it is a word."""
+    found = kind(segment)
+    return found[1:-1] if found != segment and found.endswith("}") else ""
 
 
 def _named(segments: tuple[str, ...], differ: list[bool]) -> str:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from prony.app.routes import AppRoutes
 from prony.plan import Plan
 from prony.stack.stack import Stack, Start
-from prony.visit.browser import Browser, Page, Visitor
+from prony.visit.browser import Browser, Page
 from prony.visit.candidates import Candidate
 from prony.visit.contents import contents_of
 from prony.visit.diagnosis import Facts, Finding, Visit, diagnose, finding
 from prony.visit.inside import Listener, exceptions
+from prony.visit.login import as_visitor
 
 SEVERAL = 3  # paths of a route that are visited in any case
 THOROUGH_MAX = 200  # and of one with more, so many while there is time, to sort the right from the wrong
@@ -67,7 +68,7 @@ class Round:
         self._place = place
         self._facts = place.facts
         self.nobody = browser.visitor()
-        self.visitor = self.nobody if somebody is None else somebody_of(browser, somebody)
+        self.visitor = self.nobody if somebody is None else as_visitor(browser, somebody)
         self._listener = Listener(place.stack, place.start)
         self._spare_s = THOROUGH_ALL_S
 
@@ -155,17 +156,6 @@ class Round:
                     again = _with_error(visit, told[path])
                     each.visits[number] = again
                     each.found[path] = diagnose(again, self._facts)
-
-
-def somebody_of(browser: Browser, fields: Mapping[str, str] | None) -> Visitor:
-    """A visitor with the header fields of somebody who is logged in."""
-    visitor = browser.visitor()
-    for name, value in (fields or {}).items():
-        if name == "Cookie":
-            visitor.cookies |= {each.partition("=")[0]: each.partition("=")[2] for each in value.split("; ")}
-        else:
-            visitor.fields[name] = value
-    return visitor
 
 
 def _refused(answers: Answers) -> bool:
