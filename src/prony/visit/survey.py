@@ -159,16 +159,33 @@ class _Surveyor:
         )
 
     def _is_of_no_use(self, answers: Answers, linked: Collection[str]) -> bool:
-        """Whether a mix that prony makes has no need of it: it leads only elsewhere, or to a log-in, or has no end."""
-        causes = {f.cause for each in answers.visits for f in answers.found[each.asked] if f.wrong}
-        events = all(each.page.kind == EVENTS for each in answers.visits)
-        if self._plan.traffic.named or ((not causes or answers.right()) and not events):
+        """Whether a mix that prony makes has no need of it, which is then noted."""
+        reason, text = ("", "") if self._plan.traffic.named else self._why_left(answers, linked)
+        if not reason:
             return False
         candidate = answers.candidate
-        names = placeholders(candidate.template)
+        key = next(iter(placeholders(candidate.template)), "")
+        params = f', params = {{ {key} = ["…"] }}' if reason == "values" and key else ""
+        remedy = ""
+        if reason in {"login", "forbidden"}:
+            remedy = next(f.remedy for each in answers.visits for f in answers.found[each.asked] if f.wrong)
+        elif reason in {"values", "off", "events"}:
+            remedy = f'[[traffic.request]] path = "{candidate.template}"{params}'
+        self._left.append(
+            LeftOut(name=candidate.name, template=candidate.template, reason=reason, text=text, remedy=remedy)
+        )
+        return True
+
+    def _why_left(self, answers: Answers, linked: Collection[str]) -> tuple[str, str]:
+        """A reason of `REASONS` and its text, empty for none: it leads only elsewhere, to a log-in, or has no end."""
+        candidate, names = answers.candidate, placeholders(answers.candidate.template)
+        causes = {f.cause for each in answers.visits for f in answers.found[each.asked] if f.wrong}
         statuses = {each.page.status for each in answers.visits}
-        if events:
-            reason, text = "events", REASONS["events"]
+        reason, text = "", ""
+        if all(each.page.kind == EVENTS for each in answers.visits):
+            reason = "events"
+        elif not causes or answers.right():
+            pass
         elif causes <= {"redirect", "trailing_slash"}:
             reason, text = "redirect", f"it sends on to {answers.visits[0].page.path}"
         elif causes == {"other_host"} and all(_leads_elsewhere(each.page) for each in answers.visits):
@@ -178,25 +195,14 @@ class _Surveyor:
         elif causes <= {"unknown_values"}:
             reason, text = "values", "what its query wants is not known"
         elif causes == {"not_found"} and candidate.source == "crawl":
-            reason, text = "gone", REASONS["gone"]
+            reason = "gone"
         elif causes <= _REFUSED and statuses <= {400, 404, 405, 410} and not _known(candidate.paths, linked):
             reason, text = "off", f"no link leads to it, and it answers {', '.join(map(str, sorted(statuses)))}"
         elif causes == {"login"} and self._plan.login is None:
-            reason, text = "login", REASONS["login"]
-        elif causes == {"login"} and all(each.page.status == 403 for each in answers.visits):
-            reason, text = "forbidden", REASONS["forbidden"]
-        else:
-            return False
-        key = next(iter(names), "")
-        params = f', params = {{ {key} = ["…"] }}' if reason == "values" and key else ""
-        named = reason in {"values", "off", "events"}
-        remedy = f'[[traffic.request]] path = "{candidate.template}"{params}' if named else ""
-        if causes == {"login"}:
-            remedy = next(f.remedy for each in answers.visits for f in answers.found[each.asked] if f.wrong)
-        self._left.append(
-            LeftOut(name=candidate.name, template=candidate.template, reason=reason, text=text, remedy=remedy)
-        )
-        return True
+            reason = "login"
+        elif causes == {"login"} and statuses == {403}:
+            reason = "forbidden"
+        return reason, text or REASONS.get(reason, "")
 
     # ---- what comes of it
 
