@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -274,7 +275,10 @@ def test_a_failing_prepare_command_is_named_with_its_last_lines(stack: Stack, tm
     assert "[app] prepare: `python -c" in caught.value.message
     assert "exit code 1" in caught.value.message
     assert caught.value.log == ("step one", "no such table: shop")
-    assert str(tmp_path / "app") in caught.value.hint
+    log = re.search(r"read the whole of (\S+);", caught.value.hint)
+    assert log is not None
+    assert "step one\n" in Path(log[1]).read_text(encoding="utf-8")
+    assert str(tmp_path / "app") not in caught.value.hint, "there it would run on the project itself, and its data"
 
 
 def test_an_app_that_raises_on_import_is_told_with_file_and_line(stack: Stack, tmp_path: Path) -> None:
