@@ -16,7 +16,7 @@ import pytest
 
 from prony.load.engine import Engine
 from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec
-from prony.samples import CHECK_FAILED, OUTCOMES, Samples, from_bytes
+from prony.samples import CHECK_FAILED, OUTCOMES, SAMPLE, Samples, from_bytes
 
 pytestmark = pytest.mark.alone
 
@@ -319,7 +319,7 @@ def test_a_killed_generator_leaves_all_but_the_last_tenth_of_a_second(port: int,
         process.kill()
         process.communicate(timeout=10)
     raw = Path(spec.segment).read_bytes()
-    assert len(raw) % 44 == 0
+    assert len(raw) % SAMPLE.itemsize == 0
     assert len(from_bytes(raw)) >= tick.done - 0.15 * 200
 
 

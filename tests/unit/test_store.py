@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from prony.errors import RecordingError
 from prony.recording import Event, Reading, Store, TrialRow
-from prony.samples import ROW, SAMPLE, from_bytes
+from prony.samples import REQUEST, ROW, SAMPLE, from_bytes, word
 from tests.unit.recording_case import a_plan, evenly, some_samples
 
 SECRET = "hunter2-hunter2"  # noqa: S105 - the one in recording_case's plan
@@ -137,9 +137,9 @@ def test_a_torn_last_row_is_left_out() -> None:
 
 
 def test_a_row_is_what_the_engine_packs() -> None:
-    assert ROW.size == SAMPLE.itemsize == 44
-    (row,) = from_bytes(ROW.pack(1, 2, 3, 4, 5, 6, 7, 8))
-    assert row.tolist()[:8] == (1, 2, 3, 4, 5, 6, 7, 8)
+    assert ROW.size == SAMPLE.itemsize == 48
+    (row,) = from_bytes(ROW.pack(1, 2, 3, 4, 5, 6, 7, word(9, 8)))
+    assert row.tolist()[:-1] == (1, 2, 3, 4, 5, 6, 7, 9, 0, 8, 0)
 
 
 def test_an_empty_trial_has_empty_arrays(store: Store) -> None:
@@ -273,7 +273,8 @@ def test_the_stores_folder_ignores_itself_and_keeps_what_a_person_wrote(store: S
 
 
 def test_old_campaigns_go_when_the_file_is_too_large(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = np.frombuffer(os.urandom(SAMPLE.itemsize * 20_000), dtype=SAMPLE)
+    noise = np.frombuffer(os.urandom(SAMPLE.itemsize * 20_000), dtype=SAMPLE).copy()
+    noise["kind"] = REQUEST
     for _ in range(4):
         campaign = store.begin_campaign("run", "", {})
         store.begin_trial(campaign, a_plan(), "", "run", 1).write(noise)

@@ -34,7 +34,7 @@ class Segment:
         self._view = memoryview(self._space)
         self._size = 0
 
-    def add(  # noqa: PLR0917 - a row's eight columns, in its order: this is called once per request
+    def add(  # noqa: PLR0917 - what a row is packed from, in its order: this is called once per request
         self,
         due_ns: int,
         sent_ns: int,
@@ -43,14 +43,14 @@ class Segment:
         size: int,
         route: int,
         status: int,
-        outcome: int,
+        word: int,
     ) -> None:
         """Append one sample; instants in monotonic nanoseconds, 0 where it did not happen; size below 2^32."""
         at = self._size
         if at == _SPACE_BYTES:
             self.flush()
             at = 0
-        _pack_into(self._space, at, due_ns, sent_ns, first_byte_ns, done_ns, size, route, status, outcome)
+        _pack_into(self._space, at, due_ns, sent_ns, first_byte_ns, done_ns, size, route, status, word)
         self._size = at + _ROW_BYTES
 
     def flush(self) -> None:

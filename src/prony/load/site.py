@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from prony.load.forms import FormReader
-from prony.load.mix import Route
+from prony.load.mix import Known, Route
 from prony.load.naming import NAME_CHARACTERS_MAX, namer
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ class Site:
                 checks=None,
                 bodiless=method == "HEAD",
                 idempotent=method in {"GET", "HEAD"},
+                known=Known(keeps=False),
             )
             if len(self._routes) > 4 * ROUTES_MAX:  # names without end: numbers are few, and known by now
                 self._routes.clear()

@@ -51,7 +51,11 @@ def main(arguments: list[str]) -> int:
 
 def _load_of(spec: LoadSpec) -> Engine:
     """What runs it; the engine for requests alone neither has nor imports anything of journeys."""
-    if not spec.journeys:
+    if spec.retries:
+        from prony.load.retrying import RetryLoad  # noqa: PLC0415 - the same
+
+        return RetryLoad(spec, on_tick=_offer)
+    if not spec.journeys and not any(request.redirects for request in spec.requests):
         return Engine(spec, on_tick=_offer)
     from prony.load.journeys import JourneyLoad  # noqa: PLC0415 - the fast path does without
 

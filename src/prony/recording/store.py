@@ -20,7 +20,7 @@ import prony
 from prony.errors import RecordingError
 from prony.plan import Plan
 from prony.recording.model import Campaign, Event, Reading, Recording, TrialRow
-from prony.samples import Samples, from_bytes
+from prony.samples import REQUEST, Samples, chunk_of, from_bytes
 
 SCHEMA_VERSION = 2
 STORE_BYTES_MAX = 2 * 1024**3
@@ -230,8 +230,10 @@ class Store:
         if row is None:
             raise RecordingError(f"The store {self.path} holds no trial {trial}.", hint="prony list")
         key, label, role, start, plan, began_ns, status, load = row
-        chunks = self._db.execute("SELECT data FROM samples WHERE trial = ? ORDER BY chunk", (key,)).fetchall()
-        raw = b"".join(zlib.decompress(data) for (data,) in chunks)
+        chunks = self._db.execute("SELECT data, count FROM samples WHERE trial = ? ORDER BY chunk", (key,)).fetchall()
+        rows = [from_bytes(b""), *(chunk_of(zlib.decompress(data), count) for data, count in chunks)]
+        samples = np.concatenate(rows)
+        requests = samples["kind"] == REQUEST
         readings: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
         for t_ns, tier, name, value in self._db.execute(
             "SELECT t_ns, tier, name, value FROM readings WHERE trial = ? ORDER BY t_ns", (key,)
@@ -250,7 +252,8 @@ class Store:
             plan=msgspec.json.decode(plan, type=Plan),
             began_ns=began_ns,
             status=status,
-            samples=from_bytes(raw),
+            samples=samples if requests.all() else samples[requests],
+            stream_events=samples[~requests],
             readings={k: (np.array(t, dtype=np.int64), np.array(v)) for k, (t, v) in readings.items()},
             events=tuple(Event(*event) for event in events),
             load=None if load is None else msgspec.json.decode(load),
