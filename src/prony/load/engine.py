@@ -85,8 +85,9 @@ class Engine:
         self._pumping = False
         self._live = 0
         self._scheduled = self._sent = self._ended = self._opened = self._retried = 0
-        self._turn, self._shards = spec.shard, spec.shards
+        self._turn, self._shards = spec.shard - spec.shards, spec.shards  # the former turn's ordinal
         self._one_each = not spec.keep_alive
+        self.start_at_ns = 0  # when to begin (monotonic), where that is to be a certain instant
         self._start_ns = self._end_ns = self._drained_ns = 0
         self._sending = False
         self._users_go_on = False  # a user's next request is due at once
@@ -139,7 +140,7 @@ class Engine:
         self._running = self._sending = True
         self._users_go_on = self._closed is not None and not self._think_ns
         self._cpu_start_s = time.process_time()
-        self._start_ns = self.spec.start_ns or _monotonic_ns() + _LEAD_NS
+        self._start_ns = self.start_at_ns or _monotonic_ns() + _LEAD_NS
         self._end_ns = self._start_ns + round(self.spec.duration_s * 1e9)
         self._schedule.starts_at(self._start_ns)
         self._next_tick_ns = self._start_ns + _SECOND_NS
@@ -176,9 +177,8 @@ class Engine:
 
     def _next_turn(self) -> int:
         """The ordinal of a turn of a closed loop's user, of no other turn in any shard."""
-        turn = self._turn
         self._turn += self._shards
-        return turn
+        return self._turn
 
     def _pump(self) -> None:
         """Connections may have become free: send what waits for one, in its order."""
@@ -266,8 +266,7 @@ class Engine:
         if not connection.reusable() or self._one_each:
             self._close(connection)
         elif self._users_go_on and not self._waiting and now_ns < self._end_ns:
-            turn = self._turn
-            self._turn += self._shards
+            turn = self._turn = self._turn + self._shards
             self._scheduled += 1
             route, wire = self._only or self._mix.take(connection.user)
             self._send_on(connection, now_ns, turn, route, wire)
@@ -396,4 +395,5 @@ class Engine:
             lag_p99_s=self._lags.quantile_s(0.99),
             interrupted=self._interrupted,
             failed_checks=self._lacking,
+            lags=self._lags.counts() if self._shards > 1 else {},
         )
