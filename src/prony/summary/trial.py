@@ -10,7 +10,9 @@ from msgspec import Struct
 from prony import stats
 from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
-from prony.summary.routes import RouteFigures, routes_of, spread
+from prony.summary.routes import RouteFigures, routes_of
+from prony.summary.spread import spread
+from prony.summary.streams import StreamFigures, streams_of
 from prony.summary.windowed import Window, Windowed
 
 BIN_S = 0.1
@@ -62,6 +64,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         service_time_s: From the instant it was sent.
         routes: The same by route, in the plan's order.
         send_lag_s: sent - due: our own lateness.
+        retries: Of the requests, those with which a client tried again.
+        streams: What became of streamed answers; wherever else they count, they are done with their first event.
     """
 
     id: str
@@ -89,6 +93,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     incidents: tuple[Incident, ...]
     cut_off: bool
     routes: tuple[RouteFigures, ...] = ()
+    retries: int = 0
+    streams: tuple[StreamFigures, ...] = ()
 
 
 class Incident(Struct, frozen=True):
@@ -102,7 +108,7 @@ class Incident(Struct, frozen=True):
 
 def summarise(recording: Recording) -> Summary:
     """The figures of a trial, also of one that was cut off."""
-    samples, plan = recording.samples, recording.plan
+    samples, plan = recording.served, recording.plan
     window = sending_window(recording)
     duration_s = max(window.duration_s, 1e-9)
     answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
@@ -137,6 +143,8 @@ def summarise(recording: Recording) -> Summary:
         happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
         incidents=_incidents(recording),
         routes=routes_of(recording),
+        retries=int(np.count_nonzero(samples["attempt"])),
+        streams=streams_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
@@ -153,7 +161,7 @@ def sending_window(recording: Recording) -> Window:
 
 def latencies_s(recording: Recording) -> Any:
     """Latency in seconds of each request that was answered."""
-    samples = recording.samples
+    samples = recording.served
     answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
     return (answered["done_ns"] - answered["due_ns"]) / 1e9
 
@@ -174,7 +182,7 @@ def _errors(samples: Samples, by_check: dict[str, int]) -> Errors:
 
 def _backlog(recording: Recording, window: Window) -> Backlog:
     """Growing: by over 3 % of the offered rate, and by more than queueing at random would (4 standard deviations)."""
-    samples = recording.samples
+    samples = recording.served
     if len(samples) == 0 or window.duration_s < 5 * BIN_S:
         return Backlog(mean=0.0, slope_per_s=0.0, rise=0.0, growing=False)
     begin_ns = window.start_ns + (window.end_ns - window.start_ns) // 3
@@ -194,7 +202,8 @@ def _generator(recording: Recording, window: Window) -> dict[str, float | None]:
         return {"cpu_s_per_request": None, "cpu_share": None}
     done = max(int(load["done"]), 1)
     sending = Windowed(recording, window).rate("generator", "cpu_s")  # without the drain, which costs little
-    share = max(load["cpu_share"], sending or 0.0)
+    processes = recording.plan.traffic.generators or 1
+    share = max(load["cpu_share"], (sending or 0.0) / processes)
     return {"cpu_s_per_request": load["cpu_s"] / done, "cpu_share": share}
 
 
