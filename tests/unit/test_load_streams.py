@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_events_are_counted_as_the_standard_has_it(stream: bytes, events: int) -
 def test_it_does_not_matter_where_a_stream_is_cut(stream: bytes, places: list[int]) -> None:
     reader = EventReader()
     edges = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
-    pieces = [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in itertools.pairwise(edges)]
     assert sum(reader.feed(piece) for piece in pieces) == STREAMS[stream]
 
 
