@@ -248,9 +248,9 @@ def _about_the_answers(summary: Summary, raise_doubt: Raise) -> None:
         voids = [f"{figure}.{name}" for figure in LATENCY for name in short]
         raise_doubt("few_samples", f"{summary.answered} answers; not enough for {', '.join(short)}", voids=voids)
     if summary.backlog.growing:
-        rate = summary.backlog.slope_per_s
+        rate, of = summary.backlog.slope_per_s, " on average" if summary.phases else ""
         raise_doubt(
-            "backlog_growing", f"the backlog grew by {rate:.0f} requests a second at {summary.offered_rps:.0f} rps"
+            "backlog_growing", f"the backlog grew by {rate:.0f} requests a second at {summary.offered_rps:.0f} rps{of}"
         )
 
 

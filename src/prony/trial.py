@@ -33,6 +33,7 @@ from prony.samples import from_bytes
 from prony.stack.launch import Process
 from prony.stack.services.postgres import RESERVED
 from prony.stack.stack import Stack, Start
+from prony.traffic.profiles import Stretch
 
 WRITE_EVERY_S = 0.25
 LATE_S = 20.0
@@ -203,6 +204,7 @@ def _read_from(path: Path, offset: int) -> bytes:
 
 def _spec(plan: Plan, port: int, segment: Path, visitors: Visitors = ()) -> LoadSpec:
     traffic = plan.traffic
+    thinks = traffic.arrivals == "closed" or traffic.session is not None
     return LoadSpec(
         host="127.0.0.1",
         port=port,
@@ -225,8 +227,11 @@ def _spec(plan: Plan, port: int, segment: Path, visitors: Visitors = ()) -> Load
         arrivals=traffic.arrivals,  # type: ignore[arg-type] # the plan allows the same three
         rate_rps=traffic.rate_rps if traffic.users is None else None,
         users=traffic.users,
+        profile=tuple(Stretch(*each) for each in traffic.profile),
+        session=traffic.session,
         duration_s=traffic.duration_s,
-        think_s=traffic.think_s if traffic.users is not None else 0,
+        think_s=traffic.think_s if thinks else 0,
+        think_sigma=traffic.think_sigma if thinks else 0,
         timeout_s=traffic.timeout_s,
         drain_s=traffic.drain_s,
         connections=most_connections(),

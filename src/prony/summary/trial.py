@@ -51,7 +51,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The figures of one trial, before any doubt has voided one. Durations in seconds, rates per second.
 
     Attributes:
-        offered_rps: Requests due ÷ length of the sending window.
+        phases: How the rate, or the number of users, went over time, in words; none where it did not change.
+        session: Requests of a visitor's session on average; None where each arrival was one request.
+        offered_rps: Requests due ÷ length of the sending window: a mean where there are phases.
         achieved_rps: Right answers that came within the sending window ÷ its length.
         answered: Answers that came at all, right or wrong.
         exceptions: Exceptions the gauge counted in the app, by type and SQLSTATE.
@@ -69,6 +71,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     title: str
     arrivals: str
     users: int | None
+    phases: tuple[str, ...] = ()
+    session: float | None = None
     offered_rps: float
     scheduled: int
     sent: int
@@ -118,6 +122,8 @@ def summarise(recording: Recording) -> Summary:
         title=plan.title,
         arrivals=plan.traffic.arrivals,
         users=plan.traffic.users,
+        phases=tuple(phase.text for phase in plan.traffic.phases),
+        session=plan.traffic.session,
         offered_rps=scheduled / duration_s,
         scheduled=scheduled,
         sent=sent,
@@ -173,7 +179,11 @@ def _errors(samples: Samples, by_check: dict[str, int]) -> Errors:
 
 
 def _backlog(recording: Recording, window: Window) -> Backlog:
-    """Growing: by over 3 % of the offered rate, and by more than queueing at random would (4 standard deviations)."""
+    """Growing: by over 3 % of the offered rate, and by more than queueing at random would (4 standard deviations).
+
+    Where the rate itself changes more requests are under way while it is higher, however quick they are (Little's law):
+    then their latency, by when they were due, must grow by over 3 % of the time as well.
+    """
     samples = recording.samples
     if len(samples) == 0 or window.duration_s < 5 * BIN_S:
         return Backlog(mean=0.0, slope_per_s=0.0, rise=0.0, growing=False)
@@ -185,7 +195,18 @@ def _backlog(recording: Recording, window: Window) -> Backlog:
     offered = len(samples) / window.duration_s
     chance = 4 + 4 * np.sqrt(max(line.mean, 0.0))
     growing = recording.plan.traffic.arrivals != "closed" and line.slope_per_s > 0.03 * offered and line.rise > chance
+    if growing and recording.plan.traffic.phases:
+        growing = _latency_slope(samples, begin_ns) > 0.03
     return Backlog(mean=line.mean, slope_per_s=line.slope_per_s, rise=line.rise, growing=bool(growing))
+
+
+def _latency_slope(samples: Samples, begin_ns: int) -> float:
+    """By how many seconds latency grew each second, over requests due from an instant on; the line of bins' medians."""
+    later = np.sort(samples[samples["due_ns"] >= begin_ns], order="due_ns")
+    bins, firsts = np.unique((later["due_ns"] - begin_ns) // int(BIN_S * 1e9), return_index=True)
+    latency_s = (later["done_ns"] - later["due_ns"]) / 1e9
+    medians = np.array([np.median(part) for part in np.split(latency_s, firsts[1:])]) if len(later) else latency_s
+    return stats.trend(bins * BIN_S, medians).slope_per_s
 
 
 def _generator(recording: Recording, window: Window) -> dict[str, float | None]:
