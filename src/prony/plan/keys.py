@@ -198,22 +198,22 @@ THINK = (
         required=True,
     ),
 )
-LEVELS = ("level", "from", "to")  # in requests per second, or in users
-_LASTS = Key("duration", "duration", None, "How long the phase lasts.", 0.01, 86_400, required=True)
-_FROM = Key("from", "number", None, "The level it begins at.", required=True)
-_TO = Key("to", "number", None, "The level it ends at.", required=True)
+LEVELS = ("level", "from", "to")  # in requests per second, or in users where arrivals = "closed"
+_PHASE = {
+    "from": Key("from", "number", None, "The level it begins at.", required=True),
+    "to": Key("to", "number", None, "The level it goes to.", required=True),
+    "duration": Key("duration", "duration", None, "How long the whole phase lasts.", 0.01, 86_400, required=True),
+}
 # The shapes of [[traffic.phase]], and which keys each takes.
 PHASES = {
-    "hold": (Key("level", "number", None, "The level throughout.", required=True), _LASTS),
-    "ramp": (_FROM, _TO, _LASTS),
-    "steps": (_FROM, _TO, Key("steps", "integer", None, "How many, of equal length.", 2, 1000, required=True), _LASTS),
+    "hold": (Key("level", "number", None, "The level throughout.", required=True), _PHASE["duration"]),
+    "ramp": tuple(_PHASE.values()),
+    "steps": (*_PHASE.values(), Key("steps", "integer", None, "How many, of equal length.", 2, 1000, required=True)),
     "spike": (
-        Key("from", "number", None, "The level before and after the spike.", required=True),
-        Key("to", "number", None, "The level of the spike.", required=True),
+        *_PHASE.values(),
         Key("lasts", "duration", None, "How long the spike lasts, in the middle.", 0.01, 86_400, required=True),
-        _LASTS,
     ),
-    "rush": (Key("from", "number", 1.0, "The level it begins at."), _TO, _LASTS),
+    "rush": (Key("from", "number", 1.0, "The level it begins at."), _PHASE["to"], _PHASE["duration"]),
     "recorded": (
         Key("duration", "duration", None, "What the whole record is squeezed into; unset: as it was.", 0.01, 86_400),
         Key("times", "number", 1.0, "Every rate of the record times this.", 0.000_001, 1_000_000),
