@@ -92,6 +92,7 @@ PLACES = {
     "TRAFFIC": ("reference.md", "[traffic]"),
     "THINK": ("reference.md", "[traffic]"),
     "REQUEST": ("reference.md", "[[traffic.request]]"),
+    "STREAM": ("reference.md", "[[traffic.request]] stream"),
     "JOURNEY": ("reference.md", "[[traffic.journey]]"),
     "PARAMS": ("reference.md", "[[traffic.request]]"),
     "PATHS": ("reference.md", "[[traffic.request]]"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from prony.document import plan_of
+from prony.doubts import doubts_of
 from prony.plan import Plan
 from prony.report.series import series_of
 from prony.report.terminal import load_in_words
@@ -68,6 +69,30 @@ def test_the_offered_rate_of_a_phased_trial_is_its_mean_and_its_course_is_drawn(
     assert summarise(recording).offered_rps == pytest.approx(100)
     offered = series_of(recording, 1.0).offered_rps[:10]
     assert offered == pytest.approx([10, 30, 50, 70, 90, 110, 130, 150, 170, 190], abs=1.01)
+
+
+@pytest.mark.parametrize("bunched", [False, True])
+def test_sends_are_uneven_where_they_bunch_and_not_because_the_rate_changes(bunched: bool) -> None:  # noqa: FBT001
+    plan = phased((10, 0, 1000))
+    due = profiles.poisson(tuple(Stretch(*each) for each in plan.traffic.profile), 3) / 1e9
+    lag_s = np.ceil(due / 0.05) * 0.05 - due if bunched else 0.0001
+    recording = a_recording(some_samples(due, lag_s=lag_s), plan=plan, duration_s=10)
+    summary = summarise(recording)
+    assert summary.dispersion["due"] == pytest.approx(1, abs=0.15)
+    doubts = {doubt.name for doubt in doubts_of(recording, summary)}
+    assert ("uneven_sends" in doubts) == bunched
+
+
+def test_a_generator_near_its_limit_is_told_by_the_highest_rate_of_the_phases() -> None:
+    plan = phased((10, 0, 1000))
+    recording = a_recording(
+        some_samples(due_s(plan)),
+        plan=plan,
+        series={"generator.calibrated_rps": ([1.0], [1100.0])},
+    )
+    summary = summarise(recording)
+    assert summary.offered_rps == pytest.approx(500)
+    assert "generator_near_limit" in {doubt.name for doubt in doubts_of(recording, summary)}
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import click
+import msgspec
 from rich.text import Text
 
+from prony import trial
 from prony.campaign.bench import machine
 from prony.cli import options, output
 from prony.stack import fitness, strays
@@ -13,10 +18,11 @@ MARKS = {"ok": ("✓", "green"), "without": ("–", "yellow"), "lacking": ("✗"
 
 
 @click.command()
+@click.option("--calibrate", is_flag=True, help="Try what this machine's load generator can do, for some 6 s.")
 @click.option("--clean", is_flag=True, help="Remove what crashed runs left: processes, folders, cgroups.")
 @options.as_json
 @options.debug
-def doctor(*, clean: bool, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
+def doctor(*, calibrate: bool, clean: bool, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
     """Is this machine fit to measure on: what is here, what is missing and how to get it, what crashed runs left.
 
     Ends with 0 when all is well; 3 when something is missing that prony needs; 1 when a crashed run has left something.
@@ -24,13 +30,14 @@ def doctor(*, clean: bool, as_json: bool, debug: bool) -> None:  # noqa: ARG001 
 
     \b
     Example:  prony doctor
+              prony doctor --calibrate
               prony doctor --clean
     """
     found = strays.find()
     left = strays.clean(found) if clean else found
     console = output.results()
     findings = []
-    for each in fitness.look():
+    for each in itertools.chain(fitness.look(), _generator(calibrate=calibrate)):
         findings.append(each)
         if not as_json:
             mark, style = MARKS[each.state]
@@ -47,6 +54,7 @@ def doctor(*, clean: bool, as_json: bool, debug: bool) -> None:  # noqa: ARG001 
                 "findings": [
                     {"name": each.name, "state": each.state, "text": each.text, "todo": each.todo} for each in findings
                 ],
+                "generator": msgspec.to_builtins(trial.known()),
                 "strays": [{"kind": each.kind, "what": each.what, "removed": each not in left} for each in found],
             }
         )
@@ -66,3 +74,12 @@ def doctor(*, clean: bool, as_json: bool, debug: bool) -> None:  # noqa: ARG001 
             mark, style = MARKS["ok"]
             console.print(Text.assemble((f"{mark} ", style), ("crashed runs", "bold"), ": none has left anything"))
     click.get_current_context().exit(3 if lacking else 1 if left else 0)
+
+
+def _generator(*, calibrate: bool) -> Iterator[fitness.Finding]:
+    """What the load generator can do here, tried now or before."""
+    found = trial.calibrate(lambda text: click.echo(f"Trying {text} …", err=True)) if calibrate else trial.known()
+    if found is None:
+        yield fitness.Finding("generator", "without", "not tried yet on this machine", "prony doctor --calibrate")
+    else:
+        yield fitness.Finding("generator", "ok", found.text)

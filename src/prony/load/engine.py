@@ -7,9 +7,8 @@ when the request ended, however it did. A request still under way when the drain
 waits for a connection `not_sent`; both are done at that instant. So every request that became due leaves one sample.
 `bytes` are those of the whole answer, its head included, as they came.
 
-A user of a closed loop, and the visitor of a session, become due a pause after the end of the former request (the
-schedule says how long); after one that reached no server (refused, or no port or descriptor left) 10 ms later still, or
-a stopped server would be asked some ten thousand times a second.
+A user of a closed loop, or a session's visitor, becomes due a pause after the end of the former request; after one that
+reached no server 10 ms later still, or a stopped server would be asked some ten thousand times a second.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from prony.load.deadlines import Deadlines
+from prony.load.exhaustion import descriptors_share, ports_share
 from prony.load.failures import UNREACHED, outcome_of
 from prony.load.kinds import kind_for
 from prony.load.loop import Loop, collector_off
@@ -85,16 +85,16 @@ class Engine:
         self._pumping = False
         self._live = 0
         self._scheduled = self._sent = self._ended = self._opened = self._retried = 0
-        self._turn, self._shards = spec.shard, spec.shards
+        self._turn, self._shards = spec.shard - spec.shards, spec.shards  # the former turn's ordinal
         self._one_each = not spec.keep_alive
+        self.start_at_ns = 0  # when to begin (monotonic), where that is to be a certain instant
         self._start_ns = self._end_ns = self._drained_ns = 0
         self._sending = False
         self._users_go_on = False  # a user's next request is due at once
         self._running = False
         self._interrupted = False
         self._cpu_start_s = 0.0
-        self._keeps = 0
-        self._next_tick_ns = 0
+        self._keeps = self._next_tick_ns = 0
 
     def run(self, stop_signals: Iterable[signal.Signals] = ()) -> LoadResult:
         """Send until the window ends, wait for the last answers, and close everything.
@@ -139,7 +139,7 @@ class Engine:
         self._running = self._sending = True
         self._users_go_on = self._schedule.goes_on
         self._cpu_start_s = time.process_time()
-        self._start_ns = self.spec.start_ns or _monotonic_ns() + _LEAD_NS
+        self._start_ns = self.start_at_ns or _monotonic_ns() + _LEAD_NS
         self._end_ns = self._start_ns + round(self.spec.duration_s * 1e9)
         self._schedule.starts_at(self._start_ns)
         self._next_tick_ns = self._start_ns + _SECOND_NS
@@ -176,9 +176,8 @@ class Engine:
 
     def _next_turn(self) -> int:
         """The ordinal of a turn of a closed loop's user, of no other turn in any shard."""
-        turn = self._turn
         self._turn += self._shards
-        return turn
+        return self._turn
 
     def _pump(self) -> None:
         """Connections may have become free: send what waits for one, in its order."""
@@ -266,8 +265,7 @@ class Engine:
         if not connection.reusable() or self._one_each:
             self._close(connection)
         elif self._users_go_on and not self._waiting and now_ns < self._end_ns:
-            turn = self._turn
-            self._turn += self._shards
+            turn = self._turn = self._turn + self._shards
             self._scheduled += 1
             route, wire = self._only or self._mix.take(connection.user)
             self._send_on(connection, now_ns, turn, route, wire)
@@ -277,7 +275,7 @@ class Engine:
         self._after(outcome, now_ns, connection.user, at_once=connection.status != 0)
 
     def lacking(self, what: str) -> None:
-        """An answer was not as expected: count what it lacked, which is one of a few sentences."""
+        """An answer was not as expected: count what it lacked, one of a few sentences."""
         self._lacking[what] = self._lacking.get(what, 0) + 1
 
     def broken(self, connection: Connection, code: int, now_ns: int) -> None:
@@ -352,6 +350,8 @@ class Engine:
             waiting=len(self._waiting),
             connections_opened=self._opened,
             cpu_s=time.process_time() - self._cpu_start_s,
+            ports_share=ports_share(self._live),
+            descriptors_share=descriptors_share(self._live),
         )
 
     def _finish_if_idle(self) -> None:
@@ -396,4 +396,5 @@ class Engine:
             lag_p99_s=self._lags.quantile_s(0.99),
             interrupted=self._interrupted,
             failed_checks=self._lacking,
+            lags=self._lags.counts() if self._shards > 1 else {},
         )

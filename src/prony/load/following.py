@@ -29,6 +29,6 @@ def _follower(request: RequestSpec) -> Journey:
         page = await visitor.ask(request.method, path, name=name, expect=request.expect.status, headers=request.headers)
         if checks is not None:
             lacks = page.lacks(checks)
-            visitor.check(lacks is None, lacks or "")
+            visitor.check(lacks is None, (lacks or "").removeprefix(f"{name}: "))
 
     return Journey(name=name, function=follow, weight=request.weight, users=(), file="", anonymous=request.anonymous)

@@ -335,7 +335,7 @@ class JourneyLoad(Engine):
     def _names(self) -> dict[int, str]:
         """The routes that came up since this was last asked for."""
         names = self._site.names
-        found = {number: names[number] for number in range(self._said, len(names))}
+        found = {number: names[number] for number in range(self._said, len(names)) if names[number]}
         self._said = len(names)
         return found
 
@@ -344,7 +344,7 @@ class JourneyLoad(Engine):
 
     def _result(self, cpu_s: float) -> LoadResult:
         names = self._site.names
-        routes = {number: names[number] for number in range(len(self.spec.requests), len(names))}
+        routes = {number: names[number] for number in range(len(self.spec.requests), len(names)) if names[number]}
         for name, (count, number, status, outcome) in self._failed.items():
             if name not in self._finished:
                 how = f"answered {status}" if outcome == WRONG_STATUS else OUTCOMES[outcome]

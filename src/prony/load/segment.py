@@ -89,18 +89,23 @@ class LagCounts:
         at = lag_ns >> _COARSE_BITS
         self._coarse[at] = self._coarse.get(at, 0) + 1
 
+    def counts(self) -> dict[int, int]:
+        """Bins and their counts: those below `FINE_NS` by their number, those above as -1 - theirs."""
+        fine = {at: count for at, count in enumerate(self.fine) if count}
+        return fine | {-1 - at: count for at, count in self._coarse.items()}
+
     def quantile_s(self, q: float) -> float:
         """The q-th quantile (0 < q <= 1) as its bin's upper edge, in seconds; 0 where nothing was counted."""
-        rank = q * (sum(self.fine) + sum(self._coarse.values()))
-        if not rank:
-            return 0.0
-        seen = 0
-        for at, count in enumerate(self.fine):
-            seen += count
-            if seen >= rank:
-                return ((at + 1) << FINE_BITS) / 1e9
-        for at in sorted(self._coarse):
-            seen += self._coarse[at]
-            if seen >= rank:
-                break
-        return ((at + 1) << _COARSE_BITS) / 1e9
+        return quantile_s(self.counts(), q)
+
+
+def quantile_s(counts: dict[int, int], q: float) -> float:
+    """The q-th quantile (0 < q <= 1) of `LagCounts.counts`, perhaps added up: its bin's upper edge in seconds."""
+    rank = q * sum(counts.values())
+    seen, edge_ns = 0, 0
+    for at in sorted(counts, key=lambda at: at if at >= 0 else _FINE_BINS - at):
+        seen += counts[at]
+        edge_ns = (at + 1) << FINE_BITS if at >= 0 else -at << _COARSE_BITS
+        if seen >= rank:
+            break
+    return edge_ns / 1e9

@@ -62,7 +62,8 @@ class Site:
         self._name_of = namer(spec.routes)
         self.names = [request.name or request.path for request in spec.requests]
         self._numbers = {name: number for number, name in enumerate(self.names)}
-        self._most = len(self.names) + ROUTES_MAX
+        self._shard, self._shards = spec.shard, spec.shards
+        self._most = len(self.names) + ROUTES_MAX * spec.shards
         self._routes: dict[tuple[str, str], Route] = {}
         self.kept_bytes = 0
         self.protected: set[str] = set()
@@ -165,6 +166,8 @@ class Site:
             label = OTHERS
             found = self._numbers.get(label)
         if found is None:
+            while len(self.names) % self._shards != self._shard:  # a number that no other shard gives to anything
+                self.names.append("")
             found = self._numbers[label] = len(self.names)
             self.names.append(label)
         return found

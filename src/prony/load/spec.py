@@ -211,7 +211,8 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         shards: Processes that the load is divided among: this one sends what is due as number shard, shard + shards
             and so on, and has the closed loop's users of these numbers.
         shard: Which of them this is, from 0.
-        start_ns: When the sending window begins (monotonic), so that shards begin together; 0: as soon as may be.
+        start_file: So that shards begin together: once it is ready, the process makes `SEGMENT.ready`, and begins at
+            the instant (monotonic, ns) that this file then comes to hold. Empty: as soon as may be.
         drain_s: How long after the sending window answers are waited for.
         connections: Most connections open at one time; further requests wait, first come, first served.
         seed: Of the arrivals and of the choice of routes.
@@ -246,7 +247,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     backoff_s: float = 0.1
     shards: int = 1
     shard: int = 0
-    start_ns: int = 0
+    start_file: str = ""
     drain_s: float = 5
     connections: int = 4096
     seed: int = 1
@@ -298,6 +299,8 @@ class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
         waiting: Due, and waiting for a connection.
         connections_opened: Connections begun so far.
         cpu_s: CPU time of this process since just before the first due time.
+        ports_share: The share of local ports that are taken, by connections and what remains of closed ones.
+        descriptors_share: The share of this process's descriptors that connections take.
         routes: The names of routes that journeys' steps have added since the last tick, by number.
     """
 
@@ -309,6 +312,8 @@ class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
     waiting: int
     connections_opened: int
     cpu_s: float
+    ports_share: float = 0.0
+    descriptors_share: float = 0.0
     routes: dict[int, str] = {}
 
 
@@ -333,6 +338,7 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
             also what their own code raised.
         routes: The names of all routes that journeys' steps have added to those of the requests, by number.
         remarks: What else is to be said of journeys, a sentence each.
+        lags: Of one shard of several: how many requests were sent how late, by `prony.load.segment`'s bins.
     """
 
     started_ns: int
@@ -351,6 +357,7 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     failed_checks: dict[str, int] = {}
     routes: dict[int, str] = {}
     remarks: tuple[str, ...] = ()
+    lags: dict[int, int] = {}
 
 
 def loopback_address(host: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prony.plan import Plan
-from prony.samples import Samples, from_bytes
+from prony.samples import FIRST_EVENT, Samples, from_bytes
 
 ROUTE = "route"  # the kind of event that names a route which a journey's step has added: its number and its name
 
@@ -96,6 +96,20 @@ class Recording:
             if event.kind == ROUTE and number.isdecimal():
                 names[int(number)] = name
         return tuple(names.get(number, f"route {number}") for number in range(max(names, default=-1) + 1))
+
+    @property
+    def served(self) -> Samples:
+        """The samples, those of streamed answers done when their first event came: what somebody waits for."""
+        first = self.stream_events[self.stream_events["kind"] == FIRST_EVENT]
+        if len(first) == 0:
+            return self.samples
+        found = self.samples.copy()
+        of_event, of_request = (each["arrival"].astype(np.int64) << 16 | each["route"] for each in (first, found))
+        order = np.argsort(of_event)
+        at = np.minimum(np.searchsorted(of_event[order], of_request), len(first) - 1)
+        streamed = of_event[order][at] == of_request
+        found["done_ns"][streamed] = first["done_ns"][order][at][streamed]
+        return found
 
     def values(self, tier: str, name: str) -> npt.NDArray[np.float64]:
         """One reading's values in order of time; empty where it was never read."""

@@ -19,7 +19,7 @@ import psutil
 import prony
 from prony.errors import RecordingError
 from prony.plan import Plan
-from prony.recording.model import Campaign, Event, Reading, Recording, TrialRow
+from prony.recording.model import ROUTE, Campaign, Event, Reading, Recording, TrialRow
 from prony.samples import REQUEST, Samples, chunk_of, from_bytes
 
 SCHEMA_VERSION = 2
@@ -231,9 +231,7 @@ class Store:
             raise RecordingError(f"The store {self.path} holds no trial {trial}.", hint="prony list")
         key, label, role, start, plan, began_ns, status, load = row
         chunks = self._db.execute("SELECT data, count FROM samples WHERE trial = ? ORDER BY chunk", (key,)).fetchall()
-        rows = [from_bytes(b""), *(chunk_of(zlib.decompress(data), count) for data, count in chunks)]
-        samples = np.concatenate(rows)
-        requests = samples["kind"] == REQUEST
+        samples = np.concatenate([from_bytes(b""), *(chunk_of(zlib.decompress(data), count) for data, count in chunks)])
         readings: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
         for t_ns, tier, name, value in self._db.execute(
             "SELECT t_ns, tier, name, value FROM readings WHERE trial = ? ORDER BY t_ns", (key,)
@@ -244,6 +242,8 @@ class Store:
         events = self._db.execute(
             "SELECT t_ns, kind, tier, text, count FROM events WHERE trial = ? ORDER BY t_ns", (key,)
         ).fetchall()
+        _one_number_a_name(samples, events)
+        requests = samples["kind"] == REQUEST
         return Recording(
             id=trial,
             label=label,
@@ -290,6 +290,17 @@ class TrialWriter:
         text = None if load is None else _json(load)
         self._db.execute("UPDATE trial SET status = ?, load = ? WHERE id = ?", (status, text, self._key))
         self._db.commit()
+
+
+def _one_number_a_name(samples: Samples, events: Iterable[tuple[Any, ...]]) -> None:
+    """Routes that a trial's generators came upon, each for itself, bear one number from here on."""
+    numbers: dict[str, int] = {}
+    for _, kind, _, text, _ in events:
+        number, _, name = text.partition(" ")
+        if kind == ROUTE and number.isdecimal():
+            first = numbers.setdefault(name, int(number))
+            if first != int(number):
+                samples["route"][samples["route"] == int(number)] = first
 
 
 def redacted(text: str) -> str:

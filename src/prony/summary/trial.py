@@ -10,11 +10,16 @@ from msgspec import Struct
 from prony import stats
 from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
-from prony.summary.routes import RouteFigures, routes_of, spread
+from prony.summary.routes import RouteFigures, routes_of
+from prony.summary.spread import spread
+from prony.summary.streams import StreamFigures, streams_of
 from prony.summary.windowed import Window, Windowed
+from prony.traffic import profiles
 
 BIN_S = 0.1
 INCIDENTS_MAX = 50
+DISPERSION_BIN_NS = 10_000_000
+DISPERSION_LEAST = 4000  # requests: of fewer, chance alone moves it by over 5 %
 TROUBLE = (
     "died",
     "worker_timeout",
@@ -64,6 +69,10 @@ class Summary(Struct, frozen=True, kw_only=True):
         service_time_s: From the instant it was sent.
         routes: The same by route, in the plan's order.
         send_lag_s: sent - due: our own lateness.
+        dispersion: Variance to mean of how many requests were due, and sent, in bins of 10 ms, where there are enough
+            of an open loop's to tell: 1 for Poisson arrivals.
+        retries: Of the requests, those with which a client tried again.
+        streams: What became of streamed answers; wherever else they count, they are done with their first event.
     """
 
     id: str
@@ -93,6 +102,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     incidents: tuple[Incident, ...]
     cut_off: bool
     routes: tuple[RouteFigures, ...] = ()
+    dispersion: dict[str, float | None] = {}
+    retries: int = 0
+    streams: tuple[StreamFigures, ...] = ()
 
 
 class Incident(Struct, frozen=True):
@@ -106,7 +118,7 @@ class Incident(Struct, frozen=True):
 
 def summarise(recording: Recording) -> Summary:
     """The figures of a trial, also of one that was cut off."""
-    samples, plan = recording.samples, recording.plan
+    samples, plan = recording.served, recording.plan
     window = sending_window(recording)
     duration_s = max(window.duration_s, 1e-9)
     answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
@@ -143,6 +155,9 @@ def summarise(recording: Recording) -> Summary:
         happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
         incidents=_incidents(recording),
         routes=routes_of(recording),
+        dispersion=_dispersion(recording, window),
+        retries=int(np.count_nonzero(samples["attempt"])),
+        streams=streams_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
@@ -159,7 +174,7 @@ def sending_window(recording: Recording) -> Window:
 
 def latencies_s(recording: Recording) -> Any:
     """Latency in seconds of each request that was answered."""
-    samples = recording.samples
+    samples = recording.served
     answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
     return (answered["done_ns"] - answered["due_ns"]) / 1e9
 
@@ -184,7 +199,7 @@ def _backlog(recording: Recording, window: Window) -> Backlog:
     Where the rate itself changes more requests are under way while it is higher, however quick they are (Little's law):
     then their latency, by when they were due, must grow by over 3 % of the time as well.
     """
-    samples = recording.samples
+    samples = recording.served
     if len(samples) == 0 or window.duration_s < 5 * BIN_S:
         return Backlog(mean=0.0, slope_per_s=0.0, rise=0.0, growing=False)
     begin_ns = window.start_ns + (window.end_ns - window.start_ns) // 3
@@ -209,13 +224,40 @@ def _latency_slope(samples: Samples, begin_ns: int) -> float:
     return stats.trend(bins * BIN_S, medians).slope_per_s
 
 
+def _dispersion(recording: Recording, window: Window) -> dict[str, float | None]:
+    """Over whole bins of the window, around what phases expect of each; of arrivals that a schedule set.
+
+    Clients' tries again, and what follows in a journey or a session, are none of these.
+    """
+    samples = recording.samples
+    ours = samples[(samples["sent_ns"] > 0) & (samples["attempt"] == 0)]
+    edges_ns = np.arange(window.start_ns, window.end_ns, DISPERSION_BIN_NS)
+    traffic = recording.plan.traffic
+    waits = traffic.arrivals == "closed" or traffic.journeys or traffic.session is not None
+    if waits or len(edges_ns) < 201 or len(ours) < DISPERSION_LEAST:
+        return {"due": None, "sent": None}
+    counts = {name: np.histogram(ours[f"{name}_ns"], edges_ns)[0] for name in ("due", "sent")}
+    asked = _expected(traffic.profile, (edges_ns - window.start_ns) / 1e9)
+    return {
+        name: float(((each - (each.mean() if asked is None else asked)) ** 2).mean() / each.mean())
+        for name, each in counts.items()
+    }
+
+
+def _expected(profile: tuple[tuple[float, float, float], ...], edges_s: Any) -> Any:
+    """Arrivals expected between each two instants; None where the rate did not change."""
+    stretches = tuple(profiles.Stretch(*each) for each in profile)
+    return np.diff(profiles.expected(stretches, edges_s)) if stretches else None
+
+
 def _generator(recording: Recording, window: Window) -> dict[str, float | None]:
     load = recording.load
     if load is None:
         return {"cpu_s_per_request": None, "cpu_share": None}
     done = max(int(load["done"]), 1)
     sending = Windowed(recording, window).rate("generator", "cpu_s")  # without the drain, which costs little
-    share = max(load["cpu_share"], sending or 0.0)
+    processes = recording.plan.traffic.generators or 1
+    share = max(load["cpu_share"], (sending or 0.0) / processes)
     return {"cpu_s_per_request": load["cpu_s"] / done, "cpu_share": share}
 
 
