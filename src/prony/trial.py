@@ -9,13 +9,14 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import structs
 
+from prony.app.environment import state_folder
 from prony.errors import PlanError, StackError
 from prony.load.spec import Expectation, JourneySpec, LoadResult, LoadSpec, LoadTick, RequestSpec
 from prony.plan import Plan
@@ -30,7 +31,8 @@ from prony.probes.refusals import Refusals
 from prony.probes.sampler import Probe, Sampler
 from prony.recording import ROUTE, SAMPLE, Event, Reading, TrialWriter
 from prony.samples import from_bytes
-from prony.stack.launch import Process
+from prony.stack.cores import Cores
+from prony.stack.launch import Launcher, Process
 from prony.stack.services.postgres import RESERVED
 from prony.stack.stack import Stack, Start
 
@@ -49,6 +51,16 @@ class Progress(NamedTuple):
     elapsed_s: float
     duration_s: float
     tick: LoadTick | None
+
+
+class Surroundings(Protocol):
+    """What the load engine runs beside: a stack, or what stands in for one where load goes alone."""
+
+    @property
+    def launcher(self) -> Launcher: ...
+    @property
+    def cores(self) -> Cores: ...
+    def dead(self) -> Iterable[tuple[str, Process, str]]: ...
 
 
 def run(
@@ -72,9 +84,9 @@ def run(
     writer.write(_none(), _canaries(stack))
     run_folder = stack.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
-    spec = _spec(plan, start.port, run_folder / "segment", visitors)
-    engine = _launch(stack, run_folder, spec)
-    follower = _Follower(plan, run_folder, writer)
+    spec = spec_of(plan, start.port, run_folder / "segment", visitors)
+    engine = launch(stack, run_folder, spec)
+    follower = Follower(plan, run_folder, writer)
     recycles = any(server.knobs.get(knob) for server in start.plan.servers for knob in RECYCLING)
     workers = Workers(start.gauges, recycles=recycles)
     refusals = Refusals(start.refusals, start.told)
@@ -83,7 +95,7 @@ def run(
     try:
         asked = [*_probes(stack, start, workers, listen), Probe("refusals", 1.0, refusals.events)]
         with Sampler(asked) as sampler:
-            died = _follow(stack, engine, follower=follower, sampler=sampler, progress=progress)
+            died = follow(stack, engine, follower=follower, sampler=sampler, progress=progress)
         follower.collect(sampler, died)
         status = "done" if follower.result is not None else "failed"
     finally:
@@ -99,11 +111,11 @@ def run(
         writer.finish(status, None if result is None else msgspec.to_builtins(result))
     if follower.result is None:
         if engine.code == WRONG_SPEC and plan.traffic.journeys:
-            raise _in_journeys(plan, last)
+            raise in_journeys(plan, last)
         raise StackError(f"The load engine ended early (exit code {engine.code}).", log=last)
 
 
-def _in_journeys(plan: Plan, lines: tuple[str, ...]) -> PlanError:
+def in_journeys(plan: Plan, lines: tuple[str, ...]) -> PlanError:
     """A journey's file raised as it was run, or has not what the plan says: what reading it could not show."""
     *log, last = lines or ("",)
     what = last.partition("prony.load.worker: ")[2] or last
@@ -115,11 +127,11 @@ def _in_journeys(plan: Plan, lines: tuple[str, ...]) -> PlanError:
     )
 
 
-def _follow(
-    stack: Stack,
+def follow(
+    stack: Surroundings,
     engine: Process,
     *,
-    follower: _Follower,
+    follower: Follower,
     sampler: Sampler,
     progress: Callable[[Progress], None],
 ) -> list[Event]:
@@ -144,7 +156,7 @@ def _follow(
     return died
 
 
-class _Follower:
+class Follower:
     """Takes whole rows from the engine's segment and lines from its output, and writes them to the recording."""
 
     def __init__(self, plan: Plan, folder: Path, writer: TrialWriter) -> None:
@@ -201,7 +213,8 @@ def _read_from(path: Path, offset: int) -> bytes:
     return b""
 
 
-def _spec(plan: Plan, port: int, segment: Path, visitors: Visitors = ()) -> LoadSpec:
+def spec_of(plan: Plan, port: int, segment: Path, visitors: Visitors = ()) -> LoadSpec:
+    """What the engine is to do for a plan, on loopback."""
     traffic = plan.traffic
     return LoadSpec(
         host="127.0.0.1",
@@ -243,14 +256,16 @@ def most_connections() -> int:
     return min(PORTS, hard - 256) if hard != resource.RLIM_INFINITY else PORTS
 
 
-def _launch(stack: Stack, folder: Path, spec: LoadSpec) -> Process:
+def launch(stack: Surroundings, folder: Path, spec: LoadSpec) -> Process:
+    """Starts the engine on its core; `folder` takes its spec, its samples and what it says."""
     path = folder / "spec.json"
     path.touch(mode=0o600)  # visitors' cookies may be in it; the folder goes with the trial
     path.write_bytes(msgspec.json.encode(spec))
     return stack.launcher.spawn(
         "the load engine",
         [sys.executable, "-P", "-m", "prony.load.worker", str(path)],
-        env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "PYTHONUNBUFFERED": "1"},
+        env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "PYTHONUNBUFFERED": "1"}
+        | ({"XDG_STATE_HOME": str(state_folder().parent)} if spec.consent else {}),  # where the secret is
         cwd=folder,
         log=folder / "err",
         stdout=folder / "out",

@@ -14,13 +14,14 @@ from msgspec import structs
 from prony.campaign import explain as explaining
 from prony.campaign import first
 from prony.campaign.bench import Bench, Measured
-from prony.cli import options, output
+from prony.cli import alone, options, output
 from prony.document import Document
 from prony.plan import Plan
 from prony.plan.traffic import DUE_MAX
+from prony.recording import Store
 from prony.report import terminal
 from prony.report.series import drawings
-from prony.verdict import Suggestion
+from prony.verdict import Suggestion, advise
 
 USERS = 10
 
@@ -40,6 +41,12 @@ def _load_options(command: click.Command) -> click.Command:
 
 
 @click.command()
+@alone.url_options
+@click.option(
+    "--arrivals",
+    type=click.Choice(["poisson", "constant"]),
+    help="With --rate: requests due at random, or evenly spaced.  [default: poisson]",
+)
 @_load_options  # type: ignore[arg-type] # click's decorators take functions and commands alike
 def run(**given: object) -> None:
     """The first answer, or one trial under a load of your choice.
@@ -47,10 +54,14 @@ def run(**given: object) -> None:
     With no load named here or in prony.toml: what each page costs by itself, a light and a heavy load, what limits it
     and what to try next, in about a minute. With one: a single trial under that load.
 
+    With --url: a single trial of what runs there already, without a stack. A host that is not loopback must have
+    consented: prony doctor --consent HOST.
+
     \b
     Example:  prony run
               prony run --rate 50 --duration 20s
               prony run --users 30 --set server.workers=5
+              prony run --url http://127.0.0.1:8000/ --users 50 --duration 5s
     """
     _run(**given)
 
@@ -69,7 +80,12 @@ def explain(**given: object) -> None:
 
 
 def _run(**given: Any) -> None:
-    asked = [given["rate"], given["users"], given["duration"]]
+    if given["arrivals"] and given["users"] is not None:
+        raise click.UsageError("found --arrivals and --users; allowed: --arrivals beside --rate (open loop).")
+    if alone.named(given):
+        _run_alone(**given)
+        return
+    asked = [given["rate"], given["users"], given["duration"], given["arrivals"]]
     shown = output.Shown()
     began_s = time.monotonic()
     plan = options.plan_of(given["project"], given["sets"], shown.say)
@@ -86,6 +102,7 @@ def _run(**given: Any) -> None:
 
 
 def _trial(verb: str, plan: Plan, shown: output.Shown, *, relieve: bool, **given: Any) -> None:
+    plan = alone.arriving(plan, given.get("arrivals"))
     loaded = under_load(plan, given["rate"], given["users"], given["duration"])
 
     def one(bench: Bench) -> tuple[Document, Measured]:
@@ -94,6 +111,22 @@ def _trial(verb: str, plan: Plan, shown: output.Shown, *, relieve: bool, **given
         return bench.document(verdicts=(explained.verdict,)), measured
 
     _measured(verb, loaded, shown, one, **given)
+
+
+def _run_alone(**given: Any) -> None:
+    """One trial of what runs already, and what to try next."""
+    shown = output.Shown()
+    plan = alone.arriving(alone.plan_of(given, shown), given["arrivals"])
+    loaded = under_load(plan, given["rate"], given["users"], given["duration"])
+    bench, store = alone.bench("run", loaded, given, shown)
+    with shown.running(), bench:
+        measured = bench.measure(loaded, "run", "run")
+        verdict = explaining.explain(bench, measured).verdict
+        document = bench.document(verdicts=(verdict,), next=advise(verdict, loaded, measured.summary))
+        bench.conclude(document)
+    _show(store, document, as_json=given["as_json"])
+    alone.tell_where(given, document.campaign)
+    _exit(measured)
 
 
 def _measured(
@@ -115,10 +148,19 @@ def _measured(
     ):
         document, measured = work(bench)
         bench.conclude(document)
+    _show(store, document, as_json=as_json)
+    _exit(measured)
+
+
+def _show(store: Store, document: Document, *, as_json: bool) -> None:
     if as_json:
         output.print_json(document)
     else:
         terminal.show(output.results(), document, drawings(store, document, 1.0))
+
+
+def _exit(measured: Measured) -> None:
+    """Ends with whether the limits held."""
     held = measured.judgement.held
     click.get_current_context().exit(4 if held is None else 0 if held else 1)
 

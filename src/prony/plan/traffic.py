@@ -57,7 +57,7 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
             f"{source}: [traffic]: found a rate and a duration that make over {DUE_MAX} requests; allowed: fewer.",
             hint="a lower rate, or a shorter duration",
         )
-    _check_fields(values["host"], values["headers"], source)
+    check_fields(values["host"], values["headers"], f"{source}: [traffic]")
     return Traffic(
         requests=tuple(_request(r, where, values["seed"]) for r in requests or ())
         or (() if journeys else (Request(),)),
@@ -78,18 +78,18 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
     )
 
 
-def _check_fields(host: str, headers: Mapping[str, str], source: str) -> None:
-    """What cannot be sent as a header field, or would give away where a request ends."""
+def check_fields(host: str, headers: Mapping[str, str], where: str) -> None:
+    """What cannot be sent as a header field, or would give away where a request ends; `where` it was written."""
     if not _HOST.fullmatch(host):
-        raise PlanError(f'{source}: [traffic] host: found {shown(host)}; allowed: one such as "shop.example.com".')
+        raise PlanError(f'{where} host: found {shown(host)}; allowed: one such as "shop.example.com".')
     for name, value in headers.items():
         if not _FIELD_NAME.fullmatch(name) or name.lower() in _OURS:
             raise PlanError(
-                f"{source}: [traffic] headers: found a field called {word(name)}; allowed: names such as "
+                f"{where} headers: found a field called {word(name)}; allowed: names such as "
                 f"X-Forwarded-Proto, and none of {', '.join(sorted(_OURS))}."
             )
         if not _FIELD_VALUE.fullmatch(value):
-            raise PlanError(f"{source}: [traffic] headers: {word(name)}: found a value that no header field can hold.")
+            raise PlanError(f"{where} headers: {word(name)}: found a value that no header field can hold.")
 
 
 def _request(raw: Mapping[str, Any], source: str, seed: int) -> Request:

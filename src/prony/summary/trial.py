@@ -62,6 +62,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         service_time_s: From the instant it was sent.
         routes: The same by route, in the plan's order.
         send_lag_s: sent - due: our own lateness.
+        destination: What was loaded, where prony had not started it; empty where there was a stack.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     incidents: tuple[Incident, ...]
     cut_off: bool
     routes: tuple[RouteFigures, ...] = ()
+    destination: str = ""
 
 
 class Incident(Struct, frozen=True):
@@ -137,6 +139,7 @@ def summarise(recording: Recording) -> Summary:
         happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
         incidents=_incidents(recording),
         routes=routes_of(recording),
+        destination="" if plan.destination is None else plan.destination.url,
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 

@@ -1,0 +1,31 @@
+"""An address and a port in, the processes of this machine that listen there out, as far as this user may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import psutil
+
+
+def listeners(address: str, port: int) -> Mapping[int, str]:
+    """The names of the processes that listen there, by pid: those that no other of them has started."""
+    anywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
+    try:
+        sockets = psutil.net_connections("tcp")
+    except (psutil.Error, OSError):
+        return {}
+    pids = {
+        each.pid
+        for each in sockets
+        if each.pid and each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port
+        if each.laddr.ip in {address, f"::ffff:{address}", *anywhere}
+    }
+    found: dict[int, str] = {}
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            if not pids & {parent.pid for parent in process.parents()}:
+                found[pid] = process.name()
+        except psutil.Error:
+            continue
+    return found
