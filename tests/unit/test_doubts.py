@@ -12,8 +12,7 @@ from msgspec import structs
 from prony.capacity import judge
 from prony.document import trial_of
 from prony.doubts import KINDS, LATENCY, Doubt, believed, doubts_of, voids_all
-from prony.plan import Limits
-from prony.plan import Destination
+from prony.plan import Destination, Limits
 from prony.plan.alone import plan_for
 from prony.recording import Event, Recording
 from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, PORTS_EXHAUSTED, TIMEOUT, WRONG_STATUS
