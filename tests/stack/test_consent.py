@@ -92,7 +92,7 @@ def test_a_host_that_has_consented_is_loaded_at_the_address_that_was_asked(way: 
     where = trial["plan"]["destination"]
     assert (where["host"], where["address"], where["consent"]) == (NAME, HOST, way)
     asked = found.asked.pop(f"{HOST}/ as {NAME}:{PORT}")
-    looks = 1 if way == "well-known" else 2
+    looks = 2 if way == "well-known" else 3  # as the page of the proof, before the load, and after it
     assert asked == trial["requests"] + looks
     assert found.asked == asked_once(NAME, PATH)
     assert trial["tiers"]["app"]["cpu_share"] is None

@@ -91,6 +91,7 @@ def test_slowness_names_no_tier_and_says_so(watched: dict[str, Any]) -> None:
     seen = " ".join(verdict.evidence)
     assert ("0.98 of a core; the busiest of them 97% of one" in seen) == bool(watched)
     assert ("12 connections waited" in seen) == bool(watched)
+    assert ("1 core(s), the generator's among them, were 100% busy" in seen) == bool(watched)
     assert "app.cpu_share" in verdict.figures or not watched
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import structs
 
 from prony import trial
+from prony.alone.answer import ask
 from prony.errors import StackError
 from prony.load import consent
 from prony.load.spec import LoadSpec
@@ -69,16 +70,18 @@ def run(
     engine = trial.launch(alone, run_folder, _spec(plan, destination, run_folder))
     follower = trial.Follower(plan, run_folder, writer)
     listen = ListenQueue(socket.socket(*FAMILY), {destination.port}, os.getpid())
-    status = "interrupted"
+    status, calm = "interrupted", False
     try:
         with Sampler(_probes(alone, destination, tuple(watched), listen)) as sampler:
             trial.follow(alone, engine, follower=follower, sampler=sampler, progress=progress)
         follower.collect(sampler, [])
         status = "done" if follower.result is not None else "failed"
+        calm = _worked_off(plan, destination)
     finally:
         alone.launcher.signal(engine, signal.SIGTERM)
         listen.close()
-        writer.write(from_bytes(b""), _canaries(alone, destination))
+        if calm:
+            writer.write(from_bytes(b""), _canaries(alone, destination))
         result = follower.result
         last = engine.last_lines()
         shutil.rmtree(run_folder, ignore_errors=True)
@@ -87,6 +90,20 @@ def run(
         if engine.code == trial.WRONG_SPEC and plan.traffic.journeys:
             raise trial.in_journeys(plan, last)
         raise StackError(f"The load engine ended early (exit code {engine.code}).", log=last)
+
+
+def _worked_off(plan: Plan, destination: Destination) -> bool:
+    """Whether what a trial left in the queues is done: a request that comes after it was answered, within 10 s."""
+    first = plan.traffic.first
+    if first.method != "GET":
+        return True
+    try:
+        ask(destination, first.first, plan.traffic.headers, host=plan.traffic.host)
+    except TimeoutError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
 
 
 def _spec(plan: Plan, destination: Destination, folder: Path) -> LoadSpec:
@@ -102,8 +119,9 @@ def _probes(alone: Alone, destination: Destination, pids: tuple[int, ...], liste
     """What there is to see of something that prony did not start: nothing, where it is not on this machine."""
     if destination.consent:
         return []
+    cores = alone.cores  # whoever started it may have let it run on any of them
     found = [
-        Probe("host", 0.2, Host(alone.cores.stack).read),
+        Probe("host", 0.2, Host(tuple(sorted({*cores.generator, *cores.side, *cores.stack}))).read),
         Probe("listen queue", 0.05, listen.length),
         Probe("listen overflows", 1.0, listen.overflows),
     ]

@@ -44,8 +44,8 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
         for capacity in document.capacities:
             console.print(
                 f"\n[bold]Capacity[/bold] of {escape(capacity.title)}: [bold]{escape(capacity.text)}[/bold]\n"
-                f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} starts: "
-                "this machine, these starts, this day."
+                f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} "
+                f"start{'' if capacity.starts == 1 else 's'}: this machine, these starts, this day."
             )
     if document.recommended is not None:
         console.print(_recommended(document.recommended))

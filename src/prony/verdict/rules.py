@@ -164,6 +164,10 @@ def _not_watched(case: _Case) -> Verdict:
         one = case.figure("app", "busiest_process_share")
         case.figures["app.cpu_share"] = cpu
         case.say(f"The processes that listen there used {cpu:.2f} of a core; the busiest of them {one:.0%} of one.")
+    cores = case.summary.tiers["host"]["cores"]
+    if cores is not None:
+        busy = case.figure("host", "busy_share")
+        case.say(f"This machine's {cores:.0f} core(s), the generator's among them, were {busy:.0%} busy.")
     queue = case.figure("listen_queue", "length_max")
     if queue:
         case.say(f"Up to {queue:.0f} connections waited there to be accepted.")
