@@ -124,6 +124,7 @@ def index() -> list[str]:
         ("[workers.NAME]", keys.WORKER),
         ("[traffic]", keys.TRAFFIC),
         ("[[traffic.request]]", (*keys.REQUEST, keys.PARAMS, keys.PATHS)),
+        ("[[traffic.request]] stream", keys.STREAM),
         ("[[traffic.journey]]", keys.JOURNEY),
         ("The file that [traffic] file names", (keys.GUESSED, *keys.RATE)),
         ("[login]", keys.LOGIN),

@@ -91,6 +91,7 @@ PLACES = {
     "WORKER": ("reference.md", "[workers.NAME]"),
     "TRAFFIC": ("reference.md", "[traffic]"),
     "REQUEST": ("reference.md", "[[traffic.request]]"),
+    "STREAM": ("reference.md", "[[traffic.request]] stream"),
     "JOURNEY": ("reference.md", "[[traffic.journey]]"),
     "PARAMS": ("reference.md", "[[traffic.request]]"),
     "PATHS": ("reference.md", "[[traffic.request]]"),

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from prony.capacity import Capacity
 from prony.doubts import Doubt
 from prony.plan import Plan
-from prony.summary import Errors, Incident, RouteFigures, Summary
+from prony.summary import Errors, Incident, RouteFigures, StreamFigures, Summary
 from prony.verdict import Suggestion, Verdict
 
 
@@ -35,6 +35,8 @@ class Trial(Struct, frozen=True, kw_only=True):
     doubts: tuple[str, ...]
     incidents: tuple[Incident, ...] = ()
     routes: tuple[RouteFigures, ...] = ()
+    retries: int = 0
+    streams: tuple[StreamFigures, ...] = ()
 
 
 class RouteCost(Struct, frozen=True, kw_only=True):
@@ -174,6 +176,8 @@ def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
         doubts=tuple(doubt.name for doubt in doubts),
         incidents=summary.incidents,
         routes=summary.routes,
+        retries=summary.retries,
+        streams=summary.streams,
     )
 
 

@@ -24,13 +24,41 @@ OUTCOMES: Final = (
     "not_sent",  # due, but no connection was to be had within the limit on connections
     "unanswered",  # still under way when the trial ended
     "journey_error",  # the journey's own code raised when it looked at this answer
+    "connect_timeout",  # no connection within the connect timeout
+    "first_byte_timeout",  # a connection, but no byte of an answer within the first-byte timeout
 )
 OK, WRONG_STATUS, CHECK_FAILED, REFUSED, RESET, TIMEOUT, PROTOCOL_ERROR = range(7)
 PORTS_EXHAUSTED, DESCRIPTORS_EXHAUSTED, NOT_SENT, UNANSWERED, JOURNEY_ERROR = range(7, 12)
+CONNECT_TIMEOUT, FIRST_BYTE_TIMEOUT = range(12, 14)
 
-# One request, 44 bytes: instants are CLOCK_MONOTONIC nanoseconds, 0 where it did not happen.
-ROW: Final = struct.Struct("<qqqqIHHB3x")
+# What a row tells of: a request; or, of a streamed answer, the time to its first event (due: the request's, done: when
+# it came) or the gap before a further one (due: the one before). Events are no requests of their own.
+REQUEST, FIRST_EVENT, EVENT_GAP = range(3)
+
+# One request, 48 bytes: instants are CLOCK_MONOTONIC nanoseconds, 0 where it did not happen. Rows of one `arrival` (an
+# ordinal within the trial, modulo 2^32) belong together: a request's retries, the steps of a journey's run.
+# The last eight bytes are one `word`: the turn (arrival and attempt), the outcome, the kind.
+ROW: Final = struct.Struct("<qqqqIHHQ")
+ATTEMPT_BITS, OUTCOME_BITS, KIND_BITS = 32, 40, 48
 SAMPLE: Final = np.dtype(
+    [
+        ("due_ns", "<i8"),
+        ("sent_ns", "<i8"),
+        ("first_byte_ns", "<i8"),
+        ("done_ns", "<i8"),
+        ("bytes", "<u4"),
+        ("route", "<u2"),
+        ("status", "<u2"),
+        ("arrival", "<u4"),
+        ("attempt", "u1"),  # 0 the first, n the n-th time that a client tried again
+        ("outcome", "u1"),
+        ("kind", "u1"),
+        ("_pad", "u1"),
+    ]
+)
+
+# Rows as they were before they knew of arrivals, attempts and events: 44 bytes.
+_OLDER: Final = np.dtype(
     [
         ("due_ns", "<i8"),
         ("sent_ns", "<i8"),
@@ -45,7 +73,23 @@ SAMPLE: Final = np.dtype(
 )
 
 
+def word(turn: int, outcome: int, kind: int = REQUEST) -> int:
+    """The last column of a `ROW`: `turn` is an arrival's ordinal, below 2^32, with the attempt at `ATTEMPT_BITS`."""
+    return turn | outcome << OUTCOME_BITS | kind << KIND_BITS
+
+
 def from_bytes(raw: bytes) -> Samples:
     """Rows of `ROW` as a structured array of dtype `SAMPLE`; a torn last row is left out."""
     whole = len(raw) // SAMPLE.itemsize * SAMPLE.itemsize
     return np.frombuffer(raw[:whole], dtype=SAMPLE)
+
+
+def chunk_of(raw: bytes, count: int) -> Samples:
+    """A stored chunk of `count` rows, also one from before rows had grown: what they did not tell is 0 there."""
+    if len(raw) != count * _OLDER.itemsize:
+        return from_bytes(raw)
+    older = np.frombuffer(raw, dtype=_OLDER)
+    found = np.zeros(count, dtype=SAMPLE)
+    for name in ("due_ns", "sent_ns", "first_byte_ns", "done_ns", "bytes", "route", "status", "outcome"):
+        found[name] = older[name]
+    return found

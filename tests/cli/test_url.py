@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from tests.cli.test_cli import Terminal
 pytestmark = pytest.mark.alone
 
 SERVER = """
-import json, socket, sys
+import json, socket, ssl, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
@@ -48,6 +49,10 @@ class Server(ThreadingHTTPServer):
     address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 
 with Server((sys.argv[1], 0), Handler) as server:
+    if sys.argv[2:]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[2])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     print(server.server_address[1], flush=True)
     server.serve_forever()
 """
@@ -56,15 +61,16 @@ with Server((sys.argv[1], 0), Handler) as server:
 class Served:
     """A server's port, and prony run in an empty folder with a state folder of its own."""
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1", certificate: Path | None = None) -> None:
         self.folder = folder / "here"
         self.folder.mkdir()
         self.state = folder / "state"
-        self.server = subprocess.Popen([sys.executable, "-c", SERVER, address], stdout=subprocess.PIPE, text=True)
+        argv = [sys.executable, "-c", SERVER, address, *([] if certificate is None else [str(certificate)])]
+        self.server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
         assert self.server.stdout
         self.port = int(self.server.stdout.readline())
         host = f"[{address}]" if ":" in address else address
-        self.url = f"http://{host}:{self.port}"
+        self.url = f"{'http' if certificate is None else 'https'}://{host}:{self.port}"
 
     def start(self, *argv: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -167,6 +173,21 @@ def test_localhost_is_found_where_it_listens(tmp_path: Path) -> None:
             assert found["trials"][0]["errors"]["share"] == 0
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_https_is_loaded_whoever_signed_its_certificate(address: str, tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl program to make a certificate")
+    both = tmp_path / "both.pem"
+    making = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=shop.test"]
+    subprocess.run([openssl, *making, "-keyout", both, "-out", tmp_path / "c.pem"], check=True, capture_output=True)
+    both.write_text(both.read_text() + (tmp_path / "c.pem").read_text())
+    with closing(Served(tmp_path, address, both)) as served:
+        found = served.document("run", "--url", served.url, "--rate", "20", "--duration", "500ms")
+        assert found["trials"][0]["plan"]["destination"]["scheme"] == "https"
+        assert found["trials"][0]["errors"]["by_status"] == {"200": found["trials"][0]["requests"]}
+
+
 def test_the_capacity_of_what_runs_is_an_interval_on_the_one_start(served: Served) -> None:
     argv = ("find", "--url", served.url, "--budget", "20s", "--trial", "1s", "--start", "20")
     found = served.document(*argv)
@@ -247,7 +268,7 @@ def prony_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         (["--url", "http://127.1/"], "Try: 127.0.0.1"),
         (["--url", "http://127.0.0.1@198.51.100.7/"], "somebody's name"),
         (["--url", "localhost:8000"], "Try: --url http://localhost:8000"),
-        (["--url", "https://127.0.0.1/"], "allowed: http"),
+        (["--url", "ftp://127.0.0.1/"], "allowed: http"),
         (["--url", "http://127.0.0.1/", "--url", "http://127.0.0.1:81/"], "of one host and port"),
         (["--url", "http://127.0.0.1/", "--set", "server.workers=5"], "--set"),
         (["--url", "http://127.0.0.1/", "-H", "no colon"], "--header: found a text without a name"),

@@ -10,6 +10,7 @@ import os
 import random
 import re
 import socket
+import ssl
 import sys
 import time
 from collections import Counter
@@ -178,6 +179,38 @@ class Planted(asyncio.Protocol):
         body = gzip.compress(b"<title>Shop")
         self.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
+    def do_moved(self, _: str, hops: str) -> None:
+        """So many redirects to one's self, then an answer; `away` leads to another host."""
+        to = "http://198.51.100.7/" if hops == "away" else f"/moved/{int(hops) - 1}" if int(hops) > 1 else "/ok"
+        self.transport.write(f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    def do_flaky(self, _: str, code: str) -> None:
+        """Every second request fails: with a status, or with half an answer."""
+        Planted.cases += 1
+        if Planted.cases % 2 == 0:
+            self.transport.write(HELLO)
+        elif code == "close":
+            self.end(HELLO[:-4])
+        else:
+            self.do_status("", code)
+
+    def do_events(self, _: str, count: str) -> None:
+        """So many server-sent events 10 ms apart, with comments between; then the end. `endless` has none."""
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n")
+        self.one_event(-1 if count == "endless" else int(count))
+
+    def one_event(self, left: int) -> None:
+        if left == 0:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.transport.write(b'event: tick\r\ndata: {"n"')
+            self.transport.write(b": 1}\r\n\r\n: ping\n\n")
+            asyncio.get_running_loop().call_later(0.01, self.one_event, left - 1)
+
+    def do_pieces(self, *_: str) -> None:
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self.write(head, b"3\r\nhel\r\n", b"8\r\nlo world\r\n", b"0\r\n\r\n")
+
     def do_asked(self, *_: str) -> None:
         body = json.dumps(dict(ASKED)).encode()
         self.end(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
@@ -189,7 +222,11 @@ class Planted(asyncio.Protocol):
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Planted, "127.0.0.1", 0, backlog=1024)
+    over_tls = None
+    if len(sys.argv) > 1:  # the folder of a certificate and its key
+        over_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        over_tls.load_cert_chain(f"{sys.argv[1]}/certificate.pem", f"{sys.argv[1]}/key.pem")
+    server = await loop.create_server(Planted, "127.0.0.1", 0, backlog=1024, ssl=over_tls)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     ended = asyncio.Event()

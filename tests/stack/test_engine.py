@@ -6,67 +6,26 @@ import math
 import signal
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
 from prony.load.engine import Engine
-from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec
-from prony.samples import CHECK_FAILED, OUTCOMES, Samples, from_bytes
+from prony.load.spec import Expectation, LoadResult, LoadTick, RequestSpec
+from prony.samples import CHECK_FAILED, OUTCOMES, SAMPLE, from_bytes
+from tests.stack.engine_case import get, load, outcomes, planted, server_counts, spec_of
 
 pytestmark = pytest.mark.alone
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-HERE = Path(__file__).parent
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """The port of a planted server in a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, str(HERE / "planted.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout
-        yield int(server.stdout.readline())
-        server.communicate("", timeout=10)
-
-
-def spec_of(port: int, folder: Path, *requests: RequestSpec, **fields: Any) -> LoadSpec:
-    given: dict[str, Any] = {"arrivals": "constant", "rate_rps": 200.0, "duration_s": 0.2, "drain_s": 2.0} | fields
-    if given["arrivals"] == "closed":
-        given["rate_rps"] = None
-    return LoadSpec(host="127.0.0.1", port=port, requests=requests, segment=str(folder / "segment"), **given)
-
-
-def load(port: int, folder: Path, *requests: RequestSpec, **fields: Any) -> tuple[LoadResult, Samples]:
-    spec = spec_of(port, folder, *requests, **fields)
-    result = Engine(spec).run()
-    samples = from_bytes(Path(spec.segment).read_bytes())
-    assert len(samples) == result.scheduled, "every request that was due leaves one sample"
-    assert (samples["done_ns"] >= samples["due_ns"]).all()
-    return result, samples
-
-
-def get(path: str, *status: int, contains: str | None = None, method: str = "GET") -> RequestSpec:
-    return RequestSpec(method=method, path=path, expect=Expectation(status or (200,), contains))
-
-
-def outcomes(samples: Samples) -> Counter[str]:
-    return Counter(OUTCOMES[index] for index in samples["outcome"])
-
-
-def server_counts(port: int) -> dict[str, int]:
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.request("GET", "/stats")
-    counts: dict[str, int] = json.loads(connection.getresponse().read())
-    connection.close()
-    return counts
+    with planted() as port:
+        yield port
 
 
 @pytest.mark.parametrize(
@@ -319,7 +278,7 @@ def test_a_killed_generator_leaves_all_but_the_last_tenth_of_a_second(port: int,
         process.kill()
         process.communicate(timeout=10)
     raw = Path(spec.segment).read_bytes()
-    assert len(raw) % 44 == 0
+    assert len(raw) % SAMPLE.itemsize == 0
     assert len(from_bytes(raw)) >= tick.done - 0.15 * 200
 
 

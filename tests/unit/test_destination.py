@@ -80,7 +80,7 @@ def test_a_url_says_where_load_goes_and_what_is_asked_for(url: str, authority: s
         ("http://127.0.0.1:80x/", "allowed"),
         ("127.0.0.1:8000", "--url http://127.0.0.1:8000"),
         ("localhost/", "--url http://localhost/"),
-        ("ftp://127.0.0.1/", "allowed: http"),
+        ("ftp://127.0.0.1/", "allowed: http and https"),
         ("", "allowed"),
     ],
 )

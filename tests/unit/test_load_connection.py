@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import itertools
+from collections.abc import Callable
 from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prony.load import connection as reading
-from prony.load.connection import CheckingConnection, Connection
+from prony.load import checking as reading
+from prony.load.checking import CheckingConnection
+from prony.load.connection import Connection
 from prony.load.mix import routes_of
 from prony.load.spec import Expectation, LoadSpec, RequestSpec
 from prony.samples import OUTCOMES
@@ -51,7 +52,9 @@ class Listener:
     """An owner that remembers what it was told of one request."""
 
     def __init__(self) -> None:
-        self.loop = cast("asyncio.AbstractEventLoop", Loop())
+        self.loop = cast("Any", Loop())
+        self.server_name = ""
+        self.add: Callable[..., None] = lambda *_: None
         self.kept_bytes = 0
         self.told: list[str] = []
         self.lacked: list[str] = []
@@ -88,7 +91,7 @@ def answered(pieces: list[bytes], expected: Expectation, times: int = 1, **field
     for _ in range(times):
         if made.parser is None:
             break
-        assert made.begin(route, route.wire, 1, 1) == 0
+        assert made.begin(route, route.wire, 1, 1, 0) == 0
         wire.pieces = [piece for piece in pieces if piece]
         count = len(listener.told)
         while wire.pieces and len(listener.told) == count and made.parser is not None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prony.errors import PlanError
 from prony.plan import Plan, changed, read_document
 from prony.plan.params import PATHS_MAX, fill, placeholders
-from prony.trial import spec_of
+from prony.trial.spec import spec_of as _spec
 
 
 def plan(**request: Any) -> Plan:
@@ -44,7 +44,7 @@ def test_a_select_waits_for_the_stacks_database() -> None:
 
 def test_the_load_engine_is_given_the_concrete_paths() -> None:
     made = plan(path="/p/{id}/", params={"id": ["1", "2"]}).loaded(rate_rps=1)
-    [request] = spec_of(made, 8000, Path("segment")).requests
+    [request] = _spec(made, 8000).requests
     assert sorted(request.paths) == ["/p/1/", "/p/2/"]
 
 

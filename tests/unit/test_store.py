@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from prony.errors import RecordingError
 from prony.recording import Event, Reading, Store, TrialRow
-from prony.samples import ROW, SAMPLE, from_bytes
+from prony.samples import REQUEST, ROW, SAMPLE, from_bytes, word
 from tests.unit.recording_case import a_plan, evenly, some_samples
 
 SECRET = "hunter2-hunter2"  # noqa: S105 - the one in recording_case's plan
@@ -66,6 +67,42 @@ def test_what_is_written_comes_back(store: Store) -> None:
     assert (instants.tolist(), values.tolist()) == ([10, 20], [0.1, 0.2]), "in order of time"
     assert found.events == (EVENTS[1], EVENTS[0])
     assert found.began_ns > 0
+
+
+def test_rows_from_before_they_knew_of_arrivals_are_read(store: Store, path: Path) -> None:
+    trial = a_trial(store)
+    rows = np.zeros(3, dtype="<i8,<i8,<i8,<i8,<u4,<u2,<u2,u1,V3")
+    rows.dtype.names = ("due_ns", "sent_ns", "first_byte_ns", "done_ns", "bytes", "route", "status", "outcome", "_pad")
+    rows["due_ns"], rows["route"], rows["outcome"] = [1, 2, 3], [4, 5, 6], [0, 1, 5]
+    altered(path, "DELETE FROM samples")
+    altered(path, "INSERT INTO samples VALUES (1, 0, 3, ?)", zlib.compress(rows.tobytes()))
+    found = store.recording(trial).samples
+    assert found.dtype == SAMPLE
+    for name in ("due_ns", "route", "outcome"):
+        assert found[name].tolist() == rows[name].tolist()
+    assert not found["arrival"].any()
+    assert not found["kind"].any()
+
+
+def test_events_of_streams_are_no_requests(store: Store) -> None:
+    rows = [ROW.pack(10, 10, 12, 99, 5, 0, 200, word(7, 0)), ROW.pack(10, 10, 12, 15, 0, 0, 200, word(7, 0, 1))]
+    rows.append(ROW.pack(15, 10, 12, 40, 0, 0, 200, word(7, 0, 2)))
+    rows.append(ROW.pack(20, 20, 21, 22, 5, 1, 200, word(8, 0)))
+    writer = store.begin_trial(store.begin_campaign("run", "", {}), a_plan(), "", "run", 1)
+    writer.write(from_bytes(b"".join(rows)))
+    found = store.recording(writer.trial)
+    assert found.samples["done_ns"].tolist() == [99, 22]
+    assert found.served["done_ns"].tolist() == [15, 22], "a stream is served when its first event comes"
+    assert found.stream_events["done_ns"].tolist() == [15, 40]
+
+
+def test_a_route_that_two_generators_came_upon_bears_one_number(store: Store) -> None:
+    rows = [ROW.pack(1, 1, 2, 3, 5, route, 200, word(route, 0)) for route in (0, 1, 2, 3)]
+    named = [Event(1, "route", "traffic", text) for text in ("1 /cart/", "2 /cart/", "3 /pay/")]
+    writer = store.begin_trial(store.begin_campaign("run", "", {}), a_plan(), "", "run", 1)
+    writer.write(from_bytes(b"".join(rows)), [], named)
+    found = store.recording(writer.trial)
+    assert found.samples["route"].tolist() == [0, 1, 1, 3]
 
 
 def test_a_campaign_comes_back_with_its_trials(store: Store) -> None:
@@ -137,9 +174,9 @@ def test_a_torn_last_row_is_left_out() -> None:
 
 
 def test_a_row_is_what_the_engine_packs() -> None:
-    assert ROW.size == SAMPLE.itemsize == 44
-    (row,) = from_bytes(ROW.pack(1, 2, 3, 4, 5, 6, 7, 8))
-    assert row.tolist()[:8] == (1, 2, 3, 4, 5, 6, 7, 8)
+    assert ROW.size == SAMPLE.itemsize == 48
+    (row,) = from_bytes(ROW.pack(1, 2, 3, 4, 5, 6, 7, word(9, 8)))
+    assert row.tolist()[:-1] == (1, 2, 3, 4, 5, 6, 7, 9, 0, 8, 0)
 
 
 def test_an_empty_trial_has_empty_arrays(store: Store) -> None:
@@ -273,7 +310,8 @@ def test_the_stores_folder_ignores_itself_and_keeps_what_a_person_wrote(store: S
 
 
 def test_old_campaigns_go_when_the_file_is_too_large(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = np.frombuffer(os.urandom(SAMPLE.itemsize * 20_000), dtype=SAMPLE)
+    noise = np.frombuffer(os.urandom(SAMPLE.itemsize * 20_000), dtype=SAMPLE).copy()
+    noise["kind"] = REQUEST
     for _ in range(4):
         campaign = store.begin_campaign("run", "", {})
         store.begin_trial(campaign, a_plan(), "", "run", 1).write(noise)

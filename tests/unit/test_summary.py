@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
 from prony.recording import Event
-from prony.samples import CHECK_FAILED, NOT_SENT, OK, RESET, TIMEOUT, UNANSWERED, WRONG_STATUS
+from prony.samples import CHECK_FAILED, EVENT_GAP, FIRST_EVENT, NOT_SENT, OK, RESET, TIMEOUT, UNANSWERED, WRONG_STATUS
 from prony.summary import Summary, sending_window, summarise
 from tests.unit.recording_case import (
     BEGAN_NS,
@@ -267,3 +268,26 @@ def test_events_are_counted_by_their_text() -> None:
     assert found.exceptions == {"OperationalError [53300]": 42, "ValueError": 1}
     assert found.egress_refused == {"api.example.com": 3}
     assert found.tiers["connections"]["refused"] == 41
+
+
+def test_a_stream_is_answered_with_its_first_event_and_its_gaps_are_told() -> None:
+    requests = some_samples([1.0, 2.0, 3.0], service_s=5.0, lag_s=0.0)
+    requests["arrival"] = [0, 1, 2]
+    events = np.concatenate([requests[:2], requests[:2]])
+    events["kind"] = [FIRST_EVENT, FIRST_EVENT, EVENT_GAP, EVENT_GAP]
+    events["done_ns"][:2] = events["due_ns"][:2] + 20_000_000
+    events["due_ns"][2:] = events["done_ns"][:2]
+    events["done_ns"][2:] = events["due_ns"][2:] + 300_000_000
+    found = summarise(replace(a_recording(requests), stream_events=events))
+    assert found.latency_s["p50"] == pytest.approx(0.02)
+    assert found.latency_s["max"] == pytest.approx(5.0), "the third had no event before its end"
+    (streams,) = found.streams
+    assert (streams.streams, streams.events) == (2, 4)
+    assert streams.first_event_s["p50"] == pytest.approx(0.02)
+    assert streams.event_gap_s["max"] == pytest.approx(0.3)
+
+
+def test_tries_again_are_counted() -> None:
+    samples = some_samples([1.0, 2.0, 3.0])
+    samples["attempt"] = [0, 1, 2]
+    assert summarise(a_recording(samples)).retries == 2

@@ -47,7 +47,7 @@ def ways(host: str, token: str) -> tuple[tuple[str, str], ...]:
     """The ways in which a host can publish a token: where, and what stands there."""
     bracketed = f"[{host}]" if ":" in host else host
     found = (
-        (f"a page at http://{bracketed}/{PATH.removeprefix('/')} (with the port that is loaded)", token),
+        (f"a page at http://{bracketed}{PATH} (or https://, and with the port that is loaded)", token),
         ("a header field of every answer", f"{FIELD}: {token}"),
     )
     return found if _is_address(host) else (*found, ("a DNS record", f'{RECORD}.{host}. IN TXT "{token}"'))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import msgspec
 from msgspec import structs
 
-from prony import trial
 from prony.alone.answer import ask
 from prony.errors import StackError
 from prony.load import consent
@@ -28,7 +25,11 @@ from prony.recording import Event, Reading, TrialWriter
 from prony.samples import from_bytes
 from prony.stack import folders
 from prony.stack.cores import Cores, divide
-from prony.stack.launch import Launcher, Process
+from prony.stack.launch import Launcher
+from prony.trial import Progress
+from prony.trial.generators import Generators
+from prony.trial.run import WRONG_SPEC, follow, in_journeys, write
+from prony.trial.spec import spec_of
 
 FOUND = "listener"  # the kind of event that says what is watched of a destination
 
@@ -41,18 +42,12 @@ class Alone:
         self.run_folder = folders.run_folder()
         self.launcher = Launcher(self.run_folder, namespace=False)  # what is loaded lives outside
 
-    def dead(self) -> tuple[tuple[str, Process, str], ...]:
-        """Nothing that should be running is prony's."""
-        return ()
-
     def close(self) -> None:
         """Ends whatever was started."""
         self.launcher.close()
 
 
-def run(
-    alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[trial.Progress], None] = lambda _: None
-) -> None:
+def run(alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[Progress], None] = lambda _: None) -> None:
     """One trial of what the plan's destination names, at the address it is pinned to.
 
     Raises:
@@ -67,29 +62,30 @@ def run(
     writer.write(from_bytes(b""), _canaries(alone, destination), _about(alone, destination, watched.values()))
     run_folder = alone.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
-    engine = trial.launch(alone, run_folder, _spec(plan, destination, run_folder))
-    follower = trial.Follower(plan, run_folder, writer)
+    cores = alone.cores.generator
+    count = plan.traffic.generators or max(1, len(cores))
+    engines = Generators(alone.launcher, cores, run_folder, _spec(plan, destination), count)
     listen = ListenQueue(socket.socket(*FAMILY), {destination.port}, os.getpid())
     status, calm = "interrupted", False
     try:
         with Sampler(_probes(alone, destination, tuple(watched), listen)) as sampler:
-            trial.follow(alone, engine, follower=follower, sampler=sampler, progress=progress)
-        follower.collect(sampler, [])
-        status = "done" if follower.result is not None else "failed"
+            follow(engines, plan, tuple, writer=writer, sampler=sampler, progress=progress)
+        write(writer, engines, sampler, [])
+        status = "done" if engines.result is not None else "failed"
         calm = _worked_off(plan, destination)
     finally:
-        alone.launcher.signal(engine, signal.SIGTERM)
+        engines.end()
         listen.close()
         if calm:
             writer.write(from_bytes(b""), _canaries(alone, destination))
-        result = follower.result
-        last = engine.last_lines()
+        result = engines.result
+        last = engines.last_lines()
         shutil.rmtree(run_folder, ignore_errors=True)
         writer.finish(status, None if result is None else msgspec.to_builtins(result))
-    if follower.result is None:
-        if engine.code == trial.WRONG_SPEC and plan.traffic.journeys:
-            raise trial.in_journeys(plan, last)
-        raise StackError(f"The load engine ended early (exit code {engine.code}).", log=last)
+    if result is None:
+        if engines.code == WRONG_SPEC and plan.traffic.journeys:
+            raise in_journeys(plan, last)
+        raise StackError(f"The load engine ended early (exit code {engines.code}).", log=last)
 
 
 def _worked_off(plan: Plan, destination: Destination) -> bool:
@@ -106,9 +102,9 @@ def _worked_off(plan: Plan, destination: Destination) -> bool:
     return True
 
 
-def _spec(plan: Plan, destination: Destination, folder: Path) -> LoadSpec:
+def _spec(plan: Plan, destination: Destination) -> LoadSpec:
     """What the engine is to do; elsewhere than on loopback with the signature that it wants to see."""
-    spec = trial.spec_of(plan, destination.port, folder / "segment")
+    spec = spec_of(plan, destination.port)
     signature = ""
     if destination.consent:
         signature = consent.sign(destination.address, destination.port, spec.host_header)

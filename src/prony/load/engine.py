@@ -14,29 +14,29 @@ second.
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import socket
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import uvloop
-
-from prony.load.connection import CheckingConnection, Connection
+from prony.load.deadlines import Deadlines
 from prony.load.failures import UNREACHED, outcome_of
+from prony.load.kinds import kind_for
+from prony.load.loop import Loop, collector_off
 from prony.load.mix import Mix, Route
 from prony.load.opening import opened
 from prony.load.schedule import Closed, Open
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts, Segment
 from prony.load.spec import LoadResult, LoadSpec, LoadTick, address_of
 from prony.load.timer import Timer
-from prony.samples import NOT_SENT, REFUSED, RESET, TIMEOUT, UNANSWERED
+from prony.samples import NOT_SENT, OUTCOME_BITS, REFUSED, RESET, UNANSWERED, word
 from prony.traffic.arrivals import ARRIVALS_MAX
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterable
+
+    from prony.load.connection import Connection
 
 _UNREACHED_PAUSE_NS: Final = 10_000_000
 _KEEP_S: Final = 0.05  # between two looks at timeouts, ticks and the segment
@@ -65,32 +65,34 @@ class Engine:
         self._family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         self._mix = Mix(spec)
         self._only = self._mix.only
-        checks = any(route.checks is not None for route in self._mix.routes)
-        self._connection: type[Connection] = CheckingConnection if checks else Connection
+        self._connection = kind_for(self._mix.routes, https=spec.https)
         self._lacking: dict[str, int] = {}
         self.kept_bytes = 0
+        self.server_name = spec.host_header.rpartition(":")[0] or spec.host_header or spec.host
         self._schedule: Open | Closed = Closed(spec) if spec.arrivals == "closed" else Open(spec)
         self._closed = self._schedule if isinstance(self._schedule, Closed) else None
         self._think_ns = round(spec.think_s * 1e9)
-        self._timeout_ns = round(spec.timeout_s * 1e9)
+        self._deadlines = Deadlines(spec)
         self._segment = Segment(spec.segment)
-        self._add = self._segment.add
+        self.add = self._segment.add
         self._lags = LagCounts()
         self._lag_counts = self._lags.fine
-        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        self.loop = Loop()
         self._idle: dict[Connection, None] = {}  # the one used last is taken first
         self._in_flight: dict[Connection, None] = {}  # in the order of sending
-        self._retrying: dict[Connection, None] = {}  # in flight too, but sent earlier than their neighbours
-        self._waiting: deque[tuple[int, int, Route, bytes]] = deque()
+        self._apart: dict[Connection, None] = {}  # in flight too, but sent earlier than their neighbours; and streams
+        self._waiting: deque[tuple[int, int, int, Route, bytes]] = deque()
         self._pumping = False
         self._live = 0
         self._scheduled = self._sent = self._ended = self._opened = self._retried = 0
+        self._turn, self._shards = spec.shard - spec.shards, spec.shards  # the former turn's ordinal
+        self._one_each = not spec.keep_alive
+        self.start_at_ns = 0  # when to begin (monotonic), where that is to be a certain instant
         self._start_ns = self._end_ns = self._drained_ns = 0
         self._sending = False
         self._users_go_on = False  # a user's next request is due at once
         self._running = False
         self._interrupted = False
-        self._failure: BaseException | None = None
         self._cpu_start_s = 0.0
         self._keeps = 0
         self._next_tick_ns = 0
@@ -108,25 +110,18 @@ class Engine:
         self._timer = timer
         for number in stop_signals:
             self.loop.add_signal_handler(number, self.stop)
-        self.loop.set_exception_handler(self._on_failure)
-        collecting = gc.isenabled()
-        gc.collect()
-        gc.freeze()
-        gc.disable()
         try:
-            self.loop.call_soon(self._start)
-            self.loop.run_forever()
-            cpu_s = time.process_time() - self._cpu_start_s
-            self.loop.run_until_complete(asyncio.sleep(0))  # closed handles are let go
+            with collector_off():
+                self.loop.call_soon(self._start)
+                self.loop.run()  # raises for a bug of ours or a full disk: nothing a server sends comes here
+                cpu_s = time.process_time() - self._cpu_start_s
+        except BaseException:
+            self._shut()
+            raise
         finally:
-            if collecting:
-                gc.enable()
-            gc.unfreeze()
             timer.close()
             self.loop.close()
             self._segment.close()
-        if self._failure is not None:
-            raise self._failure
         return self._result(cpu_s)
 
     def stop(self) -> None:
@@ -145,7 +140,7 @@ class Engine:
         self._running = self._sending = True
         self._users_go_on = self._closed is not None and not self._think_ns
         self._cpu_start_s = time.process_time()
-        self._start_ns = _monotonic_ns() + _LEAD_NS
+        self._start_ns = self.start_at_ns or _monotonic_ns() + _LEAD_NS
         self._end_ns = self._start_ns + round(self.spec.duration_s * 1e9)
         self._schedule.starts_at(self._start_ns)
         self._next_tick_ns = self._start_ns + _SECOND_NS
@@ -172,12 +167,18 @@ class Engine:
 
     def _dispatch(self, due_ns: int, user: int) -> None:
         """A user's request has become due: send it, or let it wait for a connection."""
+        turn = user if self._closed is None else self._next_turn()
         self._scheduled += 1
         route, wire = self._only or self._mix.take(user)
         if self._waiting or not (self._idle or self._live < self.spec.connections):
-            self._waiting.append((due_ns, user, route, wire))
+            self._waiting.append((due_ns, user, turn, route, wire))
         else:
-            self._send(due_ns, user, route, wire)
+            self._send(due_ns, user, turn, route, wire)
+
+    def _next_turn(self) -> int:
+        """The ordinal of a turn of a closed loop's user, of no other turn in any shard."""
+        self._turn += self._shards
+        return self._turn
 
     def _pump(self) -> None:
         """Connections may have become free: send what waits for one, in its order."""
@@ -188,79 +189,87 @@ class Engine:
             self._send(*self._waiting.popleft())
         self._pumping = False
 
-    def _send(self, due_ns: int, user: int, route: Route, wire: bytes) -> None:
+    def _send(self, due_ns: int, user: int, turn: int, route: Route, wire: bytes) -> None:
         """Send on the connection used last, or on a new one; the caller knows that one is to be had."""
         if self._idle:
             connection = self._idle.popitem()[0]
             connection.user = user
-            self._send_on(connection, due_ns, route, wire)
+            self._send_on(connection, due_ns, turn, route, wire)
             return
         sent_ns = _monotonic_ns()
-        self._count_sent(sent_ns - due_ns)
-        self._send_on_new(due_ns, user, route, wire, sent_ns)
+        self._sent += 1
+        self._lags.add(sent_ns - due_ns)
+        self._send_on_new(due_ns, user, turn, route, wire, sent_ns)
 
-    def _send_on(self, connection: Connection, due_ns: int, route: Route, wire: bytes) -> None:
+    def _send_on(self, connection: Connection, due_ns: int, turn: int, route: Route, wire: bytes) -> None:
         sent_ns = _monotonic_ns()
         lag_ns = sent_ns - due_ns
-        if lag_ns < FINE_NS:  # _count_sent without the call: this is the busiest path
-            self._sent += 1
+        self._sent += 1
+        if lag_ns < FINE_NS:  # without a call: this is the busiest path
             self._lag_counts[lag_ns >> FINE_BITS] += 1
         else:
-            self._count_sent(lag_ns)
+            self._lags.add(lag_ns)
         connection.retried = False
-        self._in_flight[connection] = None
-        code = connection.begin(route, wire, due_ns, sent_ns)
+        among = connection.among = self._in_flight if route.stream is None else self._apart
+        among[connection] = None
+        code = connection.begin(route, wire, due_ns, sent_ns, turn)
         if code:
             self.broken(connection, code, sent_ns)
 
-    def _count_sent(self, lag_ns: int) -> None:
-        self._sent += 1
-        self._lags.add(lag_ns)
-
-    def _send_on_new(
-        self, due_ns: int, user: int, route: Route, wire: bytes, sent_ns: int, *, retried: bool = False
+    def _send_on_new(  # noqa: PLR0917 - what a connection keeps of its request
+        self, due_ns: int, user: int, turn: int, route: Route, wire: bytes, sent_ns: int, *, retried: bool = False
     ) -> None:
         sock, code = opened(self._family, (self._address, self.spec.port))
         if sock is None:
             now_ns = _monotonic_ns()
             outcome = outcome_of(code, otherwise=REFUSED)
             self._ended += 1
-            self._add(due_ns, sent_ns, 0, now_ns, 0, route.number, 0, outcome)
-            self._after(outcome, now_ns, user, at_once=False)
+            self.add(due_ns, sent_ns, 0, now_ns, 0, route.number, 0, word(turn, outcome))
+            self._unopened((user, turn, route, wire), outcome, now_ns)
             return
         self._opened += 1
         self._live += 1
         connection = self._connection(self, sock, self.spec.body_bytes_max)
         connection.user = user
         connection.retried = retried
-        (self._retrying if retried else self._in_flight)[connection] = None
-        code = connection.begin(route, wire, due_ns, sent_ns)
+        among = connection.among = self._apart if retried or route.stream is not None else self._in_flight
+        among[connection] = None
+        code = connection.begin(route, wire, due_ns, sent_ns, turn)
         if code:
             self.broken(connection, code, _monotonic_ns())
 
-    def ended(self, connection: Connection, outcome: int, now_ns: int) -> None:
-        """A connection's request ended: write it down, keep or close the connection, go on."""
+    def _unopened(self, tried: tuple[int, int, Route, bytes], outcome: int, now_ns: int) -> None:
+        """No connection could be begun for a user's turn."""
+        self._after(outcome, now_ns, tried[0], at_once=False)
+
+    def _settle(self, connection: Connection, outcome: int, now_ns: int) -> None:
+        """Write down how a connection's request ended."""
         route = connection.route
-        if route is None:  # the loop may still hold an event of a connection closed a moment ago
-            return
-        del (self._retrying if connection.retried else self._in_flight)[connection]
+        del connection.among[connection]
         self._ended += 1
-        self._add(
+        self.add(
             connection.due_ns,
             connection.sent_ns,
             connection.first_byte_ns,
             now_ns,
             connection.received,
-            route.number,
+            route.number,  # type: ignore[union-attr] # under way, it has one
             connection.status,
-            outcome,
+            connection.turn | outcome << OUTCOME_BITS,
         )
-        if not connection.reusable():
+
+    def ended(self, connection: Connection, outcome: int, now_ns: int) -> None:
+        """A connection's request ended: write it down, keep or close the connection, go on."""
+        if connection.route is None:  # the loop may still hold an event of a connection closed a moment ago
+            return
+        self._settle(connection, outcome, now_ns)
+        if not connection.reusable() or self._one_each:
             self._close(connection)
         elif self._users_go_on and not self._waiting and now_ns < self._end_ns:
+            turn = self._turn = self._turn + self._shards
             self._scheduled += 1
             route, wire = self._only or self._mix.take(connection.user)
-            self._send_on(connection, now_ns, route, wire)
+            self._send_on(connection, now_ns, turn, route, wire)
             return
         else:
             self._idle[connection] = None
@@ -283,11 +292,10 @@ class Engine:
         closed_while_idle = outcome == RESET and connection.uses > 1 and not connection.received
         if closed_while_idle and route.idempotent and not connection.retried:
             self._retried += 1
-            del self._in_flight[connection]
+            del connection.among[connection]
             self._close(connection)
-            self._send_on_new(
-                connection.due_ns, connection.user, route, connection.wire, connection.sent_ns, retried=True
-            )
+            due_ns, sent_ns, wire = connection.due_ns, connection.sent_ns, connection.wire
+            self._send_on_new(due_ns, connection.user, connection.turn, route, wire, sent_ns, retried=True)
             return
         connection.complete = False
         self.ended(connection, outcome, now_ns)
@@ -318,14 +326,9 @@ class Engine:
         if not self._running:
             return
         now_ns = _monotonic_ns()
-        late = [c for c in self._retrying if c.sent_ns + self._timeout_ns <= now_ns]
-        for connection in self._in_flight:
-            if connection.sent_ns + self._timeout_ns > now_ns:
-                break
-            late.append(connection)
-        for connection in late:
+        for connection, outcome in self._deadlines.late(self._in_flight, self._apart, now_ns, self._end_ns):
             connection.complete = False
-            self.ended(connection, TIMEOUT, now_ns)
+            self.ended(connection, outcome, now_ns)
         if self._sending and self._scheduled >= ARRIVALS_MAX:
             self._timer.arm(now_ns)  # which ends the window
         self._keeps += 1
@@ -344,14 +347,14 @@ class Engine:
             scheduled=self._scheduled,
             sent=self._sent,
             done=self._ended,
-            in_flight=len(self._in_flight) + len(self._retrying),
+            in_flight=len(self._in_flight) + len(self._apart),
             waiting=len(self._waiting),
             connections_opened=self._opened,
             cpu_s=time.process_time() - self._cpu_start_s,
         )
 
     def _finish_if_idle(self) -> None:
-        if not (self._in_flight or self._retrying or self._waiting):
+        if not (self._in_flight or self._apart or self._waiting):
             self._finish()
 
     def _finish(self) -> None:
@@ -360,25 +363,20 @@ class Engine:
             return
         self._running = self._sending = self._users_go_on = False
         self._drained_ns = now_ns = _monotonic_ns()
-        for c in (*self._in_flight, *self._retrying):
+        for c in (*self._in_flight, *self._apart):
             index = c.route.number if c.route else 0
-            self._add(c.due_ns, c.sent_ns, c.first_byte_ns, now_ns, c.received, index, c.status, UNANSWERED)
-        for due_ns, _, route, _ in self._waiting:
-            self._add(due_ns, 0, 0, now_ns, 0, route.number, 0, NOT_SENT)
+            end = word(c.turn, UNANSWERED)
+            self.add(c.due_ns, c.sent_ns, c.first_byte_ns, now_ns, c.received, index, c.status, end)
+        for due_ns, _, turn, route, _ in self._waiting:
+            self.add(due_ns, 0, 0, now_ns, 0, route.number, 0, word(turn, NOT_SENT))
         self._shut()
 
     def _shut(self) -> None:
-        for connection in (*self._in_flight, *self._retrying, *self._idle):
+        self._running = self._sending = self._users_go_on = False
+        for connection in (*self._in_flight, *self._apart, *self._idle):
             self._close(connection)
         self._timer.disarm()
         self.loop.stop()
-
-    def _on_failure(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A bug of ours or a full disk: nothing a server sends comes here. End the load and raise it from `run`."""
-        if self._failure is None:
-            self._failure = context.get("exception") or RuntimeError(context["message"])
-        self._running = self._sending = self._users_go_on = False
-        self._shut()
 
     def _result(self, cpu_s: float) -> LoadResult:
         wall_s = max(self._drained_ns - self._start_ns + _LEAD_NS, 1) / 1e9
@@ -397,4 +395,5 @@ class Engine:
             lag_p99_s=self._lags.quantile_s(0.99),
             interrupted=self._interrupted,
             failed_checks=self._lacking,
+            lags=self._lags.counts() if self._shards > 1 else {},
         )

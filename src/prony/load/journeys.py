@@ -20,13 +20,14 @@ from msgspec import structs
 
 from prony.load.engine import Engine
 from prony.load.failures import UNREACHED
+from prony.load.following import followers
 from prony.load.journey_file import hidden, journeys_of, place_of, told
-from prony.load.keeping import PageConnection
+from prony.load.kinds import kind_for
 from prony.load.pages import StepFailed
-from prony.load.runs import Run, Waking
+from prony.load.runs import FOREIGN, NoLoop, Run, Waking
 from prony.load.site import Site
 from prony.load.visitor import Visitor
-from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, OUTCOMES, REFUSED, WRONG_STATUS
+from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, OUTCOMES, REFUSED, WRONG_STATUS, word
 from prony.traffic import arrivals
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from prony.load.connection import Connection
     from prony.load.journey_file import Journey
+    from prony.load.keeping import PageConnection
     from prony.load.schedule import Closed, Open
     from prony.load.spec import LoadResult, LoadSpec, LoadTick
     from prony.load.visitor import Answer
@@ -48,7 +50,6 @@ _UNREACHED_PAUSE_NS: Final = 10_000_000
 _LONG_NS: Final = 50_000_000  # of a journey's own code at a stretch, while which nothing is sent
 _STUCK_NS: Final = 5_000_000_000
 _ORDERS: Final = (tuple, int)
-_FOREIGN: Final = "a journey awaits only what its visitor does, such as `await visitor.pause(1.0)`"
 
 _monotonic_ns = time.monotonic_ns
 
@@ -62,16 +63,16 @@ class JourneyLoad(Engine):
     """
 
     def __init__(self, spec: LoadSpec, on_tick: Callable[[LoadTick], None] | None = None) -> None:
-        self._journeys = journeys_of(spec.journeys)
+        self._journeys = [*journeys_of(spec.journeys), *followers(spec)]
         super().__init__(spec, on_tick)
-        self._connection = PageConnection
+        self._connection = kind_for(self._mix.routes, https=spec.https, pages=True)
         self._remarks: dict[str, None] = {}
         self._site = Site(spec, self._remark)
         self._wakings = Waking(self._schedule)
         self._schedule = cast("Open", self._wakings)
         if self._closed is not None:
             self._closed = cast("Closed", self._wakings)
-        requests = sum(request.weight for request in spec.requests)
+        requests = sum(request.weight for request in spec.requests if not request.redirects)
         self._weights = [requests, *(journey.weight for journey in self._journeys)]
         self._chosen: list[int] = []
         self._drawn = 0
@@ -84,6 +85,10 @@ class JourneyLoad(Engine):
 
     def run(self, stop_signals: Iterable[signal.Signals] = ()) -> LoadResult:
         """As `Engine.run`; in a process's main thread a journey that does not come to its next step is ended, too."""
+        with NoLoop.running():
+            return self._run(stop_signals)
+
+    def _run(self, stop_signals: Iterable[signal.Signals]) -> LoadResult:
         if threading.current_thread() is not threading.main_thread():
             return super().run(stop_signals)
         former = signal.signal(signal.SIGALRM, self._look_after)
@@ -113,8 +118,10 @@ class JourneyLoad(Engine):
                 self._resume(run, None)
             return
         if not self._chosen:
-            self._chosen = arrivals.routes(self._weights, _BLOCK, self.spec.seed + 1_000_003, self._drawn).tolist()
-            self._drawn += _BLOCK
+            count = _BLOCK * self._shards
+            drawn = arrivals.routes(self._weights, count, self.spec.seed + 1_000_003, self._drawn)
+            self._chosen = drawn[self.spec.shard :: self._shards].tolist()
+            self._drawn += count
         chosen = self._chosen.pop()
         if not chosen:
             super()._dispatch(due_ns, user)
@@ -123,12 +130,13 @@ class JourneyLoad(Engine):
 
     def _begin(self, journey: Journey, due_ns: int, user: int) -> None:
         self._begun += 1
+        turn = user if self._closed is None else self._next_turn()
         if len(self._runs) >= RUNS_MAX:
             self._remark(f"{RUNS_MAX} journeys were under way at one time: no more were begun")
             self._scheduled += 1
-            self._add(due_ns, 0, 0, _monotonic_ns(), 0, self._site.number(journey.name), 0, NOT_SENT)
+            self.add(due_ns, 0, 0, _monotonic_ns(), 0, self._site.number(journey.name), 0, word(turn, NOT_SENT))
             return
-        run = Run(-self._begun, user, due_ns, journey)
+        run = Run(-self._begun, user, turn, due_ns, journey)
         seed = (self.spec.seed << 32) + self._begun
         rows = journey.users
         row = rows[user % len(rows)] if rows else {}
@@ -156,9 +164,9 @@ class JourneyLoad(Engine):
             else:
                 order = run.coroutine.send(answer)
             if type(order) not in _ORDERS:
-                order = run.coroutine.throw(RuntimeError(_FOREIGN))
+                order = run.coroutine.throw(RuntimeError(FOREIGN))
                 if type(order) not in _ORDERS:
-                    raise RuntimeError(_FOREIGN)  # noqa: TRY301 - a journey that caught it, and did so again
+                    raise RuntimeError(FOREIGN)  # noqa: TRY301 - a journey that caught it, and did so again
             self._began_ns = 0
         except StopIteration:
             self._finished.add(run.journey.name)
@@ -192,9 +200,9 @@ class JourneyLoad(Engine):
             self._scheduled += 1
             route, wire = order
             if self._waiting or not (self._idle or self._live < self.spec.connections):
-                self._waiting.append((due_ns, run.number, route, wire))
+                self._waiting.append((due_ns, run.number, run.turn, route, wire))
             else:
-                self._send(due_ns, run.number, route, wire)
+                self._send(due_ns, run.number, run.turn, route, wire)
 
     def _wake(self, run: Run, due_ns: int) -> None:
         if due_ns < self._wakings.next_ns and self._sending:
@@ -209,7 +217,7 @@ class JourneyLoad(Engine):
         route = connection.route
         if route is None:
             return
-        del (self._retrying if connection.retried else self._in_flight)[connection]
+        del connection.among[connection]
         self._ended += 1
         run = self._runs[connection.user]
         run.due_ns = now_ns
@@ -224,7 +232,7 @@ class JourneyLoad(Engine):
             outcome,
         ]
         answer = cast("PageConnection", connection).answer()
-        if connection.reusable():
+        if connection.reusable() and not self._one_each:
             self._idle[connection] = None
         else:
             self._close(connection)
@@ -275,12 +283,13 @@ class JourneyLoad(Engine):
             self._scheduled += 1
             now_ns = _monotonic_ns()
             number = self._site.number(run.journey.name)
-            self._add(run.due_ns, 0, 0, max(now_ns, run.due_ns), 0, number, 0, JOURNEY_ERROR)
+            self.add(run.due_ns, 0, 0, max(now_ns, run.due_ns), 0, number, 0, word(run.turn, JOURNEY_ERROR))
         self._end(run)
 
     def _commit(self, run: Run) -> None:
         if run.sample is not None:
-            self._add(*run.sample)
+            run.sample[7] = word(run.turn, run.sample[7])
+            self.add(*run.sample)
             run.sample = None
 
     def _note(self, run: Run) -> None:
@@ -326,7 +335,7 @@ class JourneyLoad(Engine):
     def _names(self) -> dict[int, str]:
         """The routes that came up since this was last asked for."""
         names = self._site.names
-        found = {number: names[number] for number in range(self._said, len(names))}
+        found = {number: names[number] for number in range(self._said, len(names)) if names[number]}
         self._said = len(names)
         return found
 
@@ -335,7 +344,7 @@ class JourneyLoad(Engine):
 
     def _result(self, cpu_s: float) -> LoadResult:
         names = self._site.names
-        routes = {number: names[number] for number in range(len(self.spec.requests), len(names))}
+        routes = {number: names[number] for number in range(len(self.spec.requests), len(names)) if names[number]}
         for name, (count, number, status, outcome) in self._failed.items():
             if name not in self._finished:
                 how = f"answered {status}" if outcome == WRONG_STATUS else OUTCOMES[outcome]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prony.load.connection import CheckingConnection, Connection
+from prony.load.connection import Connection
 from prony.load.pages import PAGE_BYTES_MAX, Heads
+from prony.load.streams import StreamConnection
 from prony.samples import OK
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from prony.load.visitor import Answer
 
 
-class PageConnection(CheckingConnection):
+class PageConnection(StreamConnection):
     """A connection that keeps the answers to journeys' steps: those of negative `user`s."""
 
     __slots__ = ("heads", "pieces", "taken")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from prony.load.checks import Checks, checks_of
@@ -11,10 +11,43 @@ from prony.traffic import arrivals
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from prony.load.spec import LoadSpec, RequestSpec
+    from prony.load.spec import LoadSpec, RequestSpec, StreamSpec
 
 _BLOCK: Final = 1024  # requests drawn at once: a tenth of a millisecond of the sending loop's time
+KNOWN_BYTES_MAX: Final = 16 * 1024
+_MISSED_MAX: Final = 64  # answers one after the other that were like none before: then only every 256th is kept
 _JOINED: Final = {"cookie": "; "}  # where request and visitor both carry it, both are sent; else the visitor's
+
+
+class Known:
+    """The latest right answer to a route, byte for byte, by which the same one is known without being read again.
+
+    Attributes:
+        answer: The whole of it, of at most `KNOWN_BYTES_MAX` bytes.
+        size: Its length; -1 before there is one.
+        status: Its status.
+        missed: How many answers, one after the other, were not like the one kept.
+
+    Args:
+        keeps: Whether any is kept; not where somebody reads what each answer holds.
+    """
+
+    __slots__ = ("_most", "answer", "missed", "size", "status")
+
+    def __init__(self, *, keeps: bool = True) -> None:
+        self._most = KNOWN_BYTES_MAX if keeps else -1
+        self.answer = b""
+        self.size = -1
+        self.status = 0
+        self.missed = 0
+
+    def keep(self, answer: memoryview, status: int) -> None:
+        """An answer was read, came whole in one piece, left the connection as it was, and is right."""
+        self.missed += 1
+        if len(answer) <= self._most and (self.missed <= _MISSED_MAX or self.missed % 256 == 0):
+            self.answer = bytes(answer)
+            self.size = len(answer)
+            self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +61,8 @@ class Route:
     checks: Checks | None  # what is expected besides the status
     bodiless: bool  # HEAD: the answer ends with its head, whatever that says
     idempotent: bool  # may be sent again where a kept connection turns out closed
+    known: Known = field(default_factory=Known)
+    stream: StreamSpec | None = None  # a streamed answer, read event by event
 
     @property
     def wire(self) -> bytes:
@@ -39,10 +74,10 @@ class Mix:
     """What goes out next: a route by its weight, one of its paths, and as whom, all by the spec's seed.
 
     Args:
-        spec: Its requests, visitors and seed. Visitor i is `user` i modulo the number of visitors.
+        spec: Its requests, visitors, seed and shard. Visitor i is `user` i modulo the number of visitors.
     """
 
-    __slots__ = ("_block", "_drawn", "_seed", "_sizes", "_weights", "only", "routes")
+    __slots__ = ("_block", "_drawn", "_seed", "_shard", "_shards", "_sizes", "_weights", "only", "routes")
 
     def __init__(self, spec: LoadSpec) -> None:
         self.routes = routes_of(spec)
@@ -50,7 +85,8 @@ class Mix:
         if len(self.routes) == 1 and len(self.routes[0].wires) == 1 and not self.routes[0].tails:
             self.only = (self.routes[0], self.routes[0].wires[0])
         self._seed = spec.seed
-        self._weights = [request.weight for request in spec.requests]
+        self._shard, self._shards = spec.shard, spec.shards
+        self._weights = [0.0 if request.redirects else request.weight for request in spec.requests]
         self._sizes = [len(route.wires) for route in self.routes]
         self._drawn = 0
         self._block: list[tuple[int, int]] = []
@@ -68,11 +104,13 @@ class Mix:
         return (route, wire + tails[user % len(tails)]) if tails else (route, wire)
 
     def _draw(self) -> None:
-        chosen = arrivals.routes(self._weights, _BLOCK, self._seed, self._drawn)
+        count = _BLOCK * self._shards
+        chosen = arrivals.routes(self._weights, count, self._seed, self._drawn)
         variants = arrivals.variants(self._sizes, chosen, self._seed, self._drawn)
-        self._block = list(zip(chosen.tolist(), variants.tolist(), strict=True))
+        own = slice(self._shard, None, self._shards)
+        self._block = list(zip(chosen[own].tolist(), variants[own].tolist(), strict=True))
         self._block.reverse()
-        self._drawn += _BLOCK
+        self._drawn += count
 
 
 def routes_of(spec: LoadSpec) -> list[Route]:
@@ -87,6 +125,8 @@ def _route(
     """One request made ready; `tails` holds what visitors add to requests of the same fields."""
     host = f"[{spec.host}]" if ":" in spec.host else spec.host
     fields = {"host": spec.host_header or f"{host}:{spec.port}", "user-agent": "prony", "accept": "*/*"}
+    if not spec.keep_alive:
+        fields["connection"] = "close"
     if request.method in {"POST", "PUT", "PATCH"}:
         fields["content-length"] = "0"
     fields |= {name.lower(): value for name, value in request.headers.items()}
@@ -109,6 +149,8 @@ def _route(
         checks=checks_of(request.expect, request.name or request.path),
         bodiless=request.method == "HEAD",
         idempotent=request.method in {"GET", "HEAD"},
+        known=Known(keeps=request.stream is None),
+        stream=request.stream,
     )
 
 

@@ -17,6 +17,8 @@ from prony.samples import CHECK_FAILED
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
+    from prony.load.checks import Checks
+
 PAGE_BYTES_MAX: Final = 1024 * 1024  # of a body; of a longer one nothing is kept
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 _SPACES: Final = re.compile(r"\s+")
@@ -121,6 +123,17 @@ class Page:
             except LookupError:
                 self._text = self.body.decode("utf-8", "replace")
         return self._text
+
+    def lacks(self, checks: Checks) -> str | None:
+        """What it lacks of what is expected, in a sentence; None where it is right."""
+        fields: dict[bytes, bytes] = {}
+        for raw, value in self._heads:
+            name = raw.lower()
+            if name in checks.wanted:
+                fields[name] = fields[name] + b", " + value if name in fields else value
+        body, needle = self._body, checks.needle
+        found = needle is not None and body is not None and needle in body
+        return checks.missing(fields, self.size, body, found=found)
 
     def json(self) -> Any:
         """Its body as JSON.

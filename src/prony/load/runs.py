@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import heapq
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from prony.samples import OK
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
     from prony.load.journey_file import Journey
     from prony.load.schedule import Closed, Open
     from prony.load.visitor import Order, Visitor
+
+
+FOREIGN: Final = "a journey awaits only what its visitor does, such as `await visitor.pause(1.0)`"
+
+
+class ForeignAwait(BaseException):
+    """A journey awaits something that needs an event loop of asyncio's."""
+
+
+class NoLoop:
+    """Stands where asyncio looks for its running loop: whoever asks anything of it is told what a journey may await."""
+
+    def __getattr__(self, _: str) -> Any:
+        raise ForeignAwait(FOREIGN)
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls) -> Iterator[None]:
+        """Let it stand there, in this thread."""
+        asyncio._set_running_loop(cast("asyncio.AbstractEventLoop", cls()))  # noqa: SLF001 - what loops are to call
+        try:
+            yield
+        finally:
+            asyncio._set_running_loop(None)  # noqa: SLF001 - the same
 
 
 class Run:
@@ -22,15 +47,17 @@ class Run:
     Attributes:
         number: Negative: the `user` by which the engine knows its requests.
         user: Who runs it: an arrival's or a closed loop's user.
+        turn: Which arrival, or turn of a user, it is.
         due_ns: When its next step is due.
         sample: Of its latest step, not yet written: the columns of a row.
     """
 
-    __slots__ = ("coroutine", "due_ns", "failure", "journey", "number", "sample", "steps", "user", "visitor")
+    __slots__ = ("coroutine", "due_ns", "failure", "journey", "number", "sample", "steps", "turn", "user", "visitor")
 
-    def __init__(self, number: int, user: int, due_ns: int, journey: Journey) -> None:
+    def __init__(self, number: int, user: int, turn: int, due_ns: int, journey: Journey) -> None:
         self.number = number
         self.user = user
+        self.turn = turn
         self.due_ns = due_ns
         self.journey = journey
         self.steps = 0

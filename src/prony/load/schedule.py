@@ -22,7 +22,7 @@ class Open:
         spec: Its rate, duration and seed.
     """
 
-    __slots__ = ("_at", "_block", "_due", "_start_ns", "_user", "next_ns")
+    __slots__ = ("_at", "_block", "_due", "_start_ns", "_step", "_user", "next_ns")
 
     def __init__(self, spec: LoadSpec) -> None:
         rate_rps = spec.rate_rps or 0.0
@@ -30,8 +30,10 @@ class Open:
             self._due = arrivals.poisson(rate_rps, spec.duration_s, spec.seed)
         else:
             self._due = arrivals.constant(rate_rps, spec.duration_s)
+        self._due = self._due[spec.shard :: spec.shards]
         self._at = 0
-        self._user = -1
+        self._step = spec.shards
+        self._user = spec.shard - spec.shards
         self.next_ns = NEVER
 
     def starts_at(self, start_ns: int) -> None:
@@ -53,7 +55,7 @@ class Open:
             self.next_ns = self._block[-1]
         else:
             self._load_block()
-        self._user += 1
+        self._user += self._step
         return self._user
 
 
@@ -64,17 +66,18 @@ class Closed:
         spec: Its users.
     """
 
-    __slots__ = ("_due", "_users", "next_ns")
+    __slots__ = ("_due", "_own", "_users", "next_ns")
 
     def __init__(self, spec: LoadSpec) -> None:
         self._users = spec.users or 1
+        self._own = range(spec.shard, self._users, spec.shards)
         self._due: list[tuple[int, int]] = []
         self.next_ns = NEVER
 
     def starts_at(self, start_ns: int) -> None:
         """Set the instant at which the first user is due (monotonic), before anything is taken."""
-        self._due = [(start_ns + user * SPREAD_NS // self._users, user) for user in range(self._users)]
-        self.next_ns = start_ns
+        self._due = [(start_ns + user * SPREAD_NS // self._users, user) for user in self._own]
+        self.next_ns = self._due[0][0] if self._due else NEVER
 
     def take(self) -> int:
         """The user who is due at `next_ns`, which moves on."""

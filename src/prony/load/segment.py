@@ -34,7 +34,7 @@ class Segment:
         self._view = memoryview(self._space)
         self._size = 0
 
-    def add(  # noqa: PLR0917 - a row's eight columns, in its order: this is called once per request
+    def add(  # noqa: PLR0917 - what a row is packed from, in its order: this is called once per request
         self,
         due_ns: int,
         sent_ns: int,
@@ -43,14 +43,14 @@ class Segment:
         size: int,
         route: int,
         status: int,
-        outcome: int,
+        word: int,
     ) -> None:
         """Append one sample; instants in monotonic nanoseconds, 0 where it did not happen; size below 2^32."""
         at = self._size
         if at == _SPACE_BYTES:
             self.flush()
             at = 0
-        _pack_into(self._space, at, due_ns, sent_ns, first_byte_ns, done_ns, size, route, status, outcome)
+        _pack_into(self._space, at, due_ns, sent_ns, first_byte_ns, done_ns, size, route, status, word)
         self._size = at + _ROW_BYTES
 
     def flush(self) -> None:
@@ -89,18 +89,23 @@ class LagCounts:
         at = lag_ns >> _COARSE_BITS
         self._coarse[at] = self._coarse.get(at, 0) + 1
 
+    def counts(self) -> dict[int, int]:
+        """Bins and their counts: those below `FINE_NS` by their number, those above as -1 - theirs."""
+        fine = {at: count for at, count in enumerate(self.fine) if count}
+        return fine | {-1 - at: count for at, count in self._coarse.items()}
+
     def quantile_s(self, q: float) -> float:
         """The q-th quantile (0 < q <= 1) as its bin's upper edge, in seconds; 0 where nothing was counted."""
-        rank = q * (sum(self.fine) + sum(self._coarse.values()))
-        if not rank:
-            return 0.0
-        seen = 0
-        for at, count in enumerate(self.fine):
-            seen += count
-            if seen >= rank:
-                return ((at + 1) << FINE_BITS) / 1e9
-        for at in sorted(self._coarse):
-            seen += self._coarse[at]
-            if seen >= rank:
-                break
-        return ((at + 1) << _COARSE_BITS) / 1e9
+        return quantile_s(self.counts(), q)
+
+
+def quantile_s(counts: dict[int, int], q: float) -> float:
+    """The q-th quantile (0 < q <= 1) of `LagCounts.counts`, perhaps added up: its bin's upper edge in seconds."""
+    rank = q * sum(counts.values())
+    seen, edge_ns = 0, 0
+    for at in sorted(counts, key=lambda at: at if at >= 0 else _FINE_BINS - at):
+        seen += counts[at]
+        edge_ns = (at + 1) << FINE_BITS if at >= 0 else -at << _COARSE_BITS
+        if seen >= rank:
+            break
+    return edge_ns / 1e9

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from prony.load.forms import FormReader
-from prony.load.mix import Route
+from prony.load.mix import Known, Route
 from prony.load.naming import NAME_CHARACTERS_MAX, namer
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Site:
         self._name_of = namer(spec.routes)
         self.names = [request.name or request.path for request in spec.requests]
         self._numbers = {name: number for number, name in enumerate(self.names)}
-        self._most = len(self.names) + ROUTES_MAX
+        self._shard, self._shards = spec.shard, spec.shards
+        self._most = len(self.names) + ROUTES_MAX * spec.shards
         self._routes: dict[tuple[str, str], Route] = {}
         self.kept_bytes = 0
         self.protected: set[str] = set()
@@ -152,6 +153,7 @@ class Site:
                 checks=None,
                 bodiless=method == "HEAD",
                 idempotent=method in {"GET", "HEAD"},
+                known=Known(keeps=False),
             )
             if len(self._routes) > 4 * ROUTES_MAX:  # names without end: numbers are few, and known by now
                 self._routes.clear()
@@ -164,6 +166,8 @@ class Site:
             label = OTHERS
             found = self._numbers.get(label)
         if found is None:
+            while len(self.names) % self._shards != self._shard:  # a number that no other shard gives to anything
+                self.names.append("")
             found = self._numbers[label] = len(self.names)
             self.names.append(label)
         return found

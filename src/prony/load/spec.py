@@ -16,6 +16,7 @@ _TARGET: Final = re.compile(r"[/*][\x21-\x7e]*")
 _FIELD_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 _MEDIA_TYPE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
+RETRIES_MAX: Final = 10
 _LOOPBACK: Final = ipaddress.ip_network("127.0.0.0/8")
 
 
@@ -87,6 +88,25 @@ class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`sha256` has 64 hexadecimal digits")
 
 
+class StreamSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a streamed answer is read: to its end, the sending window's end, or one of these.
+
+    Attributes:
+        events: After so many events.
+        for_s: After so many seconds from its first byte.
+    """
+
+    events: int | None = None
+    for_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the fields; raises ValueError."""
+        if self.events is not None:
+            _within("events", self.events, 1, 2**31)
+        if self.for_s is not None:
+            _within("for_s", self.for_s, 1e-3, DURATION_MAX_S)
+
+
 class RequestSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of request; its place in `LoadSpec.requests` is the route of its samples.
 
@@ -100,6 +120,8 @@ class RequestSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         expect: What makes the answer right.
         name: What reports call it; the path where empty.
         anonymous: Whether it is sent without any visitor's header fields.
+        redirects: Whether redirects are followed, within the stack; each is a sample of its own.
+        stream: That the answer is streamed, and how long it is read; None for one that is awaited whole.
     """
 
     method: str = "GET"
@@ -110,9 +132,13 @@ class RequestSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     paths: tuple[str, ...] = ()
     anonymous: bool = False
+    redirects: bool = False
+    stream: StreamSpec | None = None
 
     def __post_init__(self) -> None:
         """Check the fields; raises ValueError."""
+        if self.stream is not None and self.redirects:
+            raise ValueError("a streamed answer is not one whose redirects are followed")
         if not _TOKEN.fullmatch(self.method) or self.method == "CONNECT":
             raise ValueError(f"not a method that can be sent: {self.method!r}")
         for path in (self.path, *self.paths):
@@ -167,7 +193,20 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         users: Users of a closed loop.
         duration_s: Length of the sending window, at most a day.
         think_s: Pause of a closed loop's user between the end of a request and the next one's due time.
-        timeout_s: A request's whole time, from when it was sent. Looked at every 50 ms.
+        timeout_s: A request's whole time, from when it was sent; of a stream, the time to its first byte. Times are
+            looked at every 50 ms.
+        connect_timeout_s: The time to a connection, TLS included; None for no limit of its own.
+        first_byte_timeout_s: The time to an answer's first byte, from when the request was sent; None likewise.
+        keep_alive: Whether connections are used again; else each request has one of its own, and says so.
+        https: Whether it goes over TLS. Certificates are not looked at.
+        retries: How often a GET or HEAD that failed (no answer, or 429, 502, 503, 504) is tried again, after a pause:
+            `backoff_s`, doubled each time, a random half of it left out. Each try is a sample of its own.
+        backoff_s: See `retries`.
+        shards: Processes that the load is divided among: this one sends what is due as number shard, shard + shards
+            and so on, and has the closed loop's users of these numbers.
+        shard: Which of them this is, from 0.
+        start_file: So that shards begin together: once it is ready, the process makes `SEGMENT.ready`, and begins at
+            the instant (monotonic, ns) that this file then comes to hold. Empty: as soon as may be.
         drain_s: How long after the sending window answers are waited for.
         connections: Most connections open at one time; further requests wait, first come, first served.
         seed: Of the arrivals and of the choice of routes.
@@ -192,6 +231,15 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     duration_s: float
     think_s: float = 0
     timeout_s: float = 30
+    connect_timeout_s: float | None = None
+    first_byte_timeout_s: float | None = None
+    keep_alive: bool = True
+    https: bool = False
+    retries: int = 0
+    backoff_s: float = 0.1
+    shards: int = 1
+    shard: int = 0
+    start_file: str = ""
     drain_s: float = 5
     connections: int = 4096
     seed: int = 1
@@ -217,7 +265,14 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         _within("port", self.port, 1, 65_535)
         _within("duration_s", self.duration_s, 1e-3, DURATION_MAX_S)
         _within("think_s", self.think_s, 0, DURATION_MAX_S)
-        _within("timeout_s", self.timeout_s, 1e-3, DURATION_MAX_S)
+        for name in ("timeout_s", "connect_timeout_s", "first_byte_timeout_s"):
+            _within(name, getattr(self, name) or self.timeout_s, 1e-3, DURATION_MAX_S)
+        _within("retries", self.retries, 0, RETRIES_MAX)
+        _within("backoff_s", self.backoff_s, 1e-3, 60)
+        _within("shards", self.shards, 1, 256)
+        _within("shard", self.shard, 0, self.shards - 1)
+        if self.retries and self.journeys:
+            raise ValueError("`retries` are not for journeys, which try again themselves")
         _within("drain_s", self.drain_s, 0, DURATION_MAX_S)
         _within("connections", self.connections, 1, 65_535)
         _within("body_bytes_max", self.body_bytes_max, 0, 2**31)
@@ -281,6 +336,7 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
             also what their own code raised.
         routes: The names of all routes that journeys' steps have added to those of the requests, by number.
         remarks: What else is to be said of journeys, a sentence each.
+        lags: Of one shard of several: how many requests were sent how late, by `prony.load.segment`'s bins.
     """
 
     started_ns: int
@@ -299,6 +355,7 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     failed_checks: dict[str, int] = {}
     routes: dict[int, str] = {}
     remarks: tuple[str, ...] = ()
+    lags: dict[int, int] = {}
 
 
 def address_of(spec: LoadSpec) -> str:

@@ -14,6 +14,7 @@ import resource
 import select
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -24,6 +25,7 @@ from prony.load.engine import Engine
 from prony.load.spec import LoadResult, LoadSpec, LoadTick
 
 _PRINTED_MAX: Final = 64 * 1024  # of what a user's journeys print: what they say at first
+_LOOK_S: Final = 0.002
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _KEPT_BYTES: Final = 32 * 1024 * 1024
@@ -40,7 +42,9 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"{arguments[0]}: {error}", 2)
     _raise_descriptor_limit()
     try:
-        result = _load_of(spec).run(stop_signals=(signal.SIGTERM, signal.SIGINT))
+        load = _load_of(spec)
+        load.start_at_ns = _start_of(spec)
+        result = load.run(stop_signals=(signal.SIGTERM, signal.SIGINT))
     except PlanError as error:
         return _refuse(error.message, 2)
     except OSError as error:
@@ -49,9 +53,24 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _start_of(spec: LoadSpec) -> int:
+    """The instant at which all shards begin, waited for until it is named; 0 for a load of one process."""
+    if not spec.start_file:
+        return 0
+    Path(f"{spec.segment}.ready").touch()
+    start = Path(spec.start_file)
+    while not start.exists():
+        time.sleep(_LOOK_S)
+    return int(start.read_text(encoding="ascii"))
+
+
 def _load_of(spec: LoadSpec) -> Engine:
     """What runs it; the engine for requests alone neither has nor imports anything of journeys."""
-    if not spec.journeys:
+    if spec.retries:
+        from prony.load.retrying import RetryLoad  # noqa: PLC0415 - the same
+
+        return RetryLoad(spec, on_tick=_offer)
+    if not spec.journeys and not any(request.redirects for request in spec.requests):
         return Engine(spec, on_tick=_offer)
     from prony.load.journeys import JourneyLoad  # noqa: PLC0415 - the fast path does without
 

@@ -27,7 +27,7 @@ def plan_for(
     expect = Expect(status=tuple(statuses) or (200,))
     paths = list(dict.fromkeys(target or "/" for target in targets))
     requests = tuple(Request(path=path, name=path, expect=expect, expected=True) for path in paths)
-    traffic = Traffic(requests=requests, host=destination.authority)
+    traffic = Traffic(requests=requests, host=destination.authority, https=destination.scheme == "https")
     plan = Plan(
         app=NO_APP,
         server=NO_SERVER,
@@ -56,7 +56,8 @@ def sent_to(plan: Plan, destination: Destination, fields: Mapping[str, str]) -> 
             f"{plan.source}: [[traffic.request]] path: found {empty.path} beside --url, whose values are the "
             "stack's own database's to give; allowed: paths, or params that list their values."
         )
-    traffic = structs.replace(plan.traffic, host=plan.traffic.host or destination.authority)
+    host, https = plan.traffic.host or destination.authority, destination.scheme == "https"
+    traffic = structs.replace(plan.traffic, host=host, https=https)
     bare = Plan(
         app=NO_APP,
         server=NO_SERVER,

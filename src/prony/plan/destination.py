@@ -14,7 +14,7 @@ from prony.errors import PlanError
 from prony.plan.checks import shown
 
 URLS_MAX = 100
-PORTS = {"http": 80}
+PORTS = {"http": 80, "https": 443}
 EXAMPLE = "http://127.0.0.1:8000/"
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -28,6 +28,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     Attributes:
         host: As it was named, in small letters, without a trailing dot; of an IPv6 address without brackets.
         port: TCP port.
+        scheme: "http" or "https".
         address: The numeric address that all load goes to, found once; empty until then.
         consent: How it gave its consent: "well-known", "header" or "dns"; empty for loopback, which needs none.
     """

@@ -158,6 +158,27 @@ TRAFFIC = (
     Key("duration", "duration", 10.0, "How long requests are sent.", low=0.5, high=86_400),
     Key("think", "duration", 0.0, "Closed loop: pause between an answer and the next request.", low=0, high=3600),
     Key("timeout", "duration", 30.0, "A request without its whole answer by then has failed.", low=0.05, high=600),
+    Key("connect_timeout", "duration", None, "A request without a connection by then has failed.", low=0.05, high=600),
+    Key("first_byte_timeout", "duration", None, "The same of the first byte of an answer.", low=0.05, high=600),
+    Key("keep_alive", "flag", True, "Whether connections are used again; else each request has one of its own."),
+    Key("https", "flag", False, "Whether requests go over https: to the proxy, with [proxy] tls = true."),
+    Key(
+        "retries",
+        "integer",
+        0,
+        "How often a client tries again what failed: a GET or HEAD without an answer, or with 429, 502, 503 or 504.",
+        0,
+        10,
+    ),
+    Key("backoff", "duration", 0.1, "The pause before a first retry, at most; doubled each time.", 0.001, 60),
+    Key(
+        "generators",
+        "integer",
+        None,
+        "Processes that send the load, each its share; default: one for each core that is kept for them.",
+        1,
+        64,
+    ),
     Key("drain", "duration", 5.0, "How long to wait for answers after the last request was due.", low=0, high=600),
     Key("seed", "integer", 1, "Seed of arrivals and of the mix.", 0, 2**31),
     Key("host", "text", "", "The Host that requests name, such as shop.example.com; default: where they are sent."),
@@ -175,6 +196,11 @@ REQUEST = (
     Key("weight", "number", 1.0, "Its share of the mix is weight ÷ sum of weights.", low=0.000_001, high=1_000_000),
     Key("name", "text", None, "What reports call it; default: the path."),
     Key("anonymous", "flag", False, "Whether it is sent as nobody, without the cookies of one who is logged in."),
+    Key("redirects", "flag", False, "Whether redirects are followed, each a request of its own, up to 5 of them."),
+)
+STREAM = (
+    Key("events", "integer", None, "It is read until so many events have come.", 1, 1_000_000),
+    Key("for", "duration", None, "It is read for so long from its first byte.", 0.05, 86_400),
 )
 JOURNEY = (
     Key(

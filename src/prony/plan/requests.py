@@ -21,6 +21,18 @@ class Expect(Struct, frozen=True, kw_only=True):
     sha256: str | None = None
 
 
+class Stream(Struct, frozen=True, kw_only=True):
+    """How long a streamed answer is read, such as server-sent events: to its end, or to one of these.
+
+    Attributes:
+        events: So many events.
+        for_s: Seconds from its first byte.
+    """
+
+    events: int | None = None
+    for_s: float | None = None
+
+
 class Request(Struct, frozen=True, kw_only=True):
     """One request of the mix: its share is weight ÷ sum of weights.
 
@@ -30,6 +42,8 @@ class Request(Struct, frozen=True, kw_only=True):
         paths: The concrete paths it stands for, one of them at random each time; empty: `path` alone, or not known yet.
         expected: Whether the user said what a right answer is.
         anonymous: Whether it is sent without a visitor's cookies and header fields.
+        redirects: Whether redirects are followed.
+        stream: That its answer is streamed; None for one that is awaited whole.
     """
 
     path: str = "/"
@@ -41,6 +55,8 @@ class Request(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     expected: bool = False
     anonymous: bool = False
+    redirects: bool = False
+    stream: Stream | None = None
 
     @property
     def first(self) -> str:
@@ -92,6 +108,12 @@ class Traffic(Struct, frozen=True, kw_only=True):
         named: Whether the plan names the pages, itself or by a file; False where prony looks for them.
         host: The Host that every request names; empty: the address it is sent to.
         headers: Header fields that every request carries.
+        connect_timeout_s: Longest time to a connection; None: `timeout_s` alone counts.
+        first_byte_timeout_s: Longest time to an answer's first byte; None: the same.
+        keep_alive: Whether connections are used again.
+        https: Whether requests go over TLS.
+        retries: How often a client tries a failed GET or HEAD again, after `backoff_s`, doubled each time.
+        generators: Processes that send the load; None: one for each of the generator's cores.
         recorded: The rate over the day of the log that the mix was imported from; None where it has none.
     """
 
@@ -103,6 +125,13 @@ class Traffic(Struct, frozen=True, kw_only=True):
     duration_s: float = 10.0
     think_s: float = 0.0
     timeout_s: float = 30.0
+    connect_timeout_s: float | None = None
+    first_byte_timeout_s: float | None = None
+    keep_alive: bool = True
+    https: bool = False
+    retries: int = 0
+    backoff_s: float = 0.1
+    generators: int | None = None
     drain_s: float = 5.0
     seed: int = 1
     declared: bool = True

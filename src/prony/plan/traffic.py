@@ -11,13 +11,14 @@ from prony.errors import PlanError
 from prony.plan import expectations, imported, keys, params
 from prony.plan.checks import only_known, shown, table_of, values_of, word
 from prony.plan.journeys import read as journeys_of
-from prony.plan.requests import Request, Traffic
+from prony.plan.requests import Request, Stream, Traffic
 
 DUE_MAX = 50_000_000
 REQUESTS_MAX = 1000
 _HOST = re.compile(r"[A-Za-z0-9_.:\[\]-]{0,260}")
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]{0,4000}")
+BODY = {"contains", "matches", "json", "min_bytes", "max_bytes", "sha256"}  # what `expect` asks of a body
 _OURS = {"host", "content-length", "transfer-encoding", "connection"}
 
 
@@ -68,6 +69,13 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         duration_s=values["duration"],
         think_s=values["think"],
         timeout_s=values["timeout"],
+        connect_timeout_s=values["connect_timeout"],
+        first_byte_timeout_s=values["first_byte_timeout"],
+        keep_alive=values["keep_alive"],
+        https=values["https"],
+        retries=values["retries"],
+        backoff_s=values["backoff"],
+        generators=values["generators"],
         drain_s=values["drain"],
         seed=values["seed"],
         declared=(requests or journeys) is not None and not (found and found.guessed),
@@ -94,7 +102,8 @@ def check_fields(host: str, headers: Mapping[str, str], where: str) -> None:
 
 def _request(raw: Mapping[str, Any], source: str, seed: int) -> Request:
     path = "traffic.request"
-    only_known(raw, [*(key.name for key in keys.REQUEST), "expect", keys.PARAMS.name, keys.PATHS.name], source, path)
+    known = [*(key.name for key in keys.REQUEST), "expect", "stream", keys.PARAMS.name, keys.PATHS.name]
+    only_known(raw, known, source, path)
     values = values_of(raw, keys.REQUEST, source, path)
     if not values["path"].startswith("/") or any(c <= " " or ord(c) > 126 for c in values["path"]):
         raise PlanError(
@@ -116,7 +125,27 @@ def _request(raw: Mapping[str, Any], source: str, seed: int) -> Request:
         params=given,
         paths=paths or (params.fill(values["path"], lists, seed) if given else ()),
         expected="expect" in raw,
+        redirects=values["redirects"],
+        stream=_stream(raw, source),
     )
+
+
+def _stream(raw: Mapping[str, Any], source: str) -> Stream | None:
+    if "stream" not in raw:
+        return None
+    path = "traffic.request.stream"
+    table = dict(table_of(raw, "stream", source))
+    only_known(table, [key.name for key in keys.STREAM], source, path)
+    values = values_of(table, keys.STREAM, source, path)
+    if raw.get("redirects"):
+        raise PlanError(f"{source}: [[traffic.request]]: found both stream and redirects; allowed: one of them.")
+    reads = sorted(BODY & raw.get("expect", {}).keys()) if isinstance(raw.get("expect", {}), Mapping) else []
+    if reads:
+        raise PlanError(
+            f"{source}: [[traffic.request]] expect: found {', '.join(reads)} beside stream; allowed: status, type and "
+            "header, for nothing of a streamed body is kept."
+        )
+    return Stream(events=values["events"], for_s=values["for"])
 
 
 def _check_paths(paths: tuple[str, ...], raw: Mapping[str, Any], source: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from prony.plan import Plan
-from prony.samples import Samples
+from prony.samples import FIRST_EVENT, Samples, from_bytes
 
 ROUTE = "route"  # the kind of event that names a route which a journey's step has added: its number and its name
 
@@ -68,7 +68,8 @@ class Recording:
     """All samples, readings, events and the plan of one trial.
 
     Attributes:
-        samples: Structured array of dtype SAMPLE, in the order in which requests ended.
+        samples: Structured array of dtype SAMPLE, of requests alone, in the order in which they ended.
+        stream_events: The same of streamed answers' events: the time to a first one, the gap before each further one.
         readings: (tier, name) -> (instants in ns, values), in order of time.
         load: The load engine's own account of the trial; None where the trial was cut off.
     """
@@ -84,6 +85,7 @@ class Recording:
     readings: dict[tuple[str, str], Series]
     events: tuple[Event, ...]
     load: dict[str, Any] | None
+    stream_events: Samples = field(default_factory=lambda: from_bytes(b""))
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -94,6 +96,20 @@ class Recording:
             if event.kind == ROUTE and number.isdecimal():
                 names[int(number)] = name
         return tuple(names.get(number, f"route {number}") for number in range(max(names, default=-1) + 1))
+
+    @property
+    def served(self) -> Samples:
+        """The samples, those of streamed answers done when their first event came: what somebody waits for."""
+        first = self.stream_events[self.stream_events["kind"] == FIRST_EVENT]
+        if len(first) == 0:
+            return self.samples
+        found = self.samples.copy()
+        of_event, of_request = (each["arrival"].astype(np.int64) << 16 | each["route"] for each in (first, found))
+        order = np.argsort(of_event)
+        at = np.minimum(np.searchsorted(of_event[order], of_request), len(first) - 1)
+        streamed = of_event[order][at] == of_request
+        found["done_ns"][streamed] = first["done_ns"][order][at][streamed]
+        return found
 
     def values(self, tier: str, name: str) -> npt.NDArray[np.float64]:
         """One reading's values in order of time; empty where it was never read."""

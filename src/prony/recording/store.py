@@ -19,8 +19,8 @@ import psutil
 import prony
 from prony.errors import RecordingError
 from prony.plan import Plan
-from prony.recording.model import Campaign, Event, Reading, Recording, TrialRow
-from prony.samples import Samples, from_bytes
+from prony.recording.model import ROUTE, Campaign, Event, Reading, Recording, TrialRow
+from prony.samples import REQUEST, Samples, chunk_of, from_bytes
 
 SCHEMA_VERSION = 2
 STORE_BYTES_MAX = 2 * 1024**3
@@ -230,8 +230,8 @@ class Store:
         if row is None:
             raise RecordingError(f"The store {self.path} holds no trial {trial}.", hint="prony list")
         key, label, role, start, plan, began_ns, status, load = row
-        chunks = self._db.execute("SELECT data FROM samples WHERE trial = ? ORDER BY chunk", (key,)).fetchall()
-        raw = b"".join(zlib.decompress(data) for (data,) in chunks)
+        chunks = self._db.execute("SELECT data, count FROM samples WHERE trial = ? ORDER BY chunk", (key,)).fetchall()
+        samples = np.concatenate([from_bytes(b""), *(chunk_of(zlib.decompress(data), count) for data, count in chunks)])
         readings: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
         for t_ns, tier, name, value in self._db.execute(
             "SELECT t_ns, tier, name, value FROM readings WHERE trial = ? ORDER BY t_ns", (key,)
@@ -242,6 +242,8 @@ class Store:
         events = self._db.execute(
             "SELECT t_ns, kind, tier, text, count FROM events WHERE trial = ? ORDER BY t_ns", (key,)
         ).fetchall()
+        _one_number_a_name(samples, events)
+        requests = samples["kind"] == REQUEST
         return Recording(
             id=trial,
             label=label,
@@ -250,7 +252,8 @@ class Store:
             plan=msgspec.json.decode(plan, type=Plan),
             began_ns=began_ns,
             status=status,
-            samples=from_bytes(raw),
+            samples=samples if requests.all() else samples[requests],
+            stream_events=samples[~requests],
             readings={k: (np.array(t, dtype=np.int64), np.array(v)) for k, (t, v) in readings.items()},
             events=tuple(Event(*event) for event in events),
             load=None if load is None else msgspec.json.decode(load),
@@ -287,6 +290,17 @@ class TrialWriter:
         text = None if load is None else _json(load)
         self._db.execute("UPDATE trial SET status = ?, load = ? WHERE id = ?", (status, text, self._key))
         self._db.commit()
+
+
+def _one_number_a_name(samples: Samples, events: Iterable[tuple[Any, ...]]) -> None:
+    """Routes that a trial's generators came upon, each for itself, bear one number from here on."""
+    numbers: dict[str, int] = {}
+    for _, kind, _, text, _ in events:
+        number, _, name = text.partition(" ")
+        if kind == ROUTE and number.isdecimal():
+            first = numbers.setdefault(name, int(number))
+            if first != int(number):
+                samples["route"][samples["route"] == int(number)] = first
 
 
 def redacted(text: str) -> str:

@@ -44,7 +44,7 @@ class Series(Struct, frozen=True, kw_only=True):
 
 def series_of(recording: Recording, least_bin_s: float = 0.1) -> Series:
     """The course of one trial, in at most about 60 bins of at least `least_bin_s` seconds."""
-    samples = recording.samples
+    samples = recording.served
     window = sending_window(recording)
     last_ns = max(window.end_ns, int(samples["done_ns"].max()) if len(samples) else 0)
     length_s = max((last_ns - window.start_ns) / 1e9, 0.1)

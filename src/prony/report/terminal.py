@@ -15,7 +15,7 @@ from prony.doubts import Doubt
 from prony.figures import count, duration, percent, rate, share, size
 from prony.recording import Campaign
 from prony.report.series import Series
-from prony.summary import Incident
+from prony.summary import Incident, StreamFigures
 from prony.verdict import CAUSES, TIERS, Suggestion, Verdict
 
 SEEN_MAX = 6
@@ -154,8 +154,18 @@ def _trial(trial: Trial) -> str:
         f"  answers   {statuses}{''.join(f', {n} × {k}' for k, n in sorted(other.items()))}\n"
         f"  latency   p50 {duration(latency['p50'])}  p90 {duration(latency['p90'])}  p99 {duration(latency['p99'])}  "
         f"max {duration(latency['max'])}"
+        + (f"\n  retries   {trial.retries} of the requests were tries again" if trial.retries else "")
+        + "".join(f"\n  stream    {_stream(each)}" for each in trial.streams)
         + "".join(f"\n  wrong     {n} × {escape(what)}" for what, n in _most(trial.errors.by_check))
         + "".join(f"\n  seen      {_incident(each)}" for each in trial.incidents[:SEEN_MAX])
+    )
+
+
+def _stream(each: StreamFigures) -> str:
+    first, gap = each.first_event_s, each.event_gap_s
+    return (
+        f"{escape(each.name)}: {each.streams} streams, {each.events} events; first event p50 {duration(first['p50'])}  "
+        f"p99 {duration(first['p99'])}; gaps p50 {duration(gap['p50'])}  p99 {duration(gap['p99'])}"
     )
 
 

@@ -277,6 +277,21 @@ class Stack:
         """The names that `change` takes."""
         return {f"link.{name}" for name in self._all_links()} | {f"services.{name}" for name in self.services}
 
+    def entrance(self, start: Start, *, https: bool = False) -> int:
+        """The port that load goes to: the start's own, or the proxy's for https.
+
+        Raises:
+            PlanError: https is asked for, and no proxy listens for it.
+        """
+        if not https:
+            return start.port
+        if self.proxy is None or not self.proxy.tls_port:
+            raise PlanError(
+                f"{start.plan.source}: [traffic] https: found true; allowed: only where a proxy listens for https.",
+                hint="[proxy] tls = true",
+            )
+        return self.proxy.tls_port
+
     def _all_links(self) -> dict[str, list[Link]]:
         """Every link that runs, by the tier it stands before; instances have one each."""
         found = dict(self.app.links)

@@ -1,6 +1,8 @@
 """A recording in, the figures of its trial out."""
 
-from prony.summary.routes import QUANTILES, RouteFigures, spread
+from prony.summary.routes import RouteFigures
+from prony.summary.spread import QUANTILES, spread
+from prony.summary.streams import StreamFigures
 from prony.summary.trial import Backlog, Errors, Incident, Summary, latencies_s, sending_window, summarise
 from prony.summary.windowed import Window, Windowed
 
@@ -10,6 +12,7 @@ __all__ = [
     "Errors",
     "Incident",
     "RouteFigures",
+    "StreamFigures",
     "Summary",
     "Window",
     "Windowed",

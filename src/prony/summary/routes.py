@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from msgspec import Struct
 
-from prony import stats
 from prony.recording import Recording
 from prony.samples import OK, UNANSWERED
-
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+from prony.summary.spread import spread
 
 
 class RouteFigures(Struct, frozen=True, kw_only=True):
@@ -36,7 +32,7 @@ class RouteFigures(Struct, frozen=True, kw_only=True):
 
 def routes_of(recording: Recording) -> tuple[RouteFigures, ...]:
     """Every route, in their numbers' order: those of the plan, without a request too, and those of journeys' steps."""
-    samples = recording.samples
+    samples = recording.served
     answered = (samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)
     found = []
     for number, name in enumerate(recording.routes):
@@ -55,13 +51,3 @@ def routes_of(recording: Recording) -> tuple[RouteFigures, ...]:
             )
         )
     return tuple(found)
-
-
-def spread(values_s: Any) -> dict[str, float | None]:
-    """Mean, quantiles and maximum of durations; None throughout where there are none."""
-    names = ("mean", *QUANTILES, "max")
-    if len(values_s) == 0:
-        return dict.fromkeys(names)
-    ordered = np.sort(values_s)
-    quantiles = {name: stats.quantile(ordered, q) for name, q in QUANTILES.items()}
-    return {"mean": float(ordered.mean()), **quantiles, "max": float(ordered[-1])}

@@ -10,7 +10,9 @@ from msgspec import Struct
 from prony import stats
 from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
-from prony.summary.routes import RouteFigures, routes_of, spread
+from prony.summary.routes import RouteFigures, routes_of
+from prony.summary.spread import spread
+from prony.summary.streams import StreamFigures, streams_of
 from prony.summary.windowed import Window, Windowed
 
 BIN_S = 0.1
@@ -63,6 +65,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         routes: The same by route, in the plan's order.
         send_lag_s: sent - due: our own lateness.
         destination: What was loaded, where prony had not started it; empty where there was a stack.
+        retries: Of the requests, those with which a client tried again.
+        streams: What became of streamed answers; wherever else they count, they are done with their first event.
     """
 
     id: str
@@ -91,6 +95,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     cut_off: bool
     routes: tuple[RouteFigures, ...] = ()
     destination: str = ""
+    retries: int = 0
+    streams: tuple[StreamFigures, ...] = ()
 
 
 class Incident(Struct, frozen=True):
@@ -104,7 +110,7 @@ class Incident(Struct, frozen=True):
 
 def summarise(recording: Recording) -> Summary:
     """The figures of a trial, also of one that was cut off."""
-    samples, plan = recording.samples, recording.plan
+    samples, plan = recording.served, recording.plan
     window = sending_window(recording)
     duration_s = max(window.duration_s, 1e-9)
     answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
@@ -140,6 +146,8 @@ def summarise(recording: Recording) -> Summary:
         incidents=_incidents(recording),
         routes=routes_of(recording),
         destination="" if plan.destination is None else plan.destination.url,
+        retries=int(np.count_nonzero(samples["attempt"])),
+        streams=streams_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
@@ -156,7 +164,7 @@ def sending_window(recording: Recording) -> Window:
 
 def latencies_s(recording: Recording) -> Any:
     """Latency in seconds of each request that was answered."""
-    samples = recording.samples
+    samples = recording.served
     answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
     return (answered["done_ns"] - answered["due_ns"]) / 1e9
 
@@ -177,7 +185,7 @@ def _errors(samples: Samples, by_check: dict[str, int]) -> Errors:
 
 def _backlog(recording: Recording, window: Window) -> Backlog:
     """Growing: by over 3 % of the offered rate, and by more than queueing at random would (4 standard deviations)."""
-    samples = recording.samples
+    samples = recording.served
     if len(samples) == 0 or window.duration_s < 5 * BIN_S:
         return Backlog(mean=0.0, slope_per_s=0.0, rise=0.0, growing=False)
     begin_ns = window.start_ns + (window.end_ns - window.start_ns) // 3
@@ -197,7 +205,8 @@ def _generator(recording: Recording, window: Window) -> dict[str, float | None]:
         return {"cpu_s_per_request": None, "cpu_share": None}
     done = max(int(load["done"]), 1)
     sending = Windowed(recording, window).rate("generator", "cpu_s")  # without the drain, which costs little
-    share = max(load["cpu_share"], sending or 0.0)
+    processes = recording.plan.traffic.generators or 1
+    share = max(load["cpu_share"], (sending or 0.0) / processes)
     return {"cpu_s_per_request": load["cpu_s"] / done, "cpu_share": share}
 
 

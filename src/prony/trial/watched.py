@@ -1,0 +1,88 @@
+"""A running start and its plan in, what is watched of it and what is to be said of every trial on it out."""
+
+from __future__ import annotations
+
+import time
+
+from prony.plan import Plan
+from prony.probes import logs
+from prony.probes.app import Workers
+from prony.probes.box import BoxProbe
+from prony.probes.canary import canary
+from prony.probes.database import Database
+from prony.probes.listen import ListenQueue
+from prony.probes.processes import Host, Tree
+from prony.probes.sampler import Probe
+from prony.recording import Event, Reading
+from prony.stack.services.postgres import RESERVED
+from prony.stack.stack import Stack, Start
+
+
+def probes(stack: Stack, start: Start, workers: Workers, listen: ListenQueue) -> list[Probe]:
+    """Everything that is watched: the gauge and the queue at 50 ms, the CPU at 200 ms, the rest each second."""
+    host = Host(stack.cores.stack)
+    found = [
+        Probe("gauge", 0.05, workers.levels),
+        Probe("gauge counters", 1.0, workers.counters),
+        Probe("listen queue", 0.05, listen.length),
+        Probe("listen overflows", 1.0, listen.overflows),
+        Probe("host", 0.2, host.read),
+    ]
+    for tier, processes in stack.watched():
+        tree = Tree(tier, *(process.pid for process in processes))
+        found += [Probe(f"{tier} CPU", 0.2, tree.cpu), Probe(f"{tier} memory", 1.0, tree.memory)]
+        found.append(Probe(f"{tier} descriptors", 1.0, tree.descriptors))
+        if tier != "database" or stack.postgres is None:
+            paths = dict.fromkeys(process.log for process in processes)
+            found += [Probe(f"{tier} log", 0.5, logs.Log(tier, path, logs.APP).read) for path in paths]
+    for name, box in stack.ground.boxes.items():
+        if box["paths"]:
+            found.append(Probe(f"box {name}", 1.0, BoxProbe(f"box.{name}", box["paths"]).read))
+    postgres, settings = stack.postgres, start.plan.database
+    if postgres is None or postgres.process is None or settings is None:
+        return found
+    database = Database(postgres.ask, settings.max_connections, settings.max_connections - RESERVED)
+    return [
+        *found,
+        Probe("database activity", 0.25, database.activity),
+        Probe("database sessions", 1.0, database.sessions),
+        Probe("database log", 0.5, logs.Log("database", postgres.log, logs.POSTGRES).read),
+    ]
+
+
+def about(stack: Stack, start: Start, plan: Plan) -> list[Event]:
+    """What is to be said of every trial on this machine and this plan."""
+    now_ns = time.monotonic_ns()
+    found = [Event(now_ns, "versions", name, text) for name, text in _versions(start).items()]
+    if stack.cores.shared:
+        found.append(Event(now_ns, "one_core", "host", "the generator and the stack share a core"))
+    elif plan.stores:
+        names = ", ".join(str(core) for core in stack.cores.stack)
+        found.append(Event(now_ns, "shared_core", "host", f"app and {', '.join(plan.stores)} share core {names}"))
+    if not plan.stores:
+        found.append(Event(now_ns, "no_store", "app", "no store of prony's own behind the app"))
+    if not stack.launcher.namespace:
+        found.append(Event(now_ns, "hook_only", "host", stack.launcher.why_no_namespace))
+    if not plan.traffic.declared:
+        found.append(Event(now_ns, "mix_guessed", "traffic", _guessed(plan)))
+    found += [Event(now_ns, remark.kind, remark.tier, remark.text) for remark in stack.remarks]
+    return found
+
+
+def _guessed(plan: Plan) -> str:
+    count = len(plan.traffic.requests)
+    return f"{count} pages, each asked for equally often" if count > 1 else f"only {plan.traffic.requests[0].path}"
+
+
+def _versions(start: Start) -> dict[str, str]:
+    """What runs, by tier: programs and the distributions in the app's interpreter, and where its server comes from."""
+    found = dict(start.versions)
+    for name, checked in start.checked.items():
+        texts = [f"Python {checked.python}", *(f"{each} {version}" for each, version in checked.versions.items())]
+        found[name] = ", ".join(texts) + (", its server from an overlay" if checked.overlay else "")
+    return found
+
+
+def canaries(stack: Stack) -> list[Reading]:
+    """The canary, timed on the stack's cores and on the generator's."""
+    return [*canary("stack", stack.cores.stack), *canary("generator", stack.cores.generator)]
