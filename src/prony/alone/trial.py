@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from msgspec import structs
@@ -18,7 +18,7 @@ from prony.load.spec import LoadSpec
 from prony.plan import Destination, Plan
 from prony.probes.canary import canary
 from prony.probes.listen import FAMILY, ListenQueue
-from prony.probes.listener import listeners
+from prony.probes.listener import listeners, may_run_on
 from prony.probes.processes import Host, Tree
 from prony.probes.sampler import Probe, Sampler
 from prony.recording import Event, Reading, TrialWriter
@@ -59,7 +59,7 @@ def run(alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[Progr
     if destination is None or not destination.address:
         raise ValueError("a load alone needs to know where to go")
     watched = listeners(destination.address, destination.port) if not destination.consent else {}
-    writer.write(from_bytes(b""), _canaries(alone, destination), _about(alone, destination, watched.values()))
+    writer.write(from_bytes(b""), _canaries(alone, destination), _about(alone, destination, watched))
     run_folder = alone.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
     cores = alone.cores.generator
@@ -128,12 +128,12 @@ def _probes(alone: Alone, destination: Destination, pids: tuple[int, ...], liste
     return found
 
 
-def _about(alone: Alone, destination: Destination, names: Iterable[str]) -> list[Event]:
+def _about(alone: Alone, destination: Destination, watched: Mapping[int, str]) -> list[Event]:
     now_ns = time.monotonic_ns()
     found = []
     if alone.cores.shared and not destination.consent:
         found.append(Event(now_ns, "one_core", "host", "the generator and what it loads share a core"))
-    return [*found, Event(now_ns, FOUND, "app", _seen(destination, names))]
+    return [*found, Event(now_ns, FOUND, "app", _seen(destination, watched.values()) + _shared(alone.cores, watched))]
 
 
 def _seen(destination: Destination, names: Iterable[str]) -> str:
@@ -144,6 +144,16 @@ def _seen(destination: Destination, names: Iterable[str]) -> str:
     if not found:
         return f"of {destination.url} only the listen queue was watched: whose processes they are, this user cannot see"
     return f"of {destination.url} only the listen queue and the processes that listen there ({found}) were watched"
+
+
+def _shared(cores: Cores, pids: Iterable[int]) -> str:
+    """What to say of processes that may run on the generator's core, where there are others."""
+    if cores.shared or not may_run_on(pids) & set(cores.generator):
+        return ""
+    others = ",".join(str(core) for core in cores.stack)
+    return (
+        f"; they may run on core {cores.generator[0]} and make the generator late (start them with taskset -c {others})"
+    )
 
 
 def _canaries(alone: Alone, destination: Destination) -> list[Reading]:

@@ -1,8 +1,9 @@
-"""An address and a port in, the processes of this machine that listen there out, as far as this user may see them."""
+"""An address and a port in, the processes of this machine that listen there out, as far as this user sees them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 
 import psutil
 
@@ -28,4 +29,13 @@ def listeners(address: str, port: int) -> Mapping[int, str]:
                 found[pid] = process.name()
         except psutil.Error:
             continue
+    return found
+
+
+def may_run_on(pids: Iterable[int]) -> set[int]:
+    """The cores on which any of these processes may run; none where the system does not say."""
+    found: set[int] = set()
+    for pid in pids:
+        with contextlib.suppress(psutil.Error, AttributeError):
+            found |= set(psutil.Process(pid).cpu_affinity() or ())
     return found

@@ -164,6 +164,8 @@ def _not_watched(case: _Case) -> Verdict:
         one = case.figure("app", "busiest_process_share")
         case.figures["app.cpu_share"] = cpu
         case.say(f"The processes that listen there used {cpu:.2f} of a core; the busiest of them {one:.0%} of one.")
+        if one >= SATURATED:
+            case.say("If that one is a Python program, it is out of CPU: the GIL gives it little more than a core.")
     cores = case.summary.tiers["host"]["cores"]
     if cores is not None:
         busy = case.figure("host", "busy_share")
