@@ -23,7 +23,6 @@ NOTED = (
     "no_store",
     "own_store",
     "folder_written",
-    "folder_written",
     "box_not_held",
     "box_beyond_cores",
     "egress_closed",
@@ -77,6 +76,13 @@ KINDS = {
             LATENCY,
         ),
         Kind(
+            "uneven_sends",
+            "Requests were not sent as their arrivals were asked for: in bins of 10 ms they are spread over 5 % more, "
+            "or less, unevenly than the schedule (of even ones: than 5 % of what chance would do).",
+            "Close what else runs on this machine, or lower the rate.",
+            LATENCY,
+        ),
+        Kind(
             "generator_busy",
             "The generator used over 80 % of its core.",
             "Lower the rate: the limit found is ours.",
@@ -87,6 +93,16 @@ KINDS = {
             "The generator ran out of ports or descriptors: requests failed on our side.",
             "Lower the rate or the number of users, or raise the limit on open files.",
             ("all",),
+        ),
+        Kind(
+            "generator_near_limit",
+            "The rate is over 80 % of what this machine's generator could send when `prony doctor` tried.",
+            "Lower the rate; more cores for the generator raise it.",
+        ),
+        Kind(
+            "generator_near_exhaustion",
+            "Over 80 % of the generator's ports or descriptors were taken.",
+            "Keep connections alive, lower the rate, or raise the limit on open files.",
         ),
         Kind(
             "few_samples",
@@ -142,11 +158,6 @@ KINDS = {
             "own_store",
             "A store is the user's own: it was not prepared, is not restored between starts, and may serve others.",
             "Let prony start one (kind = postgres, ...) where starts are to be compared.",
-        ),
-        Kind(
-            "folder_written",
-            "What the app writes into its folder reached the project's own files, and stays from start to start.",
-            "Run as root or where user namespaces are allowed, so that the folder can be covered; or work on a copy.",
         ),
         Kind(
             "folder_written",
@@ -218,6 +229,7 @@ def doubts_of(recording: Recording, summary: Summary) -> list[Doubt]:
         )
 
     _about_the_generator(summary, raise_doubt)
+    _about_the_generators_means(recording, summary, raise_doubt)
     _about_the_answers(summary, raise_doubt)
     _about_the_journeys(recording, summary, raise_doubt)
     _about_the_machine(recording, summary, raise_doubt)
@@ -242,6 +254,19 @@ def _about_the_generator(summary: Summary, raise_doubt: Raise) -> None:
     share = summary.generator["cpu_share"]
     if share is not None and share > 0.8:
         raise_doubt("generator_busy", f"generator CPU {share:.0%} of its core")
+
+
+def _about_the_generators_means(recording: Recording, summary: Summary, raise_doubt: Raise) -> None:
+    sent, due = summary.dispersion.get("sent"), summary.dispersion.get("due")
+    if sent is not None and due is not None and abs(sent - due) > 0.05 * max(due, 1.0):
+        raise_doubt("uneven_sends", f"variance to mean in bins of 10 ms: {sent:.3f} as sent, {due:.3f} as due")
+    known = recording.values("generator", "calibrated_rps")
+    if len(known) and summary.offered_rps > 0.8 * known[-1]:
+        raise_doubt("generator_near_limit", f"{summary.offered_rps:.0f} rps; {known[-1]:.0f} rps when it was tried")
+    taken = {what: recording.values("generator", f"{what}_share") for what in ("ports", "descriptors")}
+    for what, shares in taken.items():
+        if len(shares) and shares.max() > 0.8:
+            raise_doubt("generator_near_exhaustion", f"{shares.max():.0%} of its {what}")
 
 
 def _about_the_answers(summary: Summary, raise_doubt: Raise) -> None:
@@ -336,7 +361,7 @@ def _enough(route: RouteFigures) -> RouteFigures:
 
 def late(doubts: Iterable[Doubt]) -> bool:
     """Whether the generator sent late, which only ever adds to latency."""
-    return any(doubt.name == "late_sends" for doubt in doubts)
+    return any(doubt.name in {"late_sends", "uneven_sends"} for doubt in doubts)
 
 
 def voids_all(doubts: Iterable[Doubt]) -> bool:

@@ -97,3 +97,17 @@ def test_help_says_how_it_ends(doctor: Doctor) -> None:
     assert told.returncode == 0
     text = " ".join(told.stdout.split())
     assert all(part in text for part in ("--clean", "--json", "3 when something is missing", "1 when a crashed run"))
+
+
+def test_it_tries_the_generator_when_asked_and_remembers_what_it_could_do(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    before = json.loads(doctor("--json").stdout)
+    assert before["generator"] is None
+    assert {"prony doctor --calibrate"} == {each["todo"] for each in before["findings"] if each["name"] == "generator"}
+    tried = json.loads(doctor("--calibrate", "--json").stdout)["generator"]
+    assert tried["closed_rps"] > 0
+    assert 0 < tried["cpu_s_per_request"] < 1
+    assert [each["rate_rps"] for each in tried["sent"]] == [1000, 5000]
+    assert json.loads(doctor("--json").stdout)["generator"] == tried

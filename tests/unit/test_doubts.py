@@ -38,6 +38,13 @@ def not_all_sent(missing: int) -> Recording:
     return a_clean_recording(samples=some_samples(DUE_S, outcome=np.where(missing > FIRST, NOT_SENT, OK)))
 
 
+def bunched() -> Recording:
+    """A slow app, whose latency hides that requests are held up and go out together, every 20 ms."""
+    due_s = evenly(200, 50)
+    samples = some_samples(due_s, service_s=1.0, lag_s=0.02 - due_s % 0.02)
+    return a_clean_recording(samples=samples)
+
+
 # Every kind of the closed list, and a recording that raises it.
 RAISED_BY: dict[str, Callable[[], Recording]] = {
     "journey_raised": lambda: a_clean_recording(
@@ -53,6 +60,9 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
     "generator_exhausted": lambda: a_clean_recording(
         samples=some_samples(DUE_S, outcome=np.where(FIRST < 5, PORTS_EXHAUSTED, OK))
     ),
+    "uneven_sends": bunched,
+    "generator_near_limit": lambda: a_clean_recording(series={"generator.calibrated_rps": ([-1], [124.0])}),
+    "generator_near_exhaustion": lambda: a_clean_recording(series={"generator.ports_share": ([1, 51], [0.2, 0.81])}),
     "neighbours": lambda: a_clean_recording(counters={"host.busy_s": 0.95}),
     "no_store": lambda: a_clean_recording(events=[event("no_store")]),
     "own_store": lambda: a_clean_recording(events=[event("own_store")]),

@@ -28,7 +28,7 @@ from prony.stack.cores import Cores, divide
 from prony.stack.launch import Launcher
 from prony.trial import Progress
 from prony.trial.generators import Generators
-from prony.trial.run import WRONG_SPEC, follow, in_journeys, write
+from prony.trial.run import WRONG_SPEC, calibrated, follow, in_journeys, write
 from prony.trial.spec import spec_of
 
 FOUND = "listener"  # the kind of event that says what is watched of a destination
@@ -59,7 +59,8 @@ def run(alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[Progr
     if destination is None or not destination.address:
         raise ValueError("a load alone needs to know where to go")
     watched = listeners(destination.address, destination.port) if not destination.consent else {}
-    writer.write(from_bytes(b""), _canaries(alone, destination), _about(alone, destination, watched))
+    before = [*_canaries(alone, destination), *calibrated()]
+    writer.write(from_bytes(b""), before, _about(alone, destination, watched))
     run_folder = alone.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
     cores = alone.cores.generator

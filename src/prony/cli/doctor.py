@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import click
+import msgspec
 from rich.text import Text
 
+from prony import trial
 from prony.alone import consent, reach
 from prony.campaign.bench import machine
 from prony.cli import options, output
@@ -16,13 +21,14 @@ MARKS = {"ok": ("✓", "green"), "without": ("–", "yellow"), "lacking": ("✗"
 
 
 @click.command()
+@click.option("--calibrate", is_flag=True, help="Try what this machine's load generator can do, for some 6 s.")
 @click.option("--clean", is_flag=True, help="Remove what crashed runs left: processes, folders, cgroups.")
 @click.option(
     "--consent", "host", metavar="HOST", help="Print the token by which a host agrees to be loaded, and where it goes."
 )
 @options.as_json
 @options.debug
-def doctor(*, clean: bool, host: str | None, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
+def doctor(*, calibrate: bool, clean: bool, host: str | None, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
     """Is this machine fit to measure on: what is here, what is missing and how to get it, what crashed runs left.
 
     Ends with 0 when all is well; 3 when something is missing that prony needs; 1 when a crashed run has left something.
@@ -32,6 +38,7 @@ def doctor(*, clean: bool, host: str | None, as_json: bool, debug: bool) -> None
 
     \b
     Example:  prony doctor
+              prony doctor --calibrate
               prony doctor --clean
               prony doctor --consent staging.example.com
     """
@@ -42,7 +49,7 @@ def doctor(*, clean: bool, host: str | None, as_json: bool, debug: bool) -> None
     left = strays.clean(found) if clean else found
     console = output.results()
     findings = []
-    for each in fitness.look():
+    for each in itertools.chain(fitness.look(), _generator(calibrate=calibrate)):
         findings.append(each)
         if not as_json:
             mark, style = MARKS[each.state]
@@ -59,6 +66,7 @@ def doctor(*, clean: bool, host: str | None, as_json: bool, debug: bool) -> None
                 "findings": [
                     {"name": each.name, "state": each.state, "text": each.text, "todo": each.todo} for each in findings
                 ],
+                "generator": msgspec.to_builtins(trial.known()),
                 "strays": [{"kind": each.kind, "what": each.what, "removed": each not in left} for each in found],
             }
         )
@@ -101,3 +109,12 @@ def _consent(text: str, *, as_json: bool) -> None:
     shown_host = f"[{host}]" if ":" in host else host
     console.print(f"Then: prony run --url http://{shown_host}/ --rate 10", markup=False)
     console.print("Take it away when you are done: without it load is refused again.", markup=False)
+
+
+def _generator(*, calibrate: bool) -> Iterator[fitness.Finding]:
+    """What the load generator can do here, tried now or before."""
+    found = trial.calibrate(lambda text: click.echo(f"Trying {text} …", err=True)) if calibrate else trial.known()
+    if found is None:
+        yield fitness.Finding("generator", "without", "not tried yet on this machine", "prony doctor --calibrate")
+    else:
+        yield fitness.Finding("generator", "ok", found.text)

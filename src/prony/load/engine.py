@@ -7,9 +7,8 @@ when the request ended, however it did. A request still under way when the drain
 waits for a connection `not_sent`; both are done at that instant. So every request that became due leaves one sample.
 `bytes` are those of the whole answer, its head included, as they came.
 
-A user of a closed loop becomes due `think_s` after the end of the former request; after one that reached no server
-(refused, or no port or descriptor left) 10 ms later still, or a stopped server would be asked some ten thousand times a
-second.
+A user of a closed loop becomes due `think_s` after the end of the former request; after one that reached no server 10
+ms later still, or a stopped server would be asked some ten thousand times a second.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from prony.load.deadlines import Deadlines
+from prony.load.exhaustion import descriptors_share, ports_share
 from prony.load.failures import UNREACHED, outcome_of
 from prony.load.kinds import kind_for
 from prony.load.loop import Loop, collector_off
@@ -94,8 +94,7 @@ class Engine:
         self._running = False
         self._interrupted = False
         self._cpu_start_s = 0.0
-        self._keeps = 0
-        self._next_tick_ns = 0
+        self._keeps = self._next_tick_ns = 0
 
     def run(self, stop_signals: Iterable[signal.Signals] = ()) -> LoadResult:
         """Send until the window ends, wait for the last answers, and close everything.
@@ -276,7 +275,7 @@ class Engine:
         self._after(outcome, now_ns, connection.user, at_once=connection.status != 0)
 
     def lacking(self, what: str) -> None:
-        """An answer was not as expected: count what it lacked, which is one of a few sentences."""
+        """An answer was not as expected: count what it lacked, one of a few sentences."""
         self._lacking[what] = self._lacking.get(what, 0) + 1
 
     def broken(self, connection: Connection, code: int, now_ns: int) -> None:
@@ -351,6 +350,8 @@ class Engine:
             waiting=len(self._waiting),
             connections_opened=self._opened,
             cpu_s=time.process_time() - self._cpu_start_s,
+            ports_share=ports_share(self._live),
+            descriptors_share=descriptors_share(self._live),
         )
 
     def _finish_if_idle(self) -> None:

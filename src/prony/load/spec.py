@@ -301,6 +301,8 @@ class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
         waiting: Due, and waiting for a connection.
         connections_opened: Connections begun so far.
         cpu_s: CPU time of this process since just before the first due time.
+        ports_share: The share of local ports that are taken, by connections and what remains of closed ones.
+        descriptors_share: The share of this process's descriptors that connections take.
         routes: The names of routes that journeys' steps have added since the last tick, by number.
     """
 
@@ -312,6 +314,8 @@ class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
     waiting: int
     connections_opened: int
     cpu_s: float
+    ports_share: float = 0.0
+    descriptors_share: float = 0.0
     routes: dict[int, str] = {}
 
 

@@ -17,6 +17,8 @@ from prony.summary.windowed import Window, Windowed
 
 BIN_S = 0.1
 INCIDENTS_MAX = 50
+DISPERSION_BIN_NS = 10_000_000
+DISPERSION_LEAST = 4000  # requests: of fewer, chance alone moves it by over 5 %
 TROUBLE = (
     "died",
     "worker_timeout",
@@ -65,6 +67,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         routes: The same by route, in the plan's order.
         send_lag_s: sent - due: our own lateness.
         destination: What was loaded, where prony had not started it; empty where there was a stack.
+        dispersion: Variance to mean of how many requests were due, and sent, in bins of 10 ms, where there are enough
+            of an open loop's to tell: 1 for Poisson arrivals.
         retries: Of the requests, those with which a client tried again.
         streams: What became of streamed answers; wherever else they count, they are done with their first event.
     """
@@ -95,6 +99,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     cut_off: bool
     routes: tuple[RouteFigures, ...] = ()
     destination: str = ""
+    dispersion: dict[str, float | None] = {}
     retries: int = 0
     streams: tuple[StreamFigures, ...] = ()
 
@@ -146,6 +151,7 @@ def summarise(recording: Recording) -> Summary:
         incidents=_incidents(recording),
         routes=routes_of(recording),
         destination="" if plan.destination is None else plan.destination.url,
+        dispersion=_dispersion(recording, window),
         retries=int(np.count_nonzero(samples["attempt"])),
         streams=streams_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
@@ -197,6 +203,18 @@ def _backlog(recording: Recording, window: Window) -> Backlog:
     chance = 4 + 4 * np.sqrt(max(line.mean, 0.0))
     growing = recording.plan.traffic.arrivals != "closed" and line.slope_per_s > 0.03 * offered and line.rise > chance
     return Backlog(mean=line.mean, slope_per_s=line.slope_per_s, rise=line.rise, growing=bool(growing))
+
+
+def _dispersion(recording: Recording, window: Window) -> dict[str, float | None]:
+    """Over whole bins of the window; of arrivals that a schedule set, without clients' tries again."""
+    samples = recording.samples
+    ours = samples[(samples["sent_ns"] > 0) & (samples["attempt"] == 0)]
+    edges_ns = np.arange(window.start_ns, window.end_ns, DISPERSION_BIN_NS)
+    traffic = recording.plan.traffic
+    if traffic.arrivals == "closed" or traffic.journeys or len(edges_ns) < 201 or len(ours) < DISPERSION_LEAST:
+        return {"due": None, "sent": None}
+    counts = {name: np.histogram(ours[f"{name}_ns"], edges_ns)[0] for name in ("due", "sent")}
+    return {name: float(each.var() / each.mean()) for name, each in counts.items()}
 
 
 def _generator(recording: Recording, window: Window) -> dict[str, float | None]:

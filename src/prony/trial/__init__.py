@@ -1,6 +1,7 @@
 """A plan and a running start into a recording: one trial."""
 
+from prony.trial.calibration import Calibration, calibrate, known
 from prony.trial.run import Progress, run
 from prony.trial.spec import most_connections
 
-__all__ = ["Progress", "most_connections", "run"]
+__all__ = ["Calibration", "Progress", "calibrate", "known", "most_connections", "run"]

@@ -23,7 +23,8 @@ from prony.samples import Samples, from_bytes
 from prony.stack.launch import Launcher, Process
 
 READY_S = 30.0
-_READ = ("scheduled", "sent", "done", "in_flight", "waiting", "connections_opened", "cpu_s")
+_SUMMED = ("scheduled", "sent", "done", "in_flight", "waiting", "connections_opened", "cpu_s")
+_MOST = ("ports_share", "descriptors_share")
 
 
 class Fresh(NamedTuple):
@@ -175,15 +176,18 @@ class _Shard:
 
 
 def _readings(tick: LoadTick | None) -> list[Reading]:
-    return [] if tick is None else [Reading(tick.t_ns, "generator", each, float(getattr(tick, each))) for each in _READ]
+    if tick is None:
+        return []
+    return [Reading(tick.t_ns, "generator", each, float(getattr(tick, each))) for each in (*_SUMMED, *_MOST)]
 
 
 def together(ticks: Iterable[LoadTick]) -> LoadTick:
     """The state of a whole load from its shards' latest, of which there is at least one."""
     ticks = list(ticks)
-    sums = {name: sum(getattr(tick, name) for tick in ticks) for name in _READ}
+    sums = {name: sum(getattr(tick, name) for tick in ticks) for name in _SUMMED}
+    most = {name: max(getattr(tick, name) for tick in ticks) for name in _MOST}
     names = {number: name for tick in ticks for number, name in tick.routes.items()}
-    return LoadTick(t_ns=max(tick.t_ns for tick in ticks), routes=names, **sums)
+    return LoadTick(t_ns=max(tick.t_ns for tick in ticks), routes=names, **sums, **most)
 
 
 def merged(results: Iterable[LoadResult]) -> LoadResult:

@@ -16,10 +16,11 @@ from prony.probes.app import Workers
 from prony.probes.listen import FAMILY, ListenQueue
 from prony.probes.refusals import Refusals
 from prony.probes.sampler import Probe, Sampler
-from prony.recording import Event, TrialWriter
+from prony.recording import Event, Reading, TrialWriter
 from prony.samples import from_bytes
 from prony.stack.launch import Process
 from prony.stack.stack import Stack, Start
+from prony.trial.calibration import known
 from prony.trial.generators import Generators
 from prony.trial.spec import Visitors, spec_of
 from prony.trial.watched import about, canaries, probes
@@ -56,7 +57,7 @@ def run(
         KeyboardInterrupt: passed on, with what was recorded kept.
     """
     writer.write(_none(), [], about(stack, start, plan))
-    writer.write(_none(), canaries(stack))
+    writer.write(_none(), [*canaries(stack), *calibrated()])
     run_folder = stack.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
     cores = stack.cores.generator
@@ -138,6 +139,12 @@ def write(writer: TrialWriter, engines: Generators, sampler: Sampler, events: li
     readings, found = sampler.take()
     fresh = engines.fresh()
     writer.write(fresh.samples, [*readings, *fresh.readings], [*found, *events, *fresh.events])
+
+
+def calibrated() -> list[Reading]:
+    """What the generator could do when it was tried on this machine, if it was."""
+    found = known()
+    return [] if found is None else [Reading(time.monotonic_ns(), "generator", "calibrated_rps", found.closed_rps)]
 
 
 def _none() -> Any:
