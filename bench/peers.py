@@ -200,7 +200,7 @@ def _run(command: list[str], **options: object) -> None:
 
 
 def _apt(package: str, own: Path, program: str) -> None:
-    """Fetched and unpacked with the libraries it wants; nothing is installed, and a line of shell starts it with them."""
+    """Fetched and unpacked with its libraries; nothing is installed, and a line of shell starts it with them."""
     try:
         from prony.stack.binaries import debian  # noqa: PLC0415 - the others do without prony
     except ImportError as error:
