@@ -1,114 +1,137 @@
-"""CPU per request of prony's generator and of wrk, in interleaved pairs against one server, into a table or JSON."""
+"""Cost, promptness and memory of prony's generator beside its peers, in one interleaved run against a real nginx.
+
+CPU is the operating system's account of a generator's whole process tree, its start included. Peers that are not here
+are said to be missing: bench/install_peers gets them.
+"""
 
 from __future__ import annotations
 
-import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
-from paired import arguments, children_cpu_s, measured, pinned, tell, two_cores
+import memory
+import numpy as np
+from paired import arguments, children_cpu_s, measured, one_load, pinned, tell, two_cores
+from peers import PEERS, Peer
+from servers import nginx, streams
 
-from prony.load.spec import LoadResult, LoadSpec, RequestSpec
+from prony.load.spec import Expectation, RequestSpec
 
 USERS = 50
 RATE_RPS = 5000.0
-CPU_TARGET_US = 5.0  # of a keep-alive request in a closed loop, on the machine of shared/facts.md
-LAG_TARGET_MS = 0.15  # p99, Poisson arrivals at RATE_RPS
+RATES_RPS = (1000.0, 5000.0, 20_000.0)
+WITHIN = 0.002  # of the rate asked for
 
-SERVER = """
-import asyncio, sys
-import uvloop
-
-ANSWER = b"HTTP/1.1 200 OK\\r\\nContent-Length: 148\\r\\nContent-Type: text/plain\\r\\n\\r\\n" + b"x" * 148
-
-class Null(asyncio.Protocol):
-    def connection_made(self, transport):
-        self.write = transport.write
-    def data_received(self, data):
-        self.write(ANSWER)
-
-async def main():
-    server = await asyncio.get_running_loop().create_server(Null, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-
-uvloop.run(main())
-"""
+PLAIN = RequestSpec()
+CHECKED = RequestSpec(
+    expect=Expectation(contains="xxxx", type="text/plain", header={"x-served-by": "bench"}, min_bytes=148)
+)
+VISITORS = tuple({"Cookie": f"sessionid={number:032x}; csrftoken={number:064x}"} for number in range(100))
+# Each peer's CPU per request, times this, is the most that ours may be.
+TARGETS = {"wrk": 1.25, "hey": 1 / 4, "k6": 1 / 4, "Locust FastHttpUser": 1 / 15}
+CHECKED_TARGET = 2.0  # times wrk's
 
 
-def run_prony(port: int, core: int, duration_s: float, **arrivals: Any) -> tuple[LoadResult, float]:
-    """One load; its result and the CPU seconds of the whole process, start-up included."""
-    with tempfile.TemporaryDirectory() as folder:
-        spec = LoadSpec(
-            host="127.0.0.1",
-            port=port,
-            requests=(RequestSpec(),),
-            duration_s=duration_s,
-            segment=f"{folder}/segment",
-            **arrivals,
-        )
-        path = Path(folder) / "spec.json"
-        path.write_bytes(msgspec.json.encode(spec))
-        before_s = children_cpu_s()
-        command = pinned(core, sys.executable, "-m", "prony.load.worker", str(path))
-        lines = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()
-        return msgspec.json.decode(lines[-1], type=LoadResult), children_cpu_s() - before_s
+class Asked(NamedTuple):
+    """How much is measured."""
+
+    pairs: int
+    closed_s: int
+    open_s: float
+    streams: int
+    lasting_s: float
 
 
-def run_wrk(wrk: str, port: int, core: int, duration_s: float) -> float:
-    """CPU microseconds per request of wrk's whole process."""
+WHOLE = Asked(pairs=3, closed_s=30, open_s=10.0, streams=2000, lasting_s=1200.0)
+QUICK = Asked(pairs=1, closed_s=1, open_s=1.0, streams=2000, lasting_s=4.0)
+
+
+def run_peer(peer: Peer, port: int, core: int, seconds: int, folder: Path) -> float:
+    """CPU microseconds per request of a peer's whole process tree."""
+    program = peer.find() or peer.program
+    command = pinned(core, *peer.command(program, f"http://127.0.0.1:{port}/", USERS, seconds, folder))
     before_s = children_cpu_s()
-    command = pinned(core, wrk, "-t1", f"-c{USERS}", f"-d{max(1, round(duration_s))}s", f"http://127.0.0.1:{port}/")
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"(\d+) requests in", said)
-    return (children_cpu_s() - before_s) / int(found[1]) * 1e6 if found else float("nan")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
+    count = peer.count(done.stdout if done.stdout.strip() else done.stderr)
+    if not count:
+        raise SystemExit(f"{peer.name} counted nothing: {done.stderr[-500:]}")
+    return (children_cpu_s() - before_s) / count * 1e6
 
 
-def measure(port: int, core: int, *, wrk: str | None, pairs: int, duration_s: float) -> list[dict[str, Any]]:
-    """Medians over the pairs, as DESIGN's measures."""
-    whole_us, load_us, wrk_us, lag_ms = [], [], [], []
-    for pair in range(pairs):
-        print(f"pair {pair + 1} of {pairs}", file=sys.stderr)
-        result, cpu_s = run_prony(port, core, duration_s, arrivals="closed", users=USERS)
-        whole_us.append(cpu_s / result.done * 1e6)
-        load_us.append(result.cpu_s / result.done * 1e6)
-        if wrk:
-            wrk_us.append(run_wrk(wrk, port, core, duration_s))
-        result, _ = run_prony(port, core, duration_s, arrivals="poisson", rate_rps=RATE_RPS)
-        lag_ms.append(result.lag_p99_s * 1e3)
-    peers = {"wrk": statistics.median(wrk_us)} if wrk_us else {}
+def cost(port: int, core: int, asked: Asked, folder: Path) -> list[dict[str, Any]]:
+    """CPU per request in a closed loop, beside every peer that is here, in turns."""
+    here = [peer for peer in PEERS if peer.find()]
+    ours: dict[str, list[float]] = {"plain": [], "checked": []}
+    theirs: dict[str, list[float]] = {peer.name: [] for peer in here}
+    closed: dict[str, Any] = {"arrivals": "closed", "users": USERS}
+    for pair in range(asked.pairs):
+        print(f"round {pair + 1} of {asked.pairs}: {asked.closed_s} s each", file=sys.stderr)
+        for name, request, visitors in (("plain", PLAIN, ()), ("checked", CHECKED, VISITORS)):
+            load = one_load(port, core, asked.closed_s, folder, requests=(request,), visitors=visitors, **closed)
+            if load.outcomes != {"ok"}:
+                raise SystemExit(f"answers were not as expected: {load.result.failed_checks}")
+            ours[name].append(load.cpu_s / load.result.done * 1e6)
+        for peer in here:
+            theirs[peer.name].append(run_peer(peer, port, core, asked.closed_s, folder))
+    middle = {name: statistics.median(values) for name, values in theirs.items()}
     rows = [
-        ("CPU per keep-alive request, closed loop, during the load", load_us, "us", CPU_TARGET_US, peers),
-        ("CPU per keep-alive request, closed loop, with start-up", whole_us, "us", None, peers),
-        (f"send lag p99, Poisson at {RATE_RPS:.0f} rps", lag_ms, "ms", LAG_TARGET_MS, {}),
+        measured("CPU per request, closed loop, status check", statistics.median(ours["plain"]), "us", None, middle)
     ]
-    return [
-        measured(name, statistics.median(values), unit, target, others) for name, values, unit, target, others in rows
+    for name, most in TARGETS.items():
+        if name in middle:
+            ratio = statistics.median(a / b for a, b in zip(ours["plain"], theirs[name], strict=True))
+            rows.append(measured(f"  of {name}'s", ratio, "x", most, {}))
+    text = "CPU per request, with 4 expectations and cookies"
+    rows.append(measured(text, statistics.median(ours["checked"]), "us", None, {}))
+    if "wrk" in middle:
+        ratio = statistics.median(a / b for a, b in zip(ours["checked"], theirs["wrk"], strict=True))
+        rows.append(measured("  of wrk's", ratio, "x", CHECKED_TARGET, {}))
+    return rows
+
+
+def promptness(port: int, core: int, asked: Asked, folder: Path) -> list[dict[str, Any]]:
+    """Send lag, and the rate that was truly sent."""
+    lags = []
+    for _ in range(asked.pairs):
+        load = one_load(port, core, asked.open_s, folder, arrivals="poisson", rate_rps=RATE_RPS, urgent=True)
+        lags.append(np.quantile(load.lag_s, [0.5, 0.99]) * 1e3)
+    p50, p99 = np.median(lags, axis=0)
+    rows = [
+        measured(f"send lag p50, Poisson at {RATE_RPS:.0f} rps", float(p50), "ms", 0.06, {}),
+        measured(f"send lag p99, Poisson at {RATE_RPS:.0f} rps", float(p99), "ms", 0.15, {}),
     ]
+    for rate in RATES_RPS:
+        load = one_load(port, core, asked.open_s, folder, arrivals="constant", rate_rps=rate, urgent=True)
+        off = abs(load.sent_within / (rate * asked.open_s) - 1)
+        rows.append(measured(f"rate achieved at {rate:.0f} rps: share missing", off * 100, "%", WITHIN * 100, {}))
+    return rows
 
 
 def main() -> int:
     """Measure and print; returns the exit code."""
-    asked = arguments(__doc__)
+    began_s = time.monotonic()
+    options = arguments(__doc__)
+    asked = QUICK if options.quick else WHOLE
     core, servers_core = two_cores()
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        print("wrk is not on PATH: no peer is measured (apt-get install wrk)", file=sys.stderr)
-    pairs, duration_s = (2, 1.0) if asked.quick else (7, 4.0)
-    command = pinned(servers_core, sys.executable, "-c", SERVER)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        port = int(server.stdout.readline() if server.stdout else 0)
-        try:
-            measures = measure(port, core, wrk=wrk, pairs=pairs, duration_s=duration_s)
-        finally:
-            server.communicate("", timeout=10)
-    tell(measures, as_json=asked.json, pairs=pairs, duration_s=duration_s)
+    versions = {peer.name: peer.told_version() for peer in PEERS}
+    for name in (name for name, version in versions.items() if version == "missing"):
+        print(f"{name} is missing: bench/install_peers gets it, or says why not", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with nginx(folder, servers_core) as (port, version):
+            measures = cost(port, core, asked, folder)
+            measures += promptness(port, core, asked, folder)
+            measures += memory.growth(port, core, asked.lasting_s, folder)
+            measures += memory.shards(port, core, asked.open_s, folder)
+        with streams(servers_core) as port:
+            measures += memory.of_streams(port, core, asked.streams, folder)
+    took_s = round(time.monotonic() - began_s)
+    tell(measures, as_json=options.json, versions=versions | {"nginx": version}, took_s=took_s, **asked._asdict())
     return 0
 
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from rich.console import Console
 
 from prony.load.spec import LoadTick
 from prony.plan import Plan, read_document
+from prony.plan.requests import Phase
 from prony.recording import SAMPLE, Reading
 from prony.report import screen
 from prony.report.live import BINS, Course
@@ -214,8 +216,18 @@ def test_with_users_the_screen_says_how_many() -> None:
     assert any(line.startswith("users") and "20, 7 under way" in line for line in drawn(course, t_ns, 80))
 
 
+@pytest.mark.parametrize(("elapsed_s", "users"), [(0.0, 1), (5.0, 5), (9.99, 9), (10.0, 10), (15.0, 10), (99.0, 10)])
+def test_users_that_come_over_time_are_told_as_they_are_meant_to_be(elapsed_s: float, users: int) -> None:
+    phases = (
+        Phase(shape="ramp", stretches=((10.0, 1.0, 10.0),)),
+        Phase(shape="hold", stretches=((10.0, 10.0, 10.0),)),
+    )
+    traffic = structs.replace(plan().traffic, arrivals="closed", rate_rps=None, phases=phases, duration_s=20.0)
+    assert Course(traffic).users(elapsed_s) == users
+
+
 def test_one_line_says_the_same_to_whoever_has_no_terminal() -> None:
     course, t_ns = watched()
     line = screen.line(course, t_ns)
     assert line.startswith("    5 s: offered 100 rps, served ")
-    assert "p50 10 ms  p90 10 ms  p99 10 ms; errors none; send lag p99 " in line
+    assert "p50 10 ms  p99 10 ms; errors none; lag p99 " in line

@@ -60,6 +60,12 @@ def find(
             "[[traffic.request]] tables alone.",
             hint="prony run --rate 5: how five journeys begun each second are served",
         )
+    if plan.traffic.session is not None:
+        raise PlanError(
+            f"{plan.source}: [traffic] requests_per_session: found sessions; a capacity is found in requests a "
+            "second, each by itself.",
+            hint="prony run --rate 5: how five visitors arriving each second are served",
+        )
     store, place = options.open_store(options.project_folder(project))
     with (
         shown.running(),

@@ -171,6 +171,16 @@ class Course:
             p99s=tuple(_quantile_s(counts, 0.99) for counts in self._latency[:whole]),
         )
 
+    def users(self, elapsed_s: float) -> int | None:
+        """How many there should be by then; None in an open loop."""
+        if self.traffic.arrivals != "closed" or not self.traffic.phases:
+            return self.traffic.users
+        for length_s, start, end in self.traffic.profile:
+            if elapsed_s < length_s:
+                return math.floor(start + (end - start) * max(elapsed_s, 0.0) / length_s + 1e-9)
+            elapsed_s -= length_s
+        return math.floor(self.traffic.profile[-1][2] + 1e-9)
+
     def _between_ticks(self, name: str) -> float | None:
         """How fast a count of the generator's rose between its last two accounts, per second."""
         if len(self._ticks) < 2:

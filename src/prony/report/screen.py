@@ -25,7 +25,7 @@ def screen(label: str, course: Course, t_ns: int, width: int) -> RenderableType:
         ("rate", _rates(state), _spark(state.rates, width)),
         ("latency", _latency(state), _spark(state.p99s, width)),
         ("errors", _errors(state, OUTCOMES_SHOWN), None),
-        (("users" if course.traffic.users else "under way"), _under_way(course, state), None),
+        (("users" if course.traffic.arrivals == "closed" else "under way"), _under_way(course, state), None),
         ("generator", _generator(state), None),
         *((name, text, None) for name, text in tiers(course)),
     ]
@@ -38,16 +38,15 @@ def screen(label: str, course: Course, t_ns: int, width: int) -> RenderableType:
         told = Text(text, style="red" if name == "errors" and state.failed else "")
         table.add_row(name, told, *([spark or ""] if _spark_width(width) else []))
     head = Text(label, style="bold", no_wrap=True, overflow="ellipsis")
-    return Group(head, _bar(state, width), table)
+    return Group(head, _bar(state, width), table, "")  # the cursor rests in a line where an echoed ^C does no harm
 
 
 def line(course: Course, t_ns: int) -> str:
     """One line of it, for whoever has no such terminal."""
     state = course.state(t_ns)
-    latency = "  ".join(f"{name} {duration(s)}" for name, s in _quantiles(state))
     return (
-        f"    {state.elapsed_s:.0f} s: {_rates(state)}; {latency}; errors {_errors(state, 1)}; "
-        f"send lag p99 {duration(state.lag_p99_s)}"
+        f"    {state.elapsed_s:.0f} s: {_rates(state)}; p50 {duration(state.p50_s)}  p99 {duration(state.p99_s)}; "
+        f"errors {_errors(state, 1)}; lag p99 {duration(state.lag_p99_s)}"
     )
 
 
@@ -104,12 +103,8 @@ def _rates(state: State) -> str:
     return f"offered {rate(state.offered_rps)}, served {rate(state.right_rps)}"
 
 
-def _quantiles(state: State) -> tuple[tuple[str, float | None], ...]:
-    return ("p50", state.p50_s), ("p90", state.p90_s), ("p99", state.p99_s)
-
-
 def _latency(state: State) -> str:
-    return "  ".join(f"{name} {duration(s)}" for name, s in _quantiles(state))
+    return f"p50 {duration(state.p50_s)}  p90 {duration(state.p90_s)}  p99 {duration(state.p99_s)}"
 
 
 def _errors(state: State, shown: int) -> str:
@@ -122,7 +117,7 @@ def _errors(state: State, shown: int) -> str:
 
 
 def _under_way(course: Course, state: State) -> str:
-    tick, users = state.tick, course.traffic.users
+    tick, users = state.tick, course.users(state.elapsed_s)
     if tick is None:
         return DASH if users is None else str(users)
     waiting = f", {count(tick.waiting)} wait for a connection" if tick.waiting else ""

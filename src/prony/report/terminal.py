@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -147,7 +148,7 @@ def _one_line(trial: Trial) -> str:
 
 def _trial(trial: Trial) -> str:
     load = trial.plan["traffic"]
-    what = f"{load['users']} users" if load["users"] else f"{rate(trial.offered_rps)} offered, {load['arrivals']}"
+    what = load_in_words(load, trial.offered_rps)
     latency = trial.latency_s
     statuses = ", ".join(f"{n} × {status}" for status, n in sorted(trial.errors.by_status.items())) or "none"
     other = {k: n for k, n in trial.errors.by_outcome.items() if k not in {"ok", "wrong_status", "check_failed"}}
@@ -189,6 +190,22 @@ def _quantile(found: Quantile, of: Slice) -> tuple[str, str]:
     if found.value_s is None:
         return ("–", "in doubt") if of.doubts else ("–", f"insufficient: {of.answered} of {found.wanted}")
     return duration(found.value_s), f"{duration(found.low_s)} to {duration(found.high_s)}"
+
+
+def load_in_words(load: dict[str, Any], offered_rps: float) -> str:
+    """What was asked for: users, a rate, or how either went over time."""
+    phases = "; ".join(each["text"] for each in load.get("phases") or ())
+    closed = load["arrivals"] == "closed"
+    if phases:
+        unit = "users" if closed else f"rps, {load['arrivals']}"
+        what = f"{phases} ({unit}; {rate(offered_rps)} offered on average)"
+    else:
+        what = f"{load['users']} users" if load["users"] else f"{rate(offered_rps)} offered, {load['arrivals']}"
+    return what + (
+        f", in sessions of {load['requests_per_session']:g} requests on average"
+        if load.get("requests_per_session")
+        else ""
+    )
 
 
 def _stream(each: StreamFigures) -> str:
