@@ -18,7 +18,9 @@ from prony.report import hdrlog, samples_csv, samples_parquet, terminal
 from prony.report.series import drawings
 from prony.summary import Part, sending_window
 
-_demo = click.option("--demo", is_flag=True, help="Look at the demo's recordings, also inside a project.")
+_demo = click.option(
+    "--demo", is_flag=True, help="Look at the recordings of no project, the demo's and those of --url, also inside one."
+)
 _where = options.several(options.project, _demo, options.as_json, options.debug)
 
 WRITERS: dict[str, Callable[[Path, Iterable[Recording], Part], int]] = {
