@@ -32,7 +32,9 @@ def arrive(plan: Plan, say: Callable[[str], None], resolve: Resolver = look_up) 
     if where.loopback:
         pinned = _listening(destination, where.addresses)
     else:
-        pinned = _consenting(plan, destination.at(where.addresses[0]))
+        pinned = destination.at(where.addresses[0])
+        say(f"Asking {pinned.host} ({pinned.place}) for its consent …")
+        pinned = _consenting(plan, pinned)
         say(f"{pinned.host} has consented ({pinned.consent}) at {pinned.place}: all load goes to that address.")
     arrived = structs.replace(plan, destination=pinned)
     _look(arrived, pinned, say)
