@@ -43,7 +43,11 @@ TABLES = {
     "services": ("[services.NAME]", "slow outside services of ours", "reference/links.md"),
     "link": ("[link.NAME]", "what the way to a tier is like", "reference/links.md"),
     "box": ("[box.NAME]", "CPU and memory", "reference/boxes.md"),
-    "traffic": ("[traffic], [[traffic.request]], [[traffic.journey]]", "what is sent, and when", "#traffic"),
+    "traffic": (
+        "[traffic], [[traffic.request]], [[traffic.journey]], [[traffic.phase]]",
+        "what is sent, and when",
+        "#traffic",
+    ),
     "login": ("[login]", "as whom requests are sent", "#login"),
     "limits": ("[limits]", "what counts as serving well", "#limits"),
 }
@@ -126,11 +130,15 @@ def index() -> list[str]:
         ("[[traffic.request]]", (*keys.REQUEST, keys.PARAMS, keys.PATHS)),
         ("[[traffic.request]] stream", keys.STREAM),
         ("[[traffic.journey]]", keys.JOURNEY),
+        ("[[traffic.phase]]", ()),
         ("The file that [traffic] file names", (keys.GUESSED, *keys.RATE)),
         ("[login]", keys.LOGIN),
         ("[limits]", keys.LIMITS),
     ):
-        lines += [f"## {title}", "", *table(own)]
+        lines += [f"## {title}", "", *(table(own) if own else _phases())]
+        if title == "[traffic]":
+            lines += ['`think` may be a table of pauses that differ (lognormal), `{ median = "2s", sigma = 0.8 }`:', ""]
+            lines += table(keys.THINK)
         if title == "[workers.NAME]":
             lines += ["Of `command` and `process` one is needed, and not both.", ""]
         if title == "[[traffic.journey]]":
@@ -146,6 +154,29 @@ def index() -> list[str]:
         if title == "[login]":
             lines += _login_users()
     return lines
+
+
+def _phases() -> list[str]:
+    """The shapes of phases, and the keys each takes."""
+    lines = [
+        "Phases follow each other, in place of `rate`, `users` and `duration`; `--rate` and `--users` replace them.",
+        'Levels are requests per second, from 0 to 200000; users, to 20000, where `arrivals = "closed"`. With',
+        "`requests_per_session` they are visitors per second. [Shaping the load](howto/shape-load.md) tells more.",
+        "",
+        *grid(
+            ("`shape`", "is", "its keys"),
+            (
+                (code([shape]), keys.PHASES_WHY[shape], code(key.name for key in own))
+                for shape, own in keys.PHASES.items()
+            ),
+        ),
+    ]
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for shape, own in keys.PHASES.items():
+        for key in own:
+            rows.setdefault((code([key.name]), key.allowed(), code([shown(key)]), key.why), []).append(shape)
+    found = [(name, ", ".join(shapes), *rest) for (name, *rest), shapes in rows.items()]
+    return [*lines, *grid(("key", "of shape", "allowed", "default", "why"), found)]
 
 
 def _login_users() -> list[str]:

@@ -90,6 +90,7 @@ PLACES = {
     "APP": ("reference.md", "[app]"),
     "WORKER": ("reference.md", "[workers.NAME]"),
     "TRAFFIC": ("reference.md", "[traffic]"),
+    "THINK": ("reference.md", "[traffic]"),
     "REQUEST": ("reference.md", "[[traffic.request]]"),
     "STREAM": ("reference.md", "[[traffic.request]] stream"),
     "JOURNEY": ("reference.md", "[[traffic.journey]]"),
@@ -120,6 +121,17 @@ def test_every_key_is_in_its_table_with_what_it_is_for(group: str, key: Key) -> 
     name, title = PLACES[group]
     text = section(name, title) if title else page(name).partition("\n## ")[0]
     assert key.why.replace("|", "\\|") in row(text, key.name)
+
+
+def test_every_shape_of_a_phase_and_its_keys_are_in_the_reference() -> None:
+    text = section("reference.md", "[[traffic.phase]]")
+    for shape, own in keys.PHASES.items():
+        line = row(text, shape)
+        assert keys.PHASES_WHY[shape] in line
+        for key in own:
+            assert f"`{key.name}`" in line
+            rows = [each for each in text.splitlines() if each.startswith(f"| `{key.name}` |")]
+            assert any(shape in each.split(" | ")[1].split(", ") and key.why in each for each in rows)
 
 
 def test_every_part_of_an_expectation_is_in_the_reference() -> None:
@@ -248,6 +260,9 @@ def test_a_snippet_of_prony_toml_is_one(path: Path, text: str, tmp_path: Path) -
     for store in document.get("stores", {}).values():
         if "dump" in store:
             (tmp_path / store["dump"]).touch()
+    if imported := document.get("traffic", {}).get("file"):
+        lines = '[rate]\nstep = "1m"\nrps = [1.0, 2.5]\n[[request]]\npath = "/"\n'
+        (tmp_path / imported).write_text(lines, encoding="utf-8")
     read_document(document, "prony.toml", tmp_path)
 
 

@@ -203,6 +203,20 @@ def plan_of(plan: Plan) -> dict[str, Any]:
             "arrivals": traffic.arrivals,
             "rate_rps": traffic.rate_rps,
             "users": traffic.users,
+            "phases": [
+                {
+                    "shape": each.shape,
+                    "duration_s": each.duration_s,
+                    "from": each.stretches[0][1],
+                    "to": each.stretches[-1][2],
+                    "most": each.most,
+                    "text": each.text,
+                }
+                for each in traffic.phases
+            ],
+            "requests_per_session": traffic.session,
+            "think_s": traffic.think_s,
+            "think_sigma": traffic.think_sigma,
             "duration_s": traffic.duration_s,
             "seed": traffic.seed,
         },

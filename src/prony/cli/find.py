@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from prony.alone.arrival import arrive
 from prony.campaign import costs
 from prony.campaign import find as finding
 from prony.campaign.bench import Bench
@@ -57,8 +58,15 @@ def find(**given: Any) -> None:
             "[[traffic.request]] tables alone.",
             hint="prony run --rate 5: how five journeys begun each second are served",
         )
+    if plan.traffic.session is not None:
+        raise PlanError(
+            f"{plan.source}: [traffic] requests_per_session: found sessions; a capacity is found in requests a "
+            "second, each by itself.",
+            hint="prony run --rate 5: how five visitors arriving each second are served",
+        )
     bench: Bench
     if beside:
+        plan = arrive(plan, shown.say)
         bench, _ = alone.bench("find", plan, given, shown)
     else:
         store, place = options.open_store(options.project_folder(project))

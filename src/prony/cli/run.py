@@ -11,6 +11,7 @@ from typing import Any
 import click
 from msgspec import structs
 
+from prony.alone.arrival import arrive
 from prony.campaign import explain as explaining
 from prony.campaign import first
 from prony.campaign.bench import Bench, Measured
@@ -24,13 +25,19 @@ from prony.report.series import drawings
 from prony.verdict import Suggestion, advise
 
 USERS = 10
+OPEN = ("poisson", "constant")
 
 
 def _load_options(command: click.Command) -> click.Command:
     found: click.Command = options.several(
         options.project,
         click.option("--rate", type=click.FloatRange(0.1, 200_000), help="Open loop: requests per second."),
-        click.option("--users", type=click.IntRange(1, 20_000), help="Closed loop: users without a pause."),
+        click.option(
+            "--users", type=click.IntRange(1, 20_000), help="Closed loop: users, who pause for [traffic] think."
+        ),
+        click.option(
+            "--arrivals", type=click.Choice(OPEN), help="Open loop: at random (poisson, the default) or evenly."
+        ),
         click.option("--duration", type=options.Duration(0.5, 86_400), help="How long to send, such as 10s or 5m."),
         options.sets,
         options.as_json,
@@ -42,17 +49,13 @@ def _load_options(command: click.Command) -> click.Command:
 
 @click.command()
 @alone.url_options
-@click.option(
-    "--arrivals",
-    type=click.Choice(["poisson", "constant"]),
-    help="With --rate: requests due at random, or evenly spaced.  [default: poisson]",
-)
 @_load_options  # type: ignore[arg-type] # click's decorators take functions and commands alike
 def run(**given: object) -> None:
     """The first answer, or one trial under a load of your choice.
 
     With no load named here or in prony.toml: what each page costs by itself, a light and a heavy load, what limits it
-    and what to try next, in about a minute. With one: a single trial under that load.
+    and what to try next, in about a minute. With one: a single trial under that load. --rate or --users stand in place
+    of the rate, users or [[traffic.phase]] tables of prony.toml.
 
     With --url: a single trial of what runs there already, without a stack. A host that is not loopback must have
     consented: prony doctor --consent HOST.
@@ -60,6 +63,7 @@ def run(**given: object) -> None:
     \b
     Example:  prony run
               prony run --rate 50 --duration 20s
+              prony run --rate 50 --arrivals constant
               prony run --users 30 --set server.workers=5
               prony run --url http://127.0.0.1:8000/ --users 50 --duration 5s
     """
@@ -80,16 +84,14 @@ def explain(**given: object) -> None:
 
 
 def _run(**given: Any) -> None:
-    if given["arrivals"] and given["users"] is not None:
-        raise click.UsageError("found --arrivals and --users; allowed: --arrivals beside --rate (open loop).")
     if alone.named(given):
         _run_alone(**given)
         return
-    asked = [given["rate"], given["users"], given["duration"], given["arrivals"]]
+    asked = [given[name] for name in ("rate", "users", "duration", "arrivals")]
     shown = output.Shown()
     began_s = time.monotonic()
     plan = options.plan_of(given["project"], given["sets"], shown.say)
-    if plan.traffic.journeys or any(each is not None for each in (*asked, plan.traffic.rate_rps, plan.traffic.users)):
+    if plan.traffic.journeys or plan.traffic.named_load or any(each is not None for each in asked):
         _trial("run", plan, shown, relieve=False, **given)
         return
 
@@ -102,8 +104,7 @@ def _run(**given: Any) -> None:
 
 
 def _trial(verb: str, plan: Plan, shown: output.Shown, *, relieve: bool, **given: Any) -> None:
-    plan = alone.arriving(plan, given.get("arrivals"))
-    loaded = under_load(plan, given["rate"], given["users"], given["duration"])
+    loaded = under_load(plan, given["rate"], given["users"], given["duration"], given["arrivals"])
 
     def one(bench: Bench) -> tuple[Document, Measured]:
         measured = bench.measure(bench.learn(loaded), verb, "run")
@@ -116,8 +117,9 @@ def _trial(verb: str, plan: Plan, shown: output.Shown, *, relieve: bool, **given
 def _run_alone(**given: Any) -> None:
     """One trial of what runs already, and what to try next."""
     shown = output.Shown()
-    plan = alone.arriving(alone.plan_of(given, shown), given["arrivals"])
-    loaded = under_load(plan, given["rate"], given["users"], given["duration"])
+    plan = alone.plan_of(given, shown)
+    loaded = under_load(plan, given["rate"], given["users"], given["duration"], given["arrivals"])
+    loaded = arrive(loaded, shown.say)
     bench, store = alone.bench("run", loaded, given, shown)
     with shown.running(), bench:
         measured = bench.measure(loaded, "run", "run")
@@ -178,20 +180,37 @@ def here(suggestion: Suggestion, project: Path, sets: tuple[str, ...]) -> Sugges
     return structs.replace(suggestion, command=" ".join(["prony", verb, *where, *kept, *rest]))
 
 
-def under_load(plan: Plan, rate: float | None, users: int | None, duration: float | None) -> Plan:
+def under_load(
+    plan: Plan, rate: float | None, users: int | None, duration: float | None, arrivals: str | None = None
+) -> Plan:
     """The plan under the load asked for on the command line, in prony.toml, or, where neither says, 10 users.
 
     Raises:
-        click.UsageError: both a rate and users.
+        click.UsageError: both a rate and users, or what does not go with the phases of prony.toml.
     """
     if rate is not None and users is not None:
         raise click.UsageError("found both --rate and --users; allowed: --rate (open loop) or --users (closed loop).")
+    if users is not None and arrivals is not None:
+        raise click.UsageError(
+            f"found --arrivals {arrivals} beside --users; allowed: with --rate, or phases of a rate."
+        )
     if rate is None and users is None:
         rate, users = plan.traffic.rate_rps, plan.traffic.users
-        if rate is None and users is None:
+        if plan.traffic.phases and duration is not None:
+            raise click.UsageError(
+                "found --duration beside the [[traffic.phase]] tables of prony.toml; allowed: one of them. Phases last "
+                "as long as they say; with --rate or --users they are left out."
+            )
+        phased = bool(plan.traffic.phases) and (arrivals is None or plan.traffic.arrivals != "closed")
+        if arrivals is not None and rate is None and not phased:
+            raise click.UsageError(
+                f"found --arrivals {arrivals} without a rate; allowed: with --rate, or phases of a rate. "
+                "Users send when they have been answered."
+            )
+        if rate is None and users is None and not phased:
             click.echo(f"No load was asked for (--rate or --users): {USERS} users without a pause.", err=True)
             users = USERS
-    loaded = plan.loaded(rate_rps=rate, users=users, duration_s=duration)
-    if (loaded.traffic.rate_rps or 0) * loaded.traffic.duration_s > DUE_MAX:
+    loaded = plan.loaded(rate_rps=rate, users=users, duration_s=duration, arrivals=arrivals)
+    if (loaded.traffic.rate_rps or 0) * loaded.traffic.duration_s * (loaded.traffic.session or 1) > DUE_MAX:
         raise click.UsageError(f"found a rate and a duration that make over {DUE_MAX} requests; allowed: fewer.")
     return loaded

@@ -9,7 +9,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from prony.traffic.arrivals import ARRIVALS_MAX, DURATION_MAX_S, ROUTES_MAX
+from prony.load import when
+from prony.traffic.arrivals import DURATION_MAX_S, ROUTES_MAX
+from prony.traffic.profiles import Stretch
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET: Final = re.compile(r"[/*][\x21-\x7e]*")
@@ -189,10 +191,15 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         headers: Header fields of every step of a journey.
         routes: Paths, perhaps with {placeholders}, and what steps of journeys that ask for such a path are called.
         arrivals: `constant` or `poisson` (open loop, at `rate_rps`), or `closed` (`users` in a loop).
-        rate_rps: Requests per second of an open loop.
+        rate_rps: Requests per second of an open loop; sessions per second where there are any.
         users: Users of a closed loop.
+        profile: In place of `rate_rps` or `users`: how they change over the sending window.
+        session: Requests of a visitor's session on average (geometric), in a partly open loop: sessions arrive, and the
+            requests of one follow each other. None: each arrival is one request.
         duration_s: Length of the sending window, at most a day.
-        think_s: Pause of a closed loop's user between the end of a request and the next one's due time.
+        think_s: Pause of a closed loop's user, or within a session, between the end of a request and the next one's due
+            time; the median where `think_sigma` is above 0.
+        think_sigma: Standard deviation of the pause's logarithm (lognormal); 0: all are equal.
         timeout_s: A request's whole time, from when it was sent; of a stream, the time to its first byte. Times are
             looked at every 50 ms.
         connect_timeout_s: The time to a connection, TLS included; None for no limit of its own.
@@ -228,8 +235,11 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     arrivals: Literal["constant", "poisson", "closed"]
     rate_rps: float | None = None
     users: int | None = None
+    profile: tuple[Stretch, ...] = ()
+    session: float | None = None
     duration_s: float
     think_s: float = 0
+    think_sigma: float = 0
     timeout_s: float = 30
     connect_timeout_s: float | None = None
     first_byte_timeout_s: float | None = None
@@ -277,16 +287,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         _within("connections", self.connections, 1, 65_535)
         _within("body_bytes_max", self.body_bytes_max, 0, 2**31)
         _within("seed", self.seed, 0, 2**63 - 1)
-        if self.arrivals == "closed":
-            if self.users is None or self.rate_rps is not None:
-                raise ValueError("closed arrivals need `users` and no `rate_rps`")
-            _within("users", self.users, 1, 65_535)
-            return
-        if self.rate_rps is None or self.users is not None or self.think_s:
-            raise ValueError(f"{self.arrivals} arrivals need `rate_rps`, no `users` and no `think_s`")
-        _within("rate_rps", self.rate_rps, 1e-6, 1e9)
-        if self.rate_rps * self.duration_s > ARRIVALS_MAX:
-            raise ValueError(f"{self.rate_rps} rps for {self.duration_s} s are more than {ARRIVALS_MAX} requests")
+        when.check(self)
 
 
 class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):

@@ -294,10 +294,22 @@ class Plan(Struct, frozen=True, kw_only=True):
         duration_s: float | None = None,
         seed: int | None = None,
         drain_s: float | None = None,
+        think_s: float | None = None,
+        arrivals: str | None = None,
     ) -> Plan:
-        """The same plan under another load: open loop at `rate_rps`, or closed loop with `users`."""
+        """The same plan under another load: open loop at `rate_rps`, or closed loop with `users`.
+
+        With neither, the plan's phases stay as they are, for as long as they last; else they go. `think_s` is a fixed
+        pause; `arrivals` are those of an open loop.
+        """
         traffic = self.traffic
-        arrivals = "closed" if users is not None else traffic.arrivals if traffic.arrivals != "closed" else "poisson"
+        if rate_rps is None and users is None and traffic.phases:
+            duration_s = None
+        elif traffic.phases:
+            traffic = structs.replace(traffic, phases=(), duration_s=Traffic().duration_s)
+        arrivals = arrivals or traffic.arrivals
+        if not traffic.phases:
+            arrivals = "closed" if users is not None else "poisson" if arrivals == "closed" else arrivals
         new = structs.replace(
             traffic,
             arrivals=arrivals,
@@ -305,6 +317,9 @@ class Plan(Struct, frozen=True, kw_only=True):
             users=users,
             duration_s=traffic.duration_s if duration_s is None else duration_s,
             drain_s=traffic.drain_s if drain_s is None else drain_s,
+            session=traffic.session if users is None else None,
+            think_s=traffic.think_s if think_s is None else think_s,
+            think_sigma=traffic.think_sigma if think_s is None else 0.0,
             seed=traffic.seed if seed is None else seed,
         )
         return structs.replace(self, traffic=new)

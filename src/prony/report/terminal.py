@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -143,7 +144,7 @@ def _one_line(trial: Trial) -> str:
 
 def _trial(trial: Trial) -> str:
     load = trial.plan["traffic"]
-    what = f"{load['users']} users" if load["users"] else f"{rate(trial.offered_rps)} offered, {load['arrivals']}"
+    what = load_in_words(load, trial.offered_rps)
     latency = trial.latency_s
     statuses = ", ".join(f"{n} × {status}" for status, n in sorted(trial.errors.by_status.items())) or "none"
     other = {k: n for k, n in trial.errors.by_outcome.items() if k not in {"ok", "wrong_status", "check_failed"}}
@@ -158,6 +159,22 @@ def _trial(trial: Trial) -> str:
         + "".join(f"\n  stream    {_stream(each)}" for each in trial.streams)
         + "".join(f"\n  wrong     {n} × {escape(what)}" for what, n in _most(trial.errors.by_check))
         + "".join(f"\n  seen      {_incident(each)}" for each in trial.incidents[:SEEN_MAX])
+    )
+
+
+def load_in_words(load: dict[str, Any], offered_rps: float) -> str:
+    """What was asked for: users, a rate, or how either went over time."""
+    phases = "; ".join(each["text"] for each in load.get("phases") or ())
+    closed = load["arrivals"] == "closed"
+    if phases:
+        unit = "users" if closed else f"rps, {load['arrivals']}"
+        what = f"{phases} ({unit}; {rate(offered_rps)} offered on average)"
+    else:
+        what = f"{load['users']} users" if load["users"] else f"{rate(offered_rps)} offered, {load['arrivals']}"
+    return what + (
+        f", in sessions of {load['requests_per_session']:g} requests on average"
+        if load.get("requests_per_session")
+        else ""
     )
 
 

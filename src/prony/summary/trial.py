@@ -14,6 +14,7 @@ from prony.summary.routes import RouteFigures, routes_of
 from prony.summary.spread import spread
 from prony.summary.streams import StreamFigures, streams_of
 from prony.summary.windowed import Window, Windowed
+from prony.traffic import profiles
 
 BIN_S = 0.1
 INCIDENTS_MAX = 50
@@ -55,7 +56,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The figures of one trial, before any doubt has voided one. Durations in seconds, rates per second.
 
     Attributes:
-        offered_rps: Requests due ÷ length of the sending window.
+        phases: How the rate, or the number of users, went over time, in words; none where it did not change.
+        session: Requests of a visitor's session on average; None where each arrival was one request.
+        offered_rps: Requests due ÷ length of the sending window: a mean where there are phases.
         achieved_rps: Right answers that came within the sending window ÷ its length.
         answered: Answers that came at all, right or wrong.
         exceptions: Exceptions the gauge counted in the app, by type and SQLSTATE.
@@ -78,6 +81,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     title: str
     arrivals: str
     users: int | None
+    phases: tuple[str, ...] = ()
+    session: float | None = None
     offered_rps: float
     scheduled: int
     sent: int
@@ -131,6 +136,8 @@ def summarise(recording: Recording) -> Summary:
         title=plan.title,
         arrivals=plan.traffic.arrivals,
         users=plan.traffic.users,
+        phases=tuple(phase.text for phase in plan.traffic.phases),
+        session=plan.traffic.session,
         offered_rps=scheduled / duration_s,
         scheduled=scheduled,
         sent=sent,
@@ -190,7 +197,11 @@ def _errors(samples: Samples, by_check: dict[str, int]) -> Errors:
 
 
 def _backlog(recording: Recording, window: Window) -> Backlog:
-    """Growing: by over 3 % of the offered rate, and by more than queueing at random would (4 standard deviations)."""
+    """Growing: by over 3 % of the offered rate, and by more than queueing at random would (4 standard deviations).
+
+    Where the rate itself changes more requests are under way while it is higher, however quick they are (Little's law):
+    then their latency, by when they were due, must grow by over 3 % of the time as well.
+    """
     samples = recording.served
     if len(samples) == 0 or window.duration_s < 5 * BIN_S:
         return Backlog(mean=0.0, slope_per_s=0.0, rise=0.0, growing=False)
@@ -202,19 +213,44 @@ def _backlog(recording: Recording, window: Window) -> Backlog:
     offered = len(samples) / window.duration_s
     chance = 4 + 4 * np.sqrt(max(line.mean, 0.0))
     growing = recording.plan.traffic.arrivals != "closed" and line.slope_per_s > 0.03 * offered and line.rise > chance
+    if growing and recording.plan.traffic.phases:
+        growing = _latency_slope(samples, begin_ns) > 0.03
     return Backlog(mean=line.mean, slope_per_s=line.slope_per_s, rise=line.rise, growing=bool(growing))
 
 
+def _latency_slope(samples: Samples, begin_ns: int) -> float:
+    """By how many seconds latency grew each second, over requests due from an instant on; the line of bins' medians."""
+    later = np.sort(samples[samples["due_ns"] >= begin_ns], order="due_ns")
+    bins, firsts = np.unique((later["due_ns"] - begin_ns) // int(BIN_S * 1e9), return_index=True)
+    latency_s = (later["done_ns"] - later["due_ns"]) / 1e9
+    medians = np.array([np.median(part) for part in np.split(latency_s, firsts[1:])]) if len(later) else latency_s
+    return stats.trend(bins * BIN_S, medians).slope_per_s
+
+
 def _dispersion(recording: Recording, window: Window) -> dict[str, float | None]:
-    """Over whole bins of the window; of arrivals that a schedule set, without clients' tries again."""
+    """Over whole bins of the window, around what phases expect of each; of arrivals that a schedule set.
+
+    Clients' tries again, and what follows in a journey or a session, are none of these.
+    """
     samples = recording.samples
     ours = samples[(samples["sent_ns"] > 0) & (samples["attempt"] == 0)]
     edges_ns = np.arange(window.start_ns, window.end_ns, DISPERSION_BIN_NS)
     traffic = recording.plan.traffic
-    if traffic.arrivals == "closed" or traffic.journeys or len(edges_ns) < 201 or len(ours) < DISPERSION_LEAST:
+    waits = traffic.arrivals == "closed" or traffic.journeys or traffic.session is not None
+    if waits or len(edges_ns) < 201 or len(ours) < DISPERSION_LEAST:
         return {"due": None, "sent": None}
     counts = {name: np.histogram(ours[f"{name}_ns"], edges_ns)[0] for name in ("due", "sent")}
-    return {name: float(each.var() / each.mean()) for name, each in counts.items()}
+    asked = _expected(traffic.profile, (edges_ns - window.start_ns) / 1e9)
+    return {
+        name: float(((each - (each.mean() if asked is None else asked)) ** 2).mean() / each.mean())
+        for name, each in counts.items()
+    }
+
+
+def _expected(profile: tuple[tuple[float, float, float], ...], edges_s: Any) -> Any:
+    """Arrivals expected between each two instants; None where the rate did not change."""
+    stretches = tuple(profiles.Stretch(*each) for each in profile)
+    return np.diff(profiles.expected(stretches, edges_s)) if stretches else None
 
 
 def _generator(recording: Recording, window: Window) -> dict[str, float | None]:

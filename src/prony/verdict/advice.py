@@ -66,7 +66,7 @@ def _for_cause(verdict: Verdict, plan: Plan, summary: Summary, costliest: str) -
     if verdict.cause == "connections_exhausted":
         return (
             Suggestion(
-                command=f"prony explain {_same_load(summary)}",
+                command=" ".join(("prony explain", *_same_load(summary, plan))),
                 why="whether more connections cure the errors: the same load with more of them, and with a placebo",
             ),
             *_pooled(plan),
@@ -86,8 +86,14 @@ def _for_cause(verdict: Verdict, plan: Plan, summary: Summary, costliest: str) -
     return _for_tier(verdict, plan)
 
 
-def _same_load(summary: Summary) -> str:
-    return f"--users {summary.users}" if summary.users else f"--rate {max(summary.offered_rps, 0.1):.1f}"
+def _same_load(summary: Summary, plan: Plan) -> tuple[str, ...]:
+    """The options that ask for the load of a trial; none where prony.toml says it, as it does of phases."""
+    if summary.phases:
+        return ()
+    if summary.users:
+        return ("--users", str(summary.users))
+    rate_rps = summary.offered_rps if summary.session is None else plan.traffic.rate_rps or 0.0
+    return ("--rate", f"{max(rate_rps, 0.1):.1f}")
 
 
 def _for_tier(verdict: Verdict, plan: Plan) -> tuple[Suggestion, ...]:
