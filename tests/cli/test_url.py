@@ -279,10 +279,7 @@ def prony_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         (["--url", "http://127.0.0.1/", "--project", "nowhere"], "nowhere"),
         (["-H", "A: 1"], "without --url"),
         (["--expect-status", "200"], "without --url"),
-        (
-            ["--url", "http://127.0.0.1/", "--users", "2", "--arrivals", "constant"],
-            "--arrivals constant beside --users",
-        ),
+        (["--url", "http://127.0.0.1/", "--users", "2", "--arrivals", "constant"], "beside --users"),
     ],
 )
 def test_a_wrong_flag_is_one_paragraph(prony_: Terminal, argv: list[str], said: str) -> None:
