@@ -64,7 +64,8 @@ def _consenting(plan: Plan, pinned: Destination) -> Destination:
             f"--header: found the Host {plan.traffic.host}; allowed: none beside {pinned.authority}, which is the one "
             "whose consent is asked for."
         )
-    how = consent.prove(pinned, plan.traffic.first.first)
+    pages = (each.first for each in plan.traffic.requests if each.method == "GET")
+    how = consent.prove(pinned, next(pages, "/"))
     return pinned.at(pinned.address, how)
 
 
