@@ -23,6 +23,7 @@ from prony.plan.changes import live_change
 from prony.plan.keys import Key
 from prony.plan.read import parse_sets, read_document
 from prony.recording import OUTCOMES
+from prony.report.columns import COLUMNS
 from prony.verdict import CAUSES, GRADES, TIERS
 from prony.visit import candidates, diagnosis
 
@@ -214,6 +215,12 @@ def test_every_cause_and_reason_of_a_check_is_in_the_reference() -> None:
     ):
         for name in names:
             assert row(section("reference/results.md", title), name)
+
+
+def test_every_column_of_exported_samples_is_in_the_reference() -> None:
+    text = section("reference/results.md", "Columns of exported samples")
+    for name, column in COLUMNS.items():
+        assert column.what in row(text, name)
 
 
 def test_every_flag_is_in_the_reference_and_every_verb_has_an_example() -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from prony.capacity import Capacity
 from prony.doubts import Doubt
 from prony.plan import Plan
-from prony.summary import Errors, Incident, RouteFigures, StreamFigures, Summary
+from prony.summary import Errors, Incident, RouteFigures, Slice, StreamFigures, Summary
 from prony.verdict import Suggestion, Verdict
 
 
@@ -151,6 +151,7 @@ class Document(Struct, frozen=True, kw_only=True):
     recommended: Recommended | None = None
     routes: tuple[RouteCost, ...] = ()
     next: tuple[Suggestion, ...] = ()
+    slices: tuple[Slice, ...] = ()
 
 
 def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:

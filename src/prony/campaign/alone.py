@@ -26,5 +26,5 @@ class AloneBench(Bench):
     def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:  # noqa: ARG002 - nothing of it can be started afresh
         """One trial on what runs."""
         writer = self.store.begin_trial(self.campaign, plan, label, role, START)
-        trial.run(self._alone, plan, writer, self._following(label))
+        trial.run(self._alone, plan, writer, self.teller.watch(label, plan))
         return self._thought(writer.trial, plan)

@@ -46,6 +46,9 @@ class Teller(Protocol):
     def progress(self, what: str, detail: str, share: float | None) -> None:
         """What is being done now, how it stands, and how much of it is done (0 to 1; None: not known)."""
 
+    def watch(self, label: str, plan: Plan) -> Callable[[trial.Progress], None]:
+        """A trial begins: what is to hear of it whenever something of it has been written."""
+
 
 class Silent:
     """A teller that says nothing."""
@@ -55,6 +58,9 @@ class Silent:
     def say(self, text: str) -> None: ...
 
     def progress(self, what: str, detail: str, share: float | None) -> None: ...
+
+    def watch(self, label: str, plan: Plan) -> Callable[[trial.Progress], None]:  # noqa: ARG002 - the protocol's names
+        return lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +213,8 @@ class Bench:
         plan = resolve(stack, plan)
         visitors = self._logged_in(start, plan, label)
         writer = self.store.begin_trial(self.campaign, plan, label, role, start.number)
-        trial.run(stack, start, plan, writer, self._following(label), visitors=visitors)
+        trial.run(stack, start, plan, writer, self.teller.watch(label, plan), visitors=visitors)
         return self._thought(writer.trial, plan)
-
-    def _following(self, label: str) -> Callable[[trial.Progress], None]:
-        """What tells the person at the terminal how far a trial is."""
-        return lambda state: self.teller.progress(label, _in_words(state), min(1.0, state.elapsed_s / state.duration_s))
 
     def _thought(self, trial_id: str, plan: Plan) -> Measured:
         """What a trial that has just run says, noted for the campaign's document."""
@@ -262,11 +264,6 @@ def _prune(logs: Path) -> None:
 
 def _same_stack(one: Plan, other: Plan) -> bool:
     return one.stack == other.stack
-
-
-def _in_words(state: trial.Progress) -> str:
-    tick = state.tick
-    return "" if tick is None else f"{tick.done} answered, {tick.scheduled - tick.done} under way"
 
 
 def machine() -> dict[str, Any]:

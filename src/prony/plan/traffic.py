@@ -59,7 +59,7 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         phased = phases.read(raw_phases, source, recorded, closed=values["arrivals"] == "closed")
     _check_load(values, given, phased, source, journeys=journeys is not None)
     check_fields(values["host"], values["headers"], f"{source}: [traffic]")
-    return Traffic(
+    made = Traffic(
         requests=tuple(_request(r, where, values["seed"]) for r in requests or ())
         or (() if journeys else (Request(),)),
         journeys=journeys_of(journeys, source, folder) if journeys is not None else (),
@@ -87,6 +87,18 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         headers=values["headers"],
         recorded=recorded,
     )
+    _check_retries(made, source)
+    return made
+
+
+def _check_retries(made: Traffic, source: str) -> None:
+    """Who walks through pages tries again, or not, of its own accord."""
+    walks = "[[traffic.journey]]" if made.journeys else "redirects" if any(r.redirects for r in made.requests) else ""
+    if made.retries and walks:
+        raise PlanError(
+            f"{source}: [traffic] retries: found {made.retries} beside {walks}; allowed: one of them.",
+            hint="retries = 0",
+        )
 
 
 def _think(table: dict[str, Any], source: str) -> dict[str, Any] | None:

@@ -93,6 +93,11 @@ class Generators:
         return any(shard.process.alive for shard in self._shards)
 
     @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._shards)
+
+    @property
     def code(self) -> int | None:
         """The exit code of the first that did not end well, else 0; None while one runs."""
         codes = [shard.process.code for shard in self._shards]

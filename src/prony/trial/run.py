@@ -17,11 +17,11 @@ from prony.probes.listen import FAMILY, ListenQueue
 from prony.probes.refusals import Refusals
 from prony.probes.sampler import Probe, Sampler
 from prony.recording import Event, Reading, TrialWriter
-from prony.samples import from_bytes
+from prony.samples import Samples, from_bytes
 from prony.stack.launch import Process
 from prony.stack.stack import Stack, Start
 from prony.trial.calibration import known
-from prony.trial.generators import Generators
+from prony.trial.generators import Fresh, Generators
 from prony.trial.spec import Visitors, spec_of
 from prony.trial.watched import about, canaries, probes
 
@@ -32,11 +32,21 @@ RECYCLING = ("max_requests", "workers_max_rss")  # knobs that make a server repl
 
 
 class Progress(NamedTuple):
-    """How far a trial is: seconds of its sending window, and the engine's latest account of itself."""
+    """How far a trial is: what has just been written of it, for whoever watches.
 
-    elapsed_s: float
-    duration_s: float
+    Attributes:
+        t_ns: When (monotonic).
+        samples: The newest rows.
+        readings: The newest readings.
+        tick: The engine's latest account of itself; None before the first.
+        processes: How many send the load.
+    """
+
+    t_ns: int
+    samples: Samples
+    readings: list[Reading]
     tick: LoadTick | None
+    processes: int
 
 
 def run(
@@ -129,16 +139,18 @@ def follow(
                 told.add(process.pid)
                 lines = " | ".join(process.last_lines(3))
                 died.append(Event(time.monotonic_ns(), "died", tier, f"{process.name}: {how}: {lines}"[:1000]))
-        write(writer, engines, sampler, [])
-        progress(Progress(time.monotonic() - began_s, traffic.duration_s, engines.tick))
+        fresh = write(writer, engines, sampler, [])
+        progress(Progress(time.monotonic_ns(), fresh.samples, fresh.readings, engines.tick, engines.count))
     return died
 
 
-def write(writer: TrialWriter, engines: Generators, sampler: Sampler, events: list[Event]) -> None:
-    """Writes all that is new."""
+def write(writer: TrialWriter, engines: Generators, sampler: Sampler, events: list[Event]) -> Fresh:
+    """Writes all that is new, and gives it back."""
     readings, found = sampler.take()
-    fresh = engines.fresh()
-    writer.write(fresh.samples, [*readings, *fresh.readings], [*found, *events, *fresh.events])
+    new = engines.fresh()
+    fresh = Fresh(new.samples, [*readings, *new.readings], [*found, *events, *new.events])
+    writer.write(*fresh)
+    return fresh
 
 
 def calibrated() -> list[Reading]:
