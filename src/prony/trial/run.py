@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from prony.errors import PlanError, StackError
-from prony.load.spec import LoadTick
+from prony.load.account import LoadTick
 from prony.plan import Plan
 from prony.probes.app import Workers
 from prony.probes.listen import FAMILY, ListenQueue
