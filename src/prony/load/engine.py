@@ -89,13 +89,12 @@ class Engine:
         self._turn, self._shards = spec.shard - spec.shards, spec.shards  # the former turn's ordinal
         self._one_each = not spec.keep_alive
         self.start_at_ns = 0  # when to begin (monotonic), where that is to be a certain instant
-        self._start_ns = self._end_ns = self._drained_ns = 0
+        self._start_ns = self._end_ns = self._drained_ns = self._keeps = self._next_tick_ns = 0
         self._sending = False
         self._users_go_on = False  # a user's next request is due at once
         self._running = False
         self._interrupted = False
         self._cpu_start_s = 0.0
-        self._keeps = self._next_tick_ns = 0
 
     def run(self, stop_signals: Iterable[signal.Signals] = ()) -> LoadResult:
         """Send until the window ends, wait for the last answers, and close everything.
