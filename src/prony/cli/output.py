@@ -87,7 +87,7 @@ class Shown:
             if self._live is not None:
                 self._live.update(screen.screen(f"{label} · {plan.title}", course, now.t_ns, self.console.width))
                 return
-            elapsed_s = course.state(now.t_ns).elapsed_s
+            elapsed_s = course.elapsed_s(now.t_ns)
             if told_s + every_s <= elapsed_s <= plan.traffic.duration_s:
                 told_s = elapsed_s // every_s * every_s
                 self.say(screen.line(course, now.t_ns))

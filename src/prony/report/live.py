@@ -144,9 +144,13 @@ class Course:
         where = ((instants_ns - self._began_ns) / 1e9 // self._bin_s).astype(np.int64)
         return where, (where >= 0) & (where < len(self._right))
 
+    def elapsed_s(self, t_ns: int) -> float:
+        """Seconds since the first request was due; 0 before one is known."""
+        return (t_ns - self._began_ns) / 1e9 if self._began_ns else 0.0
+
     def state(self, t_ns: int) -> State:
         """How it stands at `t_ns`."""
-        elapsed_s = (t_ns - self._began_ns) / 1e9 if self._began_ns else 0.0
+        elapsed_s = self.elapsed_s(t_ns)
         span_s = (self._recent[-1].t_ns - self._before_ns) / 1e9 if self._recent and self._before_ns else 0.0
         latency = sum((piece.latency for piece in self._recent), np.zeros(BUCKETS, np.int64))
         lag = sum((piece.lag for piece in self._recent), np.zeros(BUCKETS, np.int64))
@@ -156,10 +160,10 @@ class Course:
             duration_s=self.traffic.duration_s,
             offered_rps=self._between_ticks("scheduled"),
             right_rps=sum(piece.right for piece in self._recent) / span_s if span_s > 0 else None,
-            p50_s=_quantile_s(latency, 0.5),
-            p90_s=_quantile_s(latency, 0.9),
-            p99_s=_quantile_s(latency, 0.99),
-            lag_p99_s=_quantile_s(lag, 0.99),
+            p50_s=_quantiles_s(latency, 0.5)[0],
+            p90_s=_quantiles_s(latency, 0.9)[0],
+            p99_s=_quantiles_s(latency, 0.99)[0],
+            lag_p99_s=_quantiles_s(lag, 0.99)[0],
             failed={
                 name: int(n) for name, n in zip(OUTCOMES, self._outcomes, strict=True) if n and name != OUTCOMES[OK]
             },
@@ -168,7 +172,7 @@ class Course:
             cpu_share=self._cpu_share(),
             bin_s=self._bin_s,
             rates=tuple(float(n) / self._bin_s for n in self._right[:whole]),
-            p99s=tuple(_quantile_s(counts, 0.99) for counts in self._latency[:whole]),
+            p99s=_quantiles_s(self._latency[:whole], 0.99),
         )
 
     def users(self, elapsed_s: float) -> int | None:
@@ -221,10 +225,13 @@ def _buckets(values_s: Any) -> Any:
     return np.minimum(at, BUCKETS - 1).astype(np.int64)
 
 
-def _quantile_s(counts: Any, q: float) -> float | None:
-    """The q-quantile of durations counted in buckets, as the middle of its bucket; None where there are none."""
-    up_to = np.cumsum(counts)
-    if up_to[-1] == 0:
-        return None
-    at = int(np.searchsorted(up_to, max(1, math.ceil(q * int(up_to[-1]) - 1e-9))))
-    return float(LEAST_S * STEP ** (at + 0.5))
+def _quantiles_s(counts: Any, q: float) -> tuple[float | None, ...]:
+    """The q-quantile of durations counted in buckets, as the middle of its bucket; None where there are none.
+
+    `counts` has a row for each quantile that is wanted, or is the only one.
+    """
+    up_to = np.cumsum(np.atleast_2d(counts), axis=1)
+    total = up_to[:, -1]
+    rank = np.maximum(1, np.ceil(q * total - 1e-9))
+    middle_s = LEAST_S * STEP ** ((up_to >= rank[:, None]).argmax(axis=1) + 0.5)
+    return tuple(s if n else None for s, n in zip(middle_s.tolist(), total.tolist(), strict=True))

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from prony.figures import DASH, count, duration, percent, rate, share
 from prony.report.live import Course, State
 
 WIDTH_LEAST, HEIGHT_LEAST = 56, 20  # of a terminal that the screen fits into, with a line or two above it
-LABEL = 15
+LABEL, TOLD = 15, 44  # columns of the names, and of what is told where a drawing follows
 SPARKS = "▁▂▃▄▅▆▇█"
 OUTCOMES_SHOWN = 4
 
 
-def screen(label: str, course: Course, t_ns: int, width: int) -> RenderableType:
+def screen(label: str, course: Course, t_ns: int, width: int) -> Text:
     """The whole of it, for a terminal so many columns wide."""
     state = course.state(t_ns)
     lines = [
@@ -29,16 +26,14 @@ def screen(label: str, course: Course, t_ns: int, width: int) -> RenderableType:
         ("generator", _generator(state), None),
         *((name, text, None) for name, text in tiers(course)),
     ]
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", width=LABEL - 2, no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    if _spark_width(width):
-        table.add_column(style="cyan", no_wrap=True)
-    for name, text, spark in lines:
-        told = Text(text, style="red" if name == "errors" and state.failed else "")
-        table.add_row(name, told, *([spark or ""] if _spark_width(width) else []))
-    head = Text(label, style="bold", no_wrap=True, overflow="ellipsis")
-    return Group(head, _bar(state, width), table, "")  # the cursor rests in a line where an echoed ^C does no harm
+    text = Text(no_wrap=True, overflow="ellipsis")  # one text, not a table: for this takes CPU beside the generator
+    text.append(f"{label}\n", "bold")
+    _bar(text, state, width)
+    for name, told, spark in lines:
+        text.append(f"{name:{LABEL}}", "dim")
+        text.append(told.ljust(TOLD) if spark else told, "red" if name == "errors" and state.failed else "")
+        text.append(f"{spark or ''}\n", "cyan")
+    return text  # the cursor rests in an empty line, where an echoed ^C does no harm
 
 
 def line(course: Course, t_ns: int) -> str:
@@ -85,14 +80,14 @@ def _cores(course: Course, tier: str) -> str:
     return DASH if used is None else f"{used:.2f} cores"
 
 
-def _bar(state: State, width: int) -> RenderableType:
+def _bar(text: Text, state: State, width: int) -> None:
     done_s = min(state.elapsed_s, state.duration_s)
     left_s = state.duration_s - done_s
     rest = f"{_clock(left_s)} left" if left_s > 0.05 else "last answers"
-    text = f"{_clock(done_s)} of {_clock(state.duration_s)}, {rest}"
-    row = Table.grid(padding=(0, 1))
-    row.add_row(ProgressBar(total=state.duration_s, completed=done_s, width=max(10, min(40, width - 45))), Text(text))
-    return row
+    length = max(10, min(40, width - 45))
+    full = round(length * done_s / state.duration_s)
+    text.append("━" * full, "green").append("━" * (length - full), "dim")
+    text.append(f" {_clock(done_s)} of {_clock(state.duration_s)}, {rest}\n")
 
 
 def _clock(seconds: float) -> str:
@@ -133,7 +128,7 @@ def _generator(state: State) -> str:
 
 def _spark_width(width: int) -> int:
     """How many columns there are for a drawing beside the text."""
-    room = width - LABEL - 44
+    room = width - LABEL - TOLD
     return min(room, 60) if room >= 8 else 0
 
 
