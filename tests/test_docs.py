@@ -300,7 +300,7 @@ def test_a_command_in_the_docs_is_one(line: str) -> None:
         return  # named, not shown
     # `prony report ID` and the like: what is written in capitals stands for something
     filled = ["3" if word == "ID" else word for word in arguments if word not in {"NAME=VALUE", "…"}]
-    context = cli.commands[verb].make_context(verb, filled)
+    context = cli.commands[verb].make_context(verb, filled, help_option_names=["-h", "--help"])  # click keeps them
     if verb == "change":
         for name, value in parse_sets(context.params["changes"]).items():
             live_change(name, value)
