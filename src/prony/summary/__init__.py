@@ -1,5 +1,6 @@
 """A recording in, the figures of its trial out."""
 
+from prony.summary.gauged import Metered
 from prony.summary.routes import RouteFigures
 from prony.summary.spread import QUANTILES, spread
 from prony.summary.streams import StreamFigures
@@ -11,6 +12,7 @@ __all__ = [
     "Backlog",
     "Errors",
     "Incident",
+    "Metered",
     "RouteFigures",
     "StreamFigures",
     "Summary",
