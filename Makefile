@@ -28,6 +28,8 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/accuracy.py
+	$(BIN)/python bench/fuzz.py
 	$(BIN)/python bench/journey.py
 	$(BIN)/python bench/stack.py
 

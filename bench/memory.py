@@ -37,8 +37,10 @@ def _resident_kb(pid: int) -> float:
     return 0.0
 
 
-def _watched(spec: LoadSpec, core: int, folder: Path) -> tuple[list[tuple[float, float]], LoadResult]:
-    """A load and the generator's resident memory over it: (seconds, KB); its samples are let go as it runs."""
+def watched(
+    spec: LoadSpec, core: int, folder: Path, *, keep: bool = False
+) -> tuple[list[tuple[float, float]], LoadResult]:
+    """A load, and the generator's resident memory over it: (seconds, KB). Its samples go, unless to be kept."""
     segment = Path(spec.segment)
     readings: list[tuple[float, float]] = []
     with _worker(spec, core, folder / "watched.json") as process:
@@ -50,7 +52,8 @@ def _watched(spec: LoadSpec, core: int, folder: Path) -> tuple[list[tuple[float,
             except OSError:
                 break
         out = process.stdout.read() if process.stdout else b""
-    segment.unlink(missing_ok=True)
+    if not keep:
+        segment.unlink(missing_ok=True)
     return readings, msgspec.json.decode(out.splitlines()[-1], type=LoadResult)
 
 
@@ -65,7 +68,7 @@ def growth(port: int, core: int, seconds: float, folder: Path) -> list[dict[str,
         duration_s=seconds,
         segment=str(folder / "growth"),
     )
-    readings, _ = _watched(spec, core, folder)
+    readings, _ = watched(spec, core, folder)
     end_s = readings[-1][0]
     early = max(kb for at_s, kb in readings if at_s < 0.1 * end_s + 1.0)
     late = max(kb for at_s, kb in readings)
@@ -88,7 +91,7 @@ def of_streams(port: int, core: int, count: int, folder: Path) -> list[dict[str,
             connections=clients,
             segment=str(folder / f"streams-{clients}"),
         )
-        readings, result = _watched(spec, core, folder)
+        readings, result = watched(spec, core, folder)
         if result.connections_opened != clients:
             raise SystemExit(f"{result.connections_opened} streams were opened, not {clients}")
         most.append(max(kb for _, kb in readings))

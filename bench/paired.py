@@ -42,8 +42,30 @@ class Load(NamedTuple):
     sent_within: int
 
 
+def samples_of(
+    port: int, core: int, duration_s: float, folder: Path, *, urgent: bool = True, **fields: Any
+) -> tuple[Any, tuple[int, int]]:
+    """One load's samples, and the instants between which it was sent."""
+    result, samples, _ = _run(port, core, duration_s, folder, urgent=urgent, **fields)
+    return samples, (result.started_ns, result.started_ns + round(duration_s * 1e9))
+
+
 def one_load(port: int, core: int, duration_s: float, folder: Path, *, urgent: bool = False, **fields: Any) -> Load:
     """Loads that port of loopback from one core; `urgent` as prony's own trials do, where this user may."""
+    result, samples, cpu_s = _run(port, core, duration_s, folder, urgent=urgent, **fields)
+    sent = samples[samples["sent_ns"] > 0]
+    return Load(
+        result=result,
+        cpu_s=cpu_s,
+        outcomes={OUTCOMES[each] for each in np.unique(samples["outcome"])},
+        lag_s=(sent["sent_ns"] - sent["due_ns"]) / 1e9,
+        sent_within=int(np.count_nonzero(sent["sent_ns"] < result.started_ns + round(duration_s * 1e9))),
+    )
+
+
+def _run(
+    port: int, core: int, duration_s: float, folder: Path, *, urgent: bool, **fields: Any
+) -> tuple[LoadResult, Any, float]:
     given: dict[str, Any] = {"host": "127.0.0.1", "port": port, "requests": (RequestSpec(),), "duration_s": duration_s}
     spec = LoadSpec(**given | fields, segment=str(folder / "segment"))
     path = folder / "spec.json"
@@ -54,17 +76,9 @@ def one_load(port: int, core: int, duration_s: float, folder: Path, *, urgent: b
     before_s = children_cpu_s()
     lines = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()
     cpu_s = children_cpu_s() - before_s
-    result = msgspec.json.decode(lines[-1], type=LoadResult)
     samples = np.fromfile(spec.segment, dtype=SAMPLE)
     Path(spec.segment).unlink()
-    sent = samples[samples["sent_ns"] > 0]
-    return Load(
-        result=result,
-        cpu_s=cpu_s,
-        outcomes={OUTCOMES[each] for each in np.unique(samples["outcome"])},
-        lag_s=(sent["sent_ns"] - sent["due_ns"]) / 1e9,
-        sent_within=int(np.count_nonzero(sent["sent_ns"] < result.started_ns + round(duration_s * 1e9))),
-    )
+    return msgspec.json.decode(lines[-1], type=LoadResult), samples, cpu_s
 
 
 def arguments(description: str | None) -> argparse.Namespace:

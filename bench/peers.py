@@ -213,7 +213,7 @@ def _npm(package: str, own: Path) -> None:
 
 
 def _cargo(package: str, own: Path) -> None:
-    _run(["cargo", "install", "--quiet", "--root", str(own), package])
+    _run(["cargo", "install", "--quiet", "--locked", "--root", str(own), package])
 
 
 def _pip(package: str, own: Path) -> None:

@@ -154,7 +154,7 @@ class Engine:
             self._finish()
             return
         schedule, end_ns = self._schedule, self._end_ns
-        while (due_ns := schedule.next_ns) <= now_ns and due_ns < end_ns:
+        while (due_ns := schedule.next_ns) < end_ns and (due_ns <= now_ns or due_ns <= (now_ns := _monotonic_ns())):
             self._dispatch(due_ns, schedule.take())
         if now_ns < end_ns and self._scheduled < ARRIVALS_MAX:
             self._timer.arm(min(schedule.next_ns, end_ns))

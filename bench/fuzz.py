@@ -1,0 +1,105 @@
+"""100 000 hostile answers from a real server to the real engine: no crash, no hang, no growth over 64 MB.
+
+Each kind of connection has its part of them: for plain status checks, for checks of the body, and for streams. After
+each part the engine must have accounted for every request, within its time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import hostile
+import msgspec
+import numpy as np
+from memory import watched
+from paired import arguments, measured, pinned, tell, two_cores
+
+from prony.load.spec import Expectation, LoadSpec, RequestSpec, StreamSpec
+from prony.samples import OUTCOMES, REQUEST, SAMPLE
+
+ANSWERS, ANSWERS_QUICK = 100_000, 3_000
+GROWTH_MB = 64.0
+PART_S = 5.0
+PARTS_MAX = 200
+KINDS: dict[str, RequestSpec] = {
+    "status": RequestSpec(),
+    "checks": RequestSpec(expect=Expectation(contains="hello", matches="w.r", min_bytes=5)),
+    "streams": RequestSpec(stream=StreamSpec(events=3, for_s=0.2)),
+}
+
+
+def part(port: int, core: int, request: RequestSpec, folder: Path, seed: int) -> dict[str, Any]:
+    """One load upon the server: how it went."""
+    spec = LoadSpec(
+        host="127.0.0.1",
+        port=port,
+        requests=(request,),
+        arrivals="closed",
+        users=64,
+        duration_s=PART_S,
+        timeout_s=0.3,
+        drain_s=1.0,
+        body_bytes_max=1_000_000,
+        seed=seed,
+        segment=str(folder / "segment"),
+    )
+    began_s = time.monotonic()
+    try:
+        readings, result = watched(spec, core, folder, keep=True)
+    except (IndexError, msgspec.MsgspecError, subprocess.SubprocessError):
+        return {"crashes": 1, "answers": 0, "hangs": 0, "growth_mb": 0.0, "outcomes": Counter()}
+    samples = np.fromfile(spec.segment, dtype=SAMPLE)
+    Path(spec.segment).unlink()
+    requests = samples[samples["kind"] == REQUEST]
+    took_s = time.monotonic() - began_s
+    after_start = [kb for at_s, kb in readings if at_s > 1.5]
+    return {
+        "crashes": 0,
+        "answers": int(np.count_nonzero(requests["first_byte_ns"])),
+        "hangs": int(took_s > PART_S + 8 or len(requests) != result.scheduled),
+        "growth_mb": (max(after_start) - after_start[0]) / 1024 if after_start else 0.0,
+        "outcomes": Counter(OUTCOMES[each] for each in requests["outcome"].tolist()),
+    }
+
+
+def main() -> int:
+    """Measure and print; returns the exit code."""
+    options = arguments(__doc__)
+    wanted = ANSWERS_QUICK if options.quick else ANSWERS
+    core, servers_core = two_cores()
+    total: dict[str, float] = {"crashes": 0, "hangs": 0, "answers": 0, "growth_mb": 0.0}
+    outcomes: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as name:
+        for number in range(PARTS_MAX):
+            if total["answers"] >= wanted and number >= len(KINDS):
+                break
+            kind = list(KINDS)[number % len(KINDS)]
+            command = pinned(servers_core, sys.executable, hostile.__file__, str(number))
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+                port = int(server.stdout.readline() if server.stdout else 0)
+                try:
+                    found = part(port, core, KINDS[kind], Path(name), number)
+                finally:
+                    server.communicate("", timeout=30)
+            for key in ("crashes", "hangs", "answers"):
+                total[key] += found[key]
+            total["growth_mb"] = max(total["growth_mb"], found["growth_mb"])
+            outcomes += found["outcomes"]
+            print(f"part {number + 1}, {kind}: {found['answers']} answers", file=sys.stderr)
+    measures = [
+        measured(f"crashes in {total['answers']:.0f} hostile answers", total["crashes"], "", 0.0, {}),
+        measured("hangs, or requests not accounted for", total["hangs"], "", 0.0, {}),
+        measured("growth of memory within a load", total["growth_mb"], "MB", GROWTH_MB, {}),
+    ]
+    tell(measures, as_json=options.json, answers=total["answers"], outcomes=dict(outcomes))
+    return 0 if total["answers"] >= wanted else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
