@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from prony.document import Configuration, Document, Recommended, RouteCost, Test, Trial
 from prony.doubts import Doubt
-from prony.figures import count, duration, percent, rate, share, size
+from prony.figures import count, duration, load_in_words, percent, rate, share, size
 from prony.recording import Campaign
 from prony.report.series import Series
 from prony.summary import Incident, StreamFigures
@@ -158,22 +157,6 @@ def _trial(trial: Trial) -> str:
         + "".join(f"\n  stream    {_stream(each)}" for each in trial.streams)
         + "".join(f"\n  wrong     {n} × {escape(what)}" for what, n in _most(trial.errors.by_check))
         + "".join(f"\n  seen      {_incident(each)}" for each in trial.incidents[:SEEN_MAX])
-    )
-
-
-def load_in_words(load: dict[str, Any], offered_rps: float) -> str:
-    """What was asked for: users, a rate, or how either went over time."""
-    phases = "; ".join(each["text"] for each in load.get("phases") or ())
-    closed = load["arrivals"] == "closed"
-    if phases:
-        unit = "users" if closed else f"rps, {load['arrivals']}"
-        what = f"{phases} ({unit}; {rate(offered_rps)} offered on average)"
-    else:
-        what = f"{load['users']} users" if load["users"] else f"{rate(offered_rps)} offered, {load['arrivals']}"
-    return what + (
-        f", in sessions of {load['requests_per_session']:g} requests on average"
-        if load.get("requests_per_session")
-        else ""
     )
 
 
