@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEV := build hypothesis mypy pre-commit pytest pytest-xdist ruff types-psutil types-PyYAML
+DEV := build dnspython hypothesis mypy pre-commit pytest pytest-xdist ruff types-psutil types-PyYAML
 
 .PHONY: demo test test-all fix bench docs clean
 

@@ -11,7 +11,9 @@ from prony.cli import options, output
 from prony.report import terminal
 from prony.report.series import drawings
 
-_demo = click.option("--demo", is_flag=True, help="Look at the demo's recordings, also inside a project.")
+_demo = click.option(
+    "--demo", is_flag=True, help="Look at the recordings of no project, the demo's and those of --url, also inside one."
+)
 _where = options.several(options.project, _demo, options.as_json, options.debug)
 
 

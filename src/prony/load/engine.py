@@ -27,7 +27,7 @@ from prony.load.mix import Mix, Route
 from prony.load.opening import opened
 from prony.load.schedule import Closed, Sessions, Thinking, schedule_of
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts, Segment
-from prony.load.spec import LoadResult, LoadSpec, LoadTick, loopback_address
+from prony.load.spec import LoadResult, LoadSpec, LoadTick, address_of
 from prony.load.timer import Timer
 from prony.samples import NOT_SENT, OUTCOME_BITS, REFUSED, RESET, UNANSWERED, word
 from prony.traffic.arrivals import ARRIVALS_MAX
@@ -61,7 +61,7 @@ class Engine:
     def __init__(self, spec: LoadSpec, on_tick: Callable[[LoadTick], None] | None = None) -> None:
         self.spec = spec
         self._on_tick = on_tick
-        self._address = loopback_address(spec.host)
+        self._address = address_of(spec)
         self._family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         self._mix = Mix(spec)
         self._only = self._mix.only

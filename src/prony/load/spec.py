@@ -182,7 +182,8 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What one generator process is to do. An invalid one cannot be made: ValueError, or msgspec's from JSON.
 
     Attributes:
-        host: A loopback address or `localhost` (taken as 127.0.0.1). Load goes nowhere else.
+        host: A loopback address or `localhost` (taken as 127.0.0.1). Load goes elsewhere only with `consent`, and then
+            to a numeric address.
         port: TCP port.
         requests: The kinds of requests.
         journeys: Journeys beside them. Where there are any, what arrives, or is a user's turn, is one request or one
@@ -222,6 +223,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             journey is begun, as one of them: user i of a closed loop as visitor i modulo their number, the arrivals of
             an open loop in turn.
         segment: File that samples are appended to (see `prony.samples`).
+        consent: What `prony.load.consent.sign` gives for this host, port and Host field, once their consent is proved.
     """
 
     host: str
@@ -255,10 +257,11 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     host_header: str = ""
     visitors: tuple[dict[str, str], ...] = ()
     segment: str
+    consent: str = ""
 
     def __post_init__(self) -> None:
         """Check the fields, also against each other; raises ValueError."""
-        loopback_address(self.host)
+        address_of(self)
         if not (1 <= len(self.requests) <= ROUTES_MAX or (self.journeys and not self.requests)):
             raise ValueError(f"{len(self.requests)} requests: a load has from 1 to {ROUTES_MAX} kinds")
         weights = [*(request.weight for request in self.requests), *(journey.weight for journey in self.journeys)]
@@ -358,6 +361,22 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     routes: dict[int, str] = {}
     remarks: tuple[str, ...] = ()
     lags: dict[int, int] = {}
+
+
+def address_of(spec: LoadSpec) -> str:
+    """The numeric address that a spec's load goes to.
+
+    Raises:
+        ValueError: It is not loopback, and there is no consent that holds now for this address, port and Host field.
+    """
+    if not spec.consent:
+        return loopback_address(spec.host)
+    from prony.load import consent  # noqa: PLC0415 - load on loopback does without
+
+    address = str(ipaddress.ip_address(spec.host))
+    if not consent.holds(spec.consent, address, spec.port, spec.host_header):
+        raise ValueError(f"there is no consent to load {spec.host!r} on port {spec.port} as {spec.host_header!r}")
+    return address
 
 
 def loopback_address(host: str) -> str:

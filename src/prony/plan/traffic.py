@@ -58,7 +58,7 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
     if raw_phases is not None:
         phased = phases.read(raw_phases, source, recorded, closed=values["arrivals"] == "closed")
     _check_load(values, given, phased, source, journeys=journeys is not None)
-    _check_fields(values["host"], values["headers"], source)
+    check_fields(values["host"], values["headers"], f"{source}: [traffic]")
     return Traffic(
         requests=tuple(_request(r, where, values["seed"]) for r in requests or ())
         or (() if journeys else (Request(),)),
@@ -137,18 +137,18 @@ def _check_load(
         )
 
 
-def _check_fields(host: str, headers: Mapping[str, str], source: str) -> None:
-    """What cannot be sent as a header field, or would give away where a request ends."""
+def check_fields(host: str, headers: Mapping[str, str], where: str) -> None:
+    """What cannot be sent as a header field, or would give away where a request ends; `where` it was written."""
     if not _HOST.fullmatch(host):
-        raise PlanError(f'{source}: [traffic] host: found {shown(host)}; allowed: one such as "shop.example.com".')
+        raise PlanError(f'{where} host: found {shown(host)}; allowed: one such as "shop.example.com".')
     for name, value in headers.items():
         if not _FIELD_NAME.fullmatch(name) or name.lower() in _OURS:
             raise PlanError(
-                f"{source}: [traffic] headers: found a field called {word(name)}; allowed: names such as "
+                f"{where} headers: found a field called {word(name)}; allowed: names such as "
                 f"X-Forwarded-Proto, and none of {', '.join(sorted(_OURS))}."
             )
         if not _FIELD_VALUE.fullmatch(value):
-            raise PlanError(f"{source}: [traffic] headers: {word(name)}: found a value that no header field can hold.")
+            raise PlanError(f"{where} headers: {word(name)}: found a value that no header field can hold.")
 
 
 def _request(raw: Mapping[str, Any], source: str, seed: int) -> Request:

@@ -44,8 +44,8 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
         for capacity in document.capacities:
             console.print(
                 f"\n[bold]Capacity[/bold] of {escape(capacity.title)}: [bold]{escape(capacity.text)}[/bold]\n"
-                f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} starts: "
-                "this machine, these starts, this day."
+                f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} "
+                f"start{'' if capacity.starts == 1 else 's'}: this machine, these starts, this day."
             )
     if document.recommended is not None:
         console.print(_recommended(document.recommended))
@@ -116,7 +116,9 @@ def _next(suggestions: Iterable[Suggestion]) -> RenderableType:
 def seconds(series: Series) -> Table:
     """The course of one trial, a line for each stretch of time."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("s", "due/s", "right/s", "failed/s", "p50", "p99", "in app", "db conns"):
+    levels = {"in app": series.in_flight, "db conns": series.connections}
+    watched = {name: values for name, values in levels.items() if any(value is not None for value in values)}
+    for name in ("s", "due/s", "right/s", "failed/s", "p50", "p99", *watched):
         table.add_column(name, justify="right")
     for i in range(len(series.t_s)):
         table.add_row(
@@ -126,8 +128,7 @@ def seconds(series: Series) -> Table:
             count(series.failed_rps[i]),
             duration(series.p50_s[i]),
             duration(series.p99_s[i]),
-            count(series.in_flight[i]),
-            count(series.connections[i]),
+            *(count(values[i]) for values in watched.values()),
         )
     return table
 

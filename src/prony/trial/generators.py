@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import structs
 
+from prony.app.environment import state_folder
 from prony.errors import StackError
 from prony.load.segment import quantile_s
 from prony.load.spec import LoadResult, LoadSpec, LoadTick
@@ -235,7 +236,8 @@ def _launch(launcher: Launcher, cores: tuple[int, ...], folder: Path, spec: Load
     return launcher.spawn(
         "the load engine",
         [sys.executable, "-P", "-m", "prony.load.worker", str(path)],
-        env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "PYTHONUNBUFFERED": "1"},
+        env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "PYTHONUNBUFFERED": "1"}
+        | ({"XDG_STATE_HOME": str(state_folder().parent)} if spec.consent else {}),  # where the secret is
         cwd=folder,
         log=folder / "err",
         stdout=folder / "out",
