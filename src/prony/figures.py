@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
+from typing import Any
 
 DASH = "–"
 
@@ -97,3 +98,19 @@ def _short(number: float) -> str:
     """One place behind the point below ten (and none where it is zero), thousands parted by a space."""
     text = f"{number:.1f}".removesuffix(".0") if abs(number) < 9.95 else f"{number:,.0f}".replace(",", " ")
     return text.removeprefix("-") if text == "-0" else text.replace("-", "−")
+
+
+def load_in_words(load: Mapping[str, Any], offered_rps: float) -> str:
+    """What was asked for: users, a rate, or how either went over time."""
+    phases = "; ".join(each["text"] for each in load.get("phases") or ())
+    closed = load["arrivals"] == "closed"
+    if phases:
+        unit = "users" if closed else f"rps, {load['arrivals']}"
+        what = f"{phases} ({unit}; {rate(offered_rps)} offered on average)"
+    else:
+        what = f"{load['users']} users" if load["users"] else f"{rate(offered_rps)} offered, {load['arrivals']}"
+    return what + (
+        f", in sessions of {load['requests_per_session']:g} requests on average"
+        if load.get("requests_per_session")
+        else ""
+    )

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from prony.traffic import arrivals
+from prony.traffic import arrivals, profiles
+from prony.traffic.profiles import Stretch
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -29,6 +30,23 @@ def test_flying_bomb_table_of_poisson_probabilities() -> None:
     seen = np.bincount(np.minimum(counts, 4), minlength=5)
     published = np.array([226.74, 211.39, 98.54, 30.62, 8.71])
     assert stats.chisquare(seen, published / published.sum() * intervals).pvalue > 0.01
+
+
+def test_customers_of_the_hot_dog_stand() -> None:
+    """Ross 5.4.1, of a rate that changes: 5 an hour at 8, growing to 20 at 11, 20 until 1, falling to 12 at 5.
+
+    The number between 8:30 and 9:30 is Poisson with mean 10; the probability of none is e^-10.
+    """
+    day = (Stretch(3.0, 5, 20), Stretch(2.0, 20, 20), Stretch(4.0, 20, 12))  # an hour as a second
+    assert np.diff(profiles.expected(day, [0.5, 1.5])) == pytest.approx([10], rel=1e-12)
+    days = 3000
+    due_s = profiles.poisson(day * days, 5) / 1e9
+    hour = due_s % 9
+    counts = np.bincount((due_s[(hour >= 0.5) & (hour < 1.5)] // 9).astype(int), minlength=days)
+    seen = np.bincount(np.clip(counts, 4, 17), minlength=18)[4:]
+    wanted = stats.poisson.pmf(np.arange(4, 18), 10)
+    wanted[0], wanted[-1] = stats.poisson.cdf(4, 10), stats.poisson.sf(16, 10)
+    assert stats.chisquare(seen, wanted * days).pvalue > 0.01
 
 
 def test_given_their_number_arrivals_are_uniform_over_the_window() -> None:

@@ -6,17 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from prony.document import plan_of
 from prony.doubts import doubts_of
+from prony.figures import load_in_words
 from prony.plan import Plan
+from prony.report.html import render
 from prony.report.series import series_of
-from prony.report.terminal import load_in_words
 from prony.summary import summarise
 from prony.traffic import profiles
 from prony.traffic.profiles import Stretch
+from prony.trial.spec import spec_of
 from prony.verdict import Verdict, advise
 from tests.unit.recording_case import a_plan, a_recording, some_samples
+from tests.unit.report_case import a_replay, a_trial, a_verdict
 
 
 def phased(*stretches: tuple[float, float, float], **traffic: Any) -> Plan:
@@ -111,6 +115,28 @@ def test_a_generator_near_its_limit_is_told_by_the_highest_rate_of_the_phases() 
 )
 def test_a_load_is_told_as_it_was_asked_for(plan: Plan, said: str) -> None:
     assert load_in_words(plan_of(plan)["traffic"], 100.0) == said
+
+
+def test_the_report_tells_the_phases_of_a_finding() -> None:
+    trial = a_trial("1", "run", offered=100, achieved=99, p50=0.01)
+    trial = structs.replace(trial, plan=trial.plan | plan_of(phased((10, 0, 200))))
+    verdict = a_verdict("1", "none", "none")
+    document = structs.replace(
+        a_replay(), verb="run", tests=(), configurations=(), recommended=None, trials=(trial,), verdicts=(verdict,)
+    )
+    assert "ramp 0 → 200 in 10 s (rps, poisson; 100 rps offered on average)" in render(document, {})
+
+
+def test_the_load_engine_is_given_what_the_plan_says() -> None:
+    spec = spec_of(phased((10, 1, 20), (5, 20, 0), arrivals="closed", think={"median": "2s", "sigma": 0.8}), 8000)
+    assert spec.profile == (Stretch(10, 1, 20), Stretch(5, 20, 0))
+    assert [spec.arrivals, spec.users, spec.rate_rps] == ["closed", None, None]
+    assert [spec.duration_s, spec.think_s, spec.think_sigma] == [15, 2, 0.8]
+    sessions = a_plan({"traffic.rate": 20, "traffic.requests_per_session": 5, "traffic.think": "1s"})
+    spec = spec_of(sessions, 8000)
+    assert [spec.rate_rps, spec.session, spec.think_s] == [20, 5, 1]
+    assert spec_of(sessions.loaded(users=3), 8000).session is None
+    assert spec_of(a_plan({"traffic.rate": 20, "traffic.think": "1s"}), 8000).think_s == 0
 
 
 def test_the_same_load_again_is_what_prony_toml_says() -> None:

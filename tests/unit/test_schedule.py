@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from prony.load.runs import Waking
 from prony.load.schedule import NEVER, Closed, Open, Sessions, Thinking, due_times, schedule_of
 from prony.load.spec import LoadSpec, RequestSpec
 from prony.traffic import population
@@ -21,7 +22,7 @@ def spec_of(**fields: Any) -> LoadSpec:
     return LoadSpec(host="127.0.0.1", port=1, requests=(RequestSpec(),), segment="x", **given)
 
 
-def served(schedule: Open | Closed | Sessions, service_ns: int, until_ns: int) -> list[tuple[int, int]]:
+def served(schedule: Open | Closed | Sessions | Waking, service_ns: int, until_ns: int) -> list[tuple[int, int]]:
     """(due, user) of every request due before an instant, each answered after so long."""
     schedule.starts_at(START_NS)
     found: list[tuple[int, int]] = []
@@ -33,9 +34,9 @@ def served(schedule: Open | Closed | Sessions, service_ns: int, until_ns: int) -
             return found
         if ends_ns <= schedule.next_ns:
             _, user = under_way.pop(0)
-            if not isinstance(schedule, Sessions | Closed):
+            if type(schedule) is Open:
                 continue
-            schedule.put(ends_ns, user)
+            cast("Closed", schedule).put(ends_ns, user)
         else:
             user = schedule.take()
             found.append((now_ns - START_NS, user))
@@ -54,6 +55,17 @@ def test_an_open_loop_follows_its_profile_and_shards_take_it_in_turn(arrivals: s
     ]
     assert sorted(due for part in parts for due, _ in part) == whole
     assert sorted(user for part in parts for _, user in part) == list(range(len(whole)))
+
+
+@pytest.mark.parametrize("session", [None, 3.0])
+def test_journeys_and_tries_again_leave_the_schedule_as_it_is(session: float | None) -> None:
+    """`Waking` stands between the engine and the schedule where runs pause, or requests are tried again."""
+    closed: dict[str, Any] = {"arrivals": "closed", "profile": RAMP_DOWN, "think_s": 0.05}
+    spec = spec_of(**closed) if session is None else spec_of(rate_rps=20.0, session=session)
+    until_ns = START_NS + 10 * SECOND_NS
+    through = served(Waking(cast("Open", schedule_of(spec))), 50_000_000, until_ns)
+    assert through == served(schedule_of(spec), 50_000_000, until_ns)
+    assert Waking(cast("Open", schedule_of(spec))).goes_on == schedule_of(spec).goes_on
 
 
 def test_users_who_have_gone_send_nothing_more_until_they_come_again() -> None:

@@ -187,7 +187,8 @@ class _Page:
         for verdict in self._document.verdicts:
             if verdict.trial not in told or not verdict.trial:
                 trial = self._trials.get(verdict.trial)
-                found.append(self._finding(verdict.trial, verdict, trial.label if trial else "What was found"))
+                title = trial.label if trial else "What was found"
+                found.append(self._finding(verdict.trial, verdict, title, load=_changing(trial) if trial else ""))
         return found
 
     def _finding(
@@ -383,3 +384,10 @@ def _setting(value: Any) -> str:
 def _sentence(text: str) -> str:
     """A text with its full stop."""
     return text if not text or text[-1] in ".:!?…" else text + "."
+
+
+def _changing(trial: Trial) -> str:
+    """The load of a trial in words, where the rate that was offered does not say it."""
+    traffic = trial.plan.get("traffic", {})
+    told = traffic.get("phases") or traffic.get("requests_per_session")
+    return figures.load_in_words(traffic, trial.offered_rps) if told else ""

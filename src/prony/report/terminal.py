@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from prony.document import Configuration, Document, Recommended, RouteCost, Test, Trial
 from prony.doubts import Doubt
-from prony.figures import count, duration, percent, rate, share, size
+from prony.figures import count, duration, load_in_words, percent, rate, share, size
 from prony.recording import Campaign
 from prony.report.gauged import gauged
 from prony.report.series import Series
@@ -194,22 +193,6 @@ def _quantile(found: Quantile, of: Slice) -> tuple[str, str]:
     if found.value_s is None:
         return ("–", "in doubt") if of.doubts else ("–", f"insufficient: {of.answered} of {found.wanted}")
     return duration(found.value_s), f"{duration(found.low_s)} to {duration(found.high_s)}"
-
-
-def load_in_words(load: dict[str, Any], offered_rps: float) -> str:
-    """What was asked for: users, a rate, or how either went over time."""
-    phases = "; ".join(each["text"] for each in load.get("phases") or ())
-    closed = load["arrivals"] == "closed"
-    if phases:
-        unit = "users" if closed else f"rps, {load['arrivals']}"
-        what = f"{phases} ({unit}; {rate(offered_rps)} offered on average)"
-    else:
-        what = f"{load['users']} users" if load["users"] else f"{rate(offered_rps)} offered, {load['arrivals']}"
-    return what + (
-        f", in sessions of {load['requests_per_session']:g} requests on average"
-        if load.get("requests_per_session")
-        else ""
-    )
 
 
 def _stream(each: StreamFigures) -> str:
