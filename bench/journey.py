@@ -21,7 +21,8 @@ import msgspec
 from paired import arguments, children_cpu_s, measured, pinned, tell, two_cores
 from peers import PEERS, install
 
-from prony.load.spec import JourneySpec, LoadResult, LoadSpec
+from prony.load.account import LoadResult
+from prony.load.spec import JourneySpec, LoadSpec
 
 USERS = 20
 TARGET_SHARE = 0.25  # of Locust's CPU time per request

@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 from paired import measured, pinned
 
+from prony.load.account import LoadResult
 from prony.load.segment import LagCounts, quantile_s
-from prony.load.spec import LoadResult, LoadSpec, RequestSpec, StreamSpec
+from prony.load.spec import LoadSpec, RequestSpec, StreamSpec
 from prony.samples import SAMPLE
 from prony.traffic import arrivals
 from prony.trial.generators import merged

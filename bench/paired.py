@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from prony.load.spec import LoadResult, LoadSpec, RequestSpec
+from prony.load.account import LoadResult
+from prony.load.spec import LoadSpec, RequestSpec
 from prony.samples import OUTCOMES, SAMPLE
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from rich.console import Console
 
-from prony.load.spec import LoadTick
+from prony.load.account import LoadTick
 from prony.plan import Plan, read_document
 from prony.plan.requests import Phase
 from prony.recording import SAMPLE, Reading

@@ -32,7 +32,9 @@ def arrive(plan: Plan, say: Callable[[str], None], resolve: Resolver = look_up) 
     if where.loopback:
         pinned = _listening(destination, where.addresses)
     else:
-        pinned = _consenting(plan, destination.at(where.addresses[0]))
+        pinned = destination.at(where.addresses[0])
+        say(f"Asking {pinned.host} ({pinned.place}) for its consent …")
+        pinned = _consenting(plan, pinned)
         say(f"{pinned.host} has consented ({pinned.consent}) at {pinned.place}: all load goes to that address.")
     arrived = structs.replace(plan, destination=pinned)
     _look(arrived, pinned, say)
@@ -62,7 +64,8 @@ def _consenting(plan: Plan, pinned: Destination) -> Destination:
             f"--header: found the Host {plan.traffic.host}; allowed: none beside {pinned.authority}, which is the one "
             "whose consent is asked for."
         )
-    how = consent.prove(pinned, plan.traffic.first.first)
+    pages = (each.first for each in plan.traffic.requests if each.method == "GET")
+    how = consent.prove(pinned, next(pages, "/"))
     return pinned.at(pinned.address, how)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from prony.alone.arrival import arrive
 from prony.campaign.alone import AloneBench
 from prony.cli import options, output
 from prony.errors import PlanError
@@ -68,10 +67,10 @@ def named(given: dict[str, Any]) -> bool:
 
 
 def plan_of(given: dict[str, Any], shown: output.Shown) -> Plan:
-    """The plan that the flags describe, pinned to an address that load may go to.
+    """The plan that the flags describe; where it goes is still to be arrived at.
 
     Raises:
-        PlanError: a flag is wrong, nobody listens there, or it has not consented.
+        PlanError: a flag is wrong.
     """
     where, targets = destinations.read(given["urls"])
     fields = _fields(given["headers"])
@@ -82,18 +81,16 @@ def plan_of(given: dict[str, Any], shown: output.Shown) -> Plan:
                 "--set: found with --url; allowed: with a project, whose knobs it changes.",
                 hint="--header and --expect-status say what is sent and expected",
             )
-        plan = planned.plan_for(where, targets, fields, given["statuses"] or ())
-    else:
-        if any(target not in {"", "/"} for target in targets) or len(targets) > 1 or given["statuses"]:
-            raise PlanError(
-                "--url: found pages or --expect-status beside --project; allowed: the host alone, for the project says "
-                "what is asked for.",
-                hint=f"--url {where.url}",
-            )
-        project = read_file(folder, given["sets"])
-        project = learned.apply(project, learned.load(options.own_place(options.project_folder(folder))), shown.say)
-        plan = planned.sent_to(project, where, fields)
-    return arrive(plan, shown.say)
+        return planned.plan_for(where, targets, fields, given["statuses"] or ())
+    if any(target not in {"", "/"} for target in targets) or len(targets) > 1 or given["statuses"]:
+        raise PlanError(
+            "--url: found pages or --expect-status beside --project; allowed: the host alone, for the project says "
+            "what is asked for.",
+            hint=f"--url {where.url}",
+        )
+    project = read_file(folder, given["sets"])
+    project = learned.apply(project, learned.load(options.own_place(options.project_folder(folder))), shown.say)
+    return planned.sent_to(project, where, fields)
 
 
 def project_of(given: dict[str, Any]) -> Path | None:

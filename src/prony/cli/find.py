@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from prony.alone.arrival import arrive
 from prony.campaign import costs
 from prony.campaign import find as finding
 from prony.campaign.bench import Bench
@@ -65,6 +66,7 @@ def find(**given: Any) -> None:
         )
     bench: Bench
     if beside:
+        plan = arrive(plan, shown.say)
         bench, _ = alone.bench("find", plan, given, shown)
     else:
         store, place = options.open_store(options.project_folder(project))

@@ -11,6 +11,7 @@ from typing import Any
 import click
 from msgspec import structs
 
+from prony.alone.arrival import arrive
 from prony.campaign import explain as explaining
 from prony.campaign import first
 from prony.campaign.bench import Bench, Measured
@@ -83,7 +84,6 @@ def explain(**given: object) -> None:
 
 
 def _run(**given: Any) -> None:
-    _check_arrivals(given["users"], given["arrivals"])
     if alone.named(given):
         _run_alone(**given)
         return
@@ -119,6 +119,7 @@ def _run_alone(**given: Any) -> None:
     shown = output.Shown()
     plan = alone.plan_of(given, shown)
     loaded = under_load(plan, given["rate"], given["users"], given["duration"], given["arrivals"])
+    loaded = arrive(loaded, shown.say)
     bench, store = alone.bench("run", loaded, given, shown)
     with shown.running(), bench:
         measured = bench.measure(loaded, "run", "run")
@@ -179,13 +180,6 @@ def here(suggestion: Suggestion, project: Path, sets: tuple[str, ...]) -> Sugges
     return structs.replace(suggestion, command=" ".join(["prony", verb, *where, *kept, *rest]))
 
 
-def _check_arrivals(users: int | None, arrivals: str | None) -> None:
-    if users is not None and arrivals is not None:
-        raise click.UsageError(
-            f"found --arrivals {arrivals} beside --users; allowed: with --rate, or phases of a rate."
-        )
-
-
 def under_load(
     plan: Plan, rate: float | None, users: int | None, duration: float | None, arrivals: str | None = None
 ) -> Plan:
@@ -196,7 +190,10 @@ def under_load(
     """
     if rate is not None and users is not None:
         raise click.UsageError("found both --rate and --users; allowed: --rate (open loop) or --users (closed loop).")
-    _check_arrivals(users, arrivals)
+    if users is not None and arrivals is not None:
+        raise click.UsageError(
+            f"found --arrivals {arrivals} beside --users; allowed: with --rate, or phases of a rate."
+        )
     if rate is None and users is None:
         rate, users = plan.traffic.rate_rps, plan.traffic.users
         if plan.traffic.phases and duration is not None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from prony.load.spec import LoadTick
+from prony.load.account import LoadTick
 from prony.plan import Traffic
 from prony.recording import OUTCOMES, Reading, Samples
 from prony.samples import EVENT_GAP, FIRST_EVENT, OK, REQUEST, UNANSWERED

@@ -16,8 +16,9 @@ from msgspec import structs
 
 from prony.app.environment import state_folder
 from prony.errors import StackError
+from prony.load.account import LoadResult, LoadTick
 from prony.load.segment import quantile_s
-from prony.load.spec import LoadResult, LoadSpec, LoadTick
+from prony.load.spec import LoadSpec
 from prony.recording import ROUTE, SAMPLE, Event, Reading
 from prony.samples import Samples, from_bytes
 from prony.stack.launch import Launcher, Process
