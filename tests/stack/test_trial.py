@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,14 +26,12 @@ pytestmark = pytest.mark.alone
 
 PAGE = Path(prony.__file__).parent / "workloads" / "page"
 SLEEPS = """
-import time
 def application(environ, start_response):
     time.sleep(0.05)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"rested"]
 """
 BURNS = """
-import time
 def application(environ, start_response):
     end = time.thread_time() + 0.02
     while time.thread_time() < end:
@@ -79,15 +77,17 @@ class Meddler(Silent):
     """A teller that does something, once, when a trial is so far."""
 
     def __init__(self) -> None:
-        self.at = 2.0
+        self.at = math.inf
         self.what: Callable[[], None] = lambda: None
 
     def watch(self, label: str, plan: Plan) -> Callable[[Progress], None]:  # noqa: ARG002 - the protocol's names
-        began_ns = time.monotonic_ns()
+        began_ns = 0
 
         def follow(now: Progress) -> None:
+            nonlocal began_ns
+            began_ns = began_ns or now.t_ns
             if (now.t_ns - began_ns) / 1e9 >= self.at * plan.traffic.duration_s:
-                self.at = 2.0
+                self.at = math.inf
                 self.what()
 
         return follow
