@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from prony.capacity import Capacity
 from prony.doubts import Doubt
 from prony.plan import Plan
-from prony.summary import Errors, Incident, RouteFigures, Slice, StreamFigures, Summary
+from prony.summary import Errors, Incident, Metered, RouteFigures, Slice, StreamFigures, Summary
 from prony.verdict import Suggestion, Verdict
 
 
@@ -37,6 +37,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     routes: tuple[RouteFigures, ...] = ()
     retries: int = 0
     streams: tuple[StreamFigures, ...] = ()
+    gauged: tuple[Metered, ...] = ()
 
 
 class RouteCost(Struct, frozen=True, kw_only=True):
@@ -179,6 +180,7 @@ def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
         routes=summary.routes,
         retries=summary.retries,
         streams=summary.streams,
+        gauged=summary.gauged,
     )
 
 

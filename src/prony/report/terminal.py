@@ -15,6 +15,7 @@ from prony.document import Configuration, Document, Recommended, RouteCost, Test
 from prony.doubts import Doubt
 from prony.figures import count, duration, percent, rate, share, size
 from prony.recording import Campaign
+from prony.report.gauged import gauged
 from prony.report.series import Series
 from prony.summary import Incident, Quantile, Slice, StreamFigures
 from prony.verdict import CAUSES, TIERS, Suggestion, Verdict
@@ -71,6 +72,8 @@ def _trials(console: Console, document: Document, series: dict[str, Series]) -> 
         console.print(_trial(trial) if not document.capacities else _one_line(trial))
         if by_route and not guessed:
             console.print(_trial_routes(trial))
+        if len(document.trials) == 1 and trial.gauged:
+            console.print(gauged(trial.gauged))
         if len(document.trials) == 1 and trial.id in series:
             console.print(Padding(seconds(series[trial.id]), (0, 0, 0, 2)))
     if len(shown) > 6 and not document.capacities:

@@ -1,5 +1,6 @@
 """A recording in, the figures of its trial out."""
 
+from prony.summary.gauged import Metered
 from prony.summary.routes import RouteFigures
 from prony.summary.slice import Part, Quantile, Slice, sliced, within
 from prony.summary.spread import QUANTILES, spread
@@ -12,6 +13,7 @@ __all__ = [
     "Backlog",
     "Errors",
     "Incident",
+    "Metered",
     "Part",
     "Quantile",
     "RouteFigures",

@@ -10,6 +10,7 @@ from msgspec import Struct
 from prony import stats
 from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
+from prony.summary.gauged import Metered, gauged_of, work_of
 from prony.summary.routes import RouteFigures, routes_of
 from prony.summary.spread import spread
 from prony.summary.streams import StreamFigures, streams_of
@@ -73,6 +74,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         dispersion: Variance to mean of how many requests were due, and sent, in bins of 10 ms, where there are enough
             of an open loop's to tell: 1 for Poisson arrivals.
         retries: Of the requests, those with which a client tried again.
+        gauged: What the gauge saw by the app's own routes, by statement, by host called and by cache command.
         streams: What became of streamed answers; wherever else they count, they are done with their first event.
     """
 
@@ -107,6 +109,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     dispersion: dict[str, float | None] = {}
     retries: int = 0
     streams: tuple[StreamFigures, ...] = ()
+    gauged: tuple[Metered, ...] = ()
 
 
 class Incident(Struct, frozen=True):
@@ -161,6 +164,7 @@ def summarise(recording: Recording) -> Summary:
         dispersion=_dispersion(recording, window),
         retries=int(np.count_nonzero(samples["attempt"])),
         streams=streams_of(recording),
+        gauged=gauged_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
@@ -288,6 +292,7 @@ def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dic
             "connects_per_request": _ratio(seen.growth("workers", "connects"), ended),
             "connect_share": _ratio(seen.growth("workers", "connect_s"), busy_s),
             "connect_failed": seen.growth("workers", "connect_failed"),
+            **work_of(seen, ended, busy_s),
         },
         "app": {
             "cpu_share": seen.rate("app", "cpu_s"),

@@ -83,6 +83,7 @@ def run(
         asked = [*probes(stack, start, workers, listen), Probe("refusals", 1.0, refusals.events)]
         with Sampler(asked) as sampler:
             died = follow(engines, plan, stack.dead, writer=writer, sampler=sampler, progress=progress)
+        writer.write(_none(), [], workers.tables())
         write(writer, engines, sampler, died)
         status = "done" if engines.result is not None else "failed"
     finally:
