@@ -60,16 +60,15 @@ class Calibration(Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """In a line."""
-        lags = "; ".join(
-            f"at {each.rate_rps:.0f} rps sent {each.lag_p50_s * 1e3:.2f} ms late in the median, p99 "
-            f"{each.lag_p99_s * 1e3:.2f} ms"
+        """A line for each thing that was tried."""
+        lags = [
+            f"    at {each.rate_rps:>5.0f} rps: {each.sent_rps:>5.0f} sent, late by p50 {each.lag_p50_s * 1e3:.2f} ms, "
+            f"p99 {each.lag_p99_s * 1e3:.2f} ms"
             for each in self.sent
-        )
-        return (
-            f"up to {self.closed_rps:,.0f} requests a second, {self.cpu_s_per_request * 1e6:.0f} us of CPU each; {lags}"
-            f" (tried {self.at[:10]})"
-        ).replace(",", " ", 1)
+        ]
+        cost = f"{self.cpu_s_per_request * 1e6:.1f} µs of CPU each"
+        most = f"{self.closed_rps:.0f} requests a second by {USERS} users, {cost} (tried {self.at[:10]})"
+        return "\n".join([most, *lags])
 
 
 def calibrate(say: Callable[[str], None] = lambda _: None) -> Calibration:
