@@ -100,6 +100,7 @@ def test_what_is_under_way_at_the_end_of_the_drain_is_unanswered(port: int, tmp_
 def test_what_never_gets_a_connection_is_not_sent(port: int, tmp_path: Path) -> None:
     result, samples = load(port, tmp_path, get("/hang"), connections=3, drain_s=0.1)
     assert outcomes(samples) == {"unanswered": 3, "not_sent": 37}
+    assert result.failed_checks == {"not sent: all 3 connections were busy": 37}
     assert not samples["sent_ns"][samples["outcome"] == OUTCOMES.index("not_sent")].any()
     assert result.sent == 3
     assert server_counts(port)["connections"] == 3 + 1

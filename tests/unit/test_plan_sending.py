@@ -28,12 +28,13 @@ def test_what_is_said_of_sending_reaches_the_load_engine(tmp_path: Path) -> None
     spec = sent(
         tmp_path,
         '[traffic]\nconnect_timeout = "1s"\nfirst_byte_timeout = "2s"\ntimeout = "3s"\nretries = 2\nbackoff = "50ms"\n'
-        "keep_alive = false\nhttps = true\n"
+        "keep_alive = false\nhttps = true\nconnections = 7\n"
         '[[traffic.request]]\npath = "/events"\nstream = { events = 5, for = "10s" }\n'
         'expect = { type = "text/event-stream" }\n[[traffic.request]]\npath = "/"\n',
     )
     assert (spec.connect_timeout_s, spec.first_byte_timeout_s, spec.timeout_s) == (1, 2, 3)
     assert (spec.retries, spec.backoff_s, spec.keep_alive, spec.https) == (2, 0.05, False, True)
+    assert spec.connections == 7
     assert spec.requests[0].stream is not None
     assert (spec.requests[0].stream.events, spec.requests[0].stream.for_s) == (5, 10)
     assert spec.requests[1].stream is None

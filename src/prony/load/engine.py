@@ -60,8 +60,7 @@ class Engine:
     """
 
     def __init__(self, spec: LoadSpec, on_tick: Callable[[LoadTick], None] | None = None) -> None:
-        self.spec = spec
-        self._on_tick = on_tick
+        self.spec, self._on_tick = spec, on_tick
         self._address = address_of(spec)
         self._family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         self._mix = Mix(spec)
@@ -370,6 +369,7 @@ class Engine:
             self.add(c.due_ns, c.sent_ns, c.first_byte_ns, now_ns, c.received, index, c.status, end)
         for due_ns, _, turn, route, _ in self._waiting:
             self.add(due_ns, 0, 0, now_ns, 0, route.number, 0, word(turn, NOT_SENT))
+            self.lacking(f"not sent: all {self.spec.connections} connections were busy")
         self._shut()
 
     def _shut(self) -> None:

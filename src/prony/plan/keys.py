@@ -176,6 +176,15 @@ TRAFFIC = (
     Key("connect_timeout", "duration", None, "A request without a connection by then has failed.", low=0.05, high=600),
     Key("first_byte_timeout", "duration", None, "The same of the first byte of an answer.", low=0.05, high=600),
     Key("keep_alive", "flag", True, "Whether connections are used again; else each request has one of its own."),
+    Key(
+        "connections",
+        "integer",
+        None,
+        "Most connections open at one time; further requests wait for one, and that counts. Default: what ports and "
+        "descriptors leave.",
+        1,
+        65_535,
+    ),
     Key("https", "flag", False, "Whether requests go over https: to the proxy, with [proxy] tls = true."),
     Key(
         "retries",

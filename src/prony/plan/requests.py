@@ -153,6 +153,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
         connect_timeout_s: Longest time to a connection; None: `timeout_s` alone counts.
         first_byte_timeout_s: Longest time to an answer's first byte; None: the same.
         keep_alive: Whether connections are used again.
+        connections: Most that are open at one time; None: what ports and descriptors leave.
         https: Whether requests go over TLS.
         retries: How often a client tries a failed GET or HEAD again, after `backoff_s`, doubled each time.
         generators: Processes that send the load; None: one for each of the generator's cores.
@@ -175,6 +176,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
     connect_timeout_s: float | None = None
     first_byte_timeout_s: float | None = None
     keep_alive: bool = True
+    connections: int | None = None
     https: bool = False
     retries: int = 0
     backoff_s: float = 0.1

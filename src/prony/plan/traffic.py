@@ -75,6 +75,7 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         connect_timeout_s=values["connect_timeout"],
         first_byte_timeout_s=values["first_byte_timeout"],
         keep_alive=values["keep_alive"],
+        connections=values["connections"],
         https=values["https"],
         retries=values["retries"],
         backoff_s=values["backoff"],
