@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,11 +92,12 @@ def test_the_kinds_stretches_follow_each_other() -> None:
 
 @given(st.lists(st.integers(1, 10**12), min_size=1, max_size=50), st.sampled_from([0.5, 0.99]))
 def test_a_quantile_of_buckets_is_good_to_a_factor_of_two(taken: list[int], q: float) -> None:
-    gauge = Gauge("", slots=1)
-    at = gauge.meter(layout.STATEMENT, "SELECT ?")
-    for each in taken:
-        gauge.spend(at, each)
-    words = gauge.words[at + layout.BUCKETS_AT : at + layout.METER_WORDS]
+    with tempfile.TemporaryDirectory() as folder:
+        gauge = Gauge(folder, slots=1)
+        at = gauge.meter(layout.STATEMENT, "SELECT ?")
+        for each in taken:
+            gauge.spend(at, each)
+        words = list(gauge.words[at + layout.BUCKETS_AT : at + layout.METER_WORDS])
     found = quantile([[b, n] for b, n in enumerate(words) if n], q)
     truth = float(np.quantile(np.array(taken), q, method="inverted_cdf"))
     assert truth / 2 <= found * 1e9 <= truth * 2

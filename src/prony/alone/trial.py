@@ -59,7 +59,7 @@ def run(alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[Progr
     if destination is None or not destination.address:
         raise ValueError("a load alone needs to know where to go")
     watched = listeners(destination.address, destination.port) if not destination.consent else {}
-    before = [*_canaries(alone, destination), *calibrated()]
+    before = [*_canaries(alone, destination), *calibrated(plan, alone.cores.generator)]
     writer.write(from_bytes(b""), before, _about(alone, destination, watched))
     run_folder = alone.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()

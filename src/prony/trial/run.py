@@ -67,7 +67,7 @@ def run(
         KeyboardInterrupt: passed on, with what was recorded kept.
     """
     writer.write(_none(), [], about(stack, start, plan))
-    writer.write(_none(), [*canaries(stack), *calibrated()])
+    writer.write(_none(), [*canaries(stack), *calibrated(plan, stack.cores.generator)])
     run_folder = stack.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
     cores = stack.cores.generator
@@ -154,10 +154,13 @@ def write(writer: TrialWriter, engines: Generators, sampler: Sampler, events: li
     return fresh
 
 
-def calibrated() -> list[Reading]:
-    """What the generator could do when it was tried on this machine, if it was."""
+def calibrated(plan: Plan, cores: tuple[int, ...]) -> list[Reading]:
+    """What the generators, on cores of their own, could do by what one of them did when it was tried here, if it was."""
     found = known()
-    return [] if found is None else [Reading(time.monotonic_ns(), "generator", "calibrated_rps", found.closed_rps)]
+    if found is None:
+        return []
+    count = min(plan.traffic.generators or len(cores), max(1, len(cores)))
+    return [Reading(time.monotonic_ns(), "generator", "calibrated_rps", found.closed_rps * max(1, count))]
 
 
 def _none() -> Any:
