@@ -155,7 +155,7 @@ def write(writer: TrialWriter, engines: Generators, sampler: Sampler, events: li
 
 
 def calibrated(plan: Plan, cores: tuple[int, ...]) -> list[Reading]:
-    """What the generators, on cores of their own, could do by what one of them did when it was tried here, if it was."""
+    """What the generators, on cores of their own, could do by what one of them did when it was tried here."""
     found = known()
     if found is None:
         return []
