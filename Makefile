@@ -32,6 +32,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/accuracy.py
 	$(BIN)/python bench/fuzz.py
+	$(BIN)/python bench/gauge.py
 	$(BIN)/python bench/journey.py
 	$(BIN)/python bench/stack.py
 
