@@ -37,7 +37,7 @@ from django.urls import path
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 TEXT = "SELECT count(*) FROM (SELECT 1 AS a UNION SELECT 2) AS t WHERE a > %s"
-def page(request):
+def page(request, number):
     with connection.cursor() as cursor:
         found = [cursor.execute(TEXT, [i]).fetchone()[0] for i in range(3)]
     return HttpResponse("".join(f"<p>{found[i % 3]} of {i}</p>" for i in range(200)))

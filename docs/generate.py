@@ -20,6 +20,7 @@ from prony.plan import addresses, keys
 from prony.plan.keys import Key
 from prony.recording import OUTCOMES
 from prony.recording.model import Campaign, TrialRow
+from prony.report.columns import COLUMNS
 from prony.stack.fitness import Finding
 from prony.traffic.imports import Import, Source
 from prony.traffic.mix import LeftOut, Route
@@ -396,7 +397,16 @@ def results_page() -> list[str]:
     found = diagnosis.CAUSES.items()
     lines += grid(("token", "is", "means"), [(f"`{name}`", "wrong" if w else "a note", m) for name, (w, m) in found])
     lines += ["## Reasons to leave a route out", "", "Why `prony check` does not visit a route that nobody named.", ""]
-    return lines + grid(("token", "means"), [(f"`{name}`", f"{text}.") for name, text in candidates.REASONS.items()])
+    lines += grid(("token", "means"), [(f"`{name}`", f"{text}.") for name, text in candidates.REASONS.items()])
+    lines += [
+        "## Columns of exported samples",
+        "",
+        "What `prony report` writes with `--csv` and `--parquet`: a row for each request, in the order in which they",
+        "ended, then one for each event of a streamed answer.",
+        "",
+    ]
+    columns = ((f"`{name}`", column.type, column.what) for name, column in COLUMNS.items())
+    return lines + grid(("column", "type", "is"), columns)
 
 
 def command_line() -> list[str]:
@@ -451,7 +461,8 @@ def json_page() -> list[str]:
         "",
         "`prony doctor` prints `prony`, `verb`, `machine`; `findings`, each with",
         f"{code(field.name for field in fields(Finding))}, where `state` is `ok`, `without` (it can be done without)",
-        "or `lacking`; and `strays`, what crashed runs left, each with `kind`, `what` and `removed`.",
+        "or `lacking`; and `strays`, what crashed runs left, each with `kind`, `what` and `removed`. With `--consent`:",
+        "`prony`, `verb`, `host`, its `token`, and `ways`, each with `where` to publish it and `what` stands there.",
         "",
         "`prony check` prints this; causes and reasons are closed sets, too:",
         "",

@@ -23,6 +23,7 @@ from prony.plan.changes import live_change
 from prony.plan.keys import Key
 from prony.plan.read import parse_sets, read_document
 from prony.recording import OUTCOMES
+from prony.report.columns import COLUMNS
 from prony.verdict import CAUSES, GRADES, TIERS
 from prony.visit import candidates, diagnosis
 
@@ -216,6 +217,12 @@ def test_every_cause_and_reason_of_a_check_is_in_the_reference() -> None:
             assert row(section("reference/results.md", title), name)
 
 
+def test_every_column_of_exported_samples_is_in_the_reference() -> None:
+    text = section("reference/results.md", "Columns of exported samples")
+    for name, column in COLUMNS.items():
+        assert column.what in row(text, name)
+
+
 def test_every_flag_is_in_the_reference_and_every_verb_has_an_example() -> None:
     for name, command in cli.commands.items():
         text = section("reference/cli.md", f"prony {name}").partition("\nOptions:\n")[2]
@@ -293,7 +300,7 @@ def test_a_command_in_the_docs_is_one(line: str) -> None:
         return  # named, not shown
     # `prony report ID` and the like: what is written in capitals stands for something
     filled = ["3" if word == "ID" else word for word in arguments if word not in {"NAME=VALUE", "…"}]
-    context = cli.commands[verb].make_context(verb, filled)
+    context = cli.commands[verb].make_context(verb, filled, help_option_names=["-h", "--help"])  # click keeps them
     if verb == "change":
         for name, value in parse_sets(context.params["changes"]).items():
             live_change(name, value)

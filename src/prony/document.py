@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from prony.capacity import Capacity
 from prony.doubts import Doubt
 from prony.plan import Plan
-from prony.summary import Errors, Incident, Metered, RouteFigures, StreamFigures, Summary
+from prony.summary import Errors, Incident, Metered, RouteFigures, Slice, StreamFigures, Summary
 from prony.verdict import Suggestion, Verdict
 
 
@@ -152,6 +152,7 @@ class Document(Struct, frozen=True, kw_only=True):
     recommended: Recommended | None = None
     routes: tuple[RouteCost, ...] = ()
     next: tuple[Suggestion, ...] = ()
+    slices: tuple[Slice, ...] = ()
 
 
 def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
@@ -188,9 +189,12 @@ def plan_of(plan: Plan) -> dict[str, Any]:
     traffic = plan.traffic
     return {
         "title": plan.title,
-        "app": plan.app.entry,
-        "server": {"kind": plan.server.kind, "worker_class": plan.server.worker_class, **plan.server.knobs},
-        "slots": plan.server.slots,
+        "destination": plan.destination and {"url": plan.destination.url, **structs.asdict(plan.destination)},
+        "app": plan.app.entry or None,
+        "server": {"kind": plan.server.kind, "worker_class": plan.server.worker_class, **plan.server.knobs}
+        if plan.server.kind
+        else None,
+        "slots": plan.server.slots if plan.server.kind else None,
         "database": None
         if plan.database is None
         else {

@@ -187,6 +187,12 @@ KINDS = {
             "Look at the app's log.",
         ),
         Kind(
+            "not_watched",
+            "prony did not start what was loaded: what stands behind it was not watched, nothing was restored between "
+            "trials, and its settings are not known.",
+            "Describe it in a prony.toml (prony init) to see which tier gives out.",
+        ),
+        Kind(
             "app_reached_out",
             "The app tried to reach hosts outside its stack, and was refused.",
             "Name a host under egress ([app] egress = [...]), or stand in a service of ours ([services.NAME]).",
@@ -302,11 +308,14 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
         raise_doubt("steal", f"{steal:.1%} of the time stolen")
     host = summary.tiers["host"]
     busy, cores, stack = host["busy_share"], host["cores"], host["stack_share"]
-    if busy is not None and cores is not None and stack is not None:
+    if busy is not None and cores is not None and stack is not None and not summary.destination:
         others = busy * cores - stack
         if others > 0.25:
             raise_doubt("neighbours", f"others used {others:.2f} of the stack's {cores:.0f} core(s)")
-    if summary.tiers["workers"]["slots"] is None and summary.requests:
+    if summary.destination:
+        seen = next((e.text for e in recording.events if e.kind == "listener"), "")
+        raise_doubt("not_watched", seen or f"nothing of {summary.destination} was watched")
+    elif summary.tiers["workers"]["slots"] is None and summary.requests:
         raise_doubt("gauge_silent", "no mapped file of a serving process was seen")
     for name in NOTED:
         texts = [e.text for e in recording.events if e.kind == name]

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from prony.load.account import LoadResult
 from prony.load.engine import Engine
 from prony.load.retrying import RetryLoad
 from prony.load.schedule import due_times
-from prony.load.spec import LoadResult, LoadSpec, RequestSpec
+from prony.load.spec import LoadSpec, RequestSpec
 from prony.samples import SAMPLE, Samples, from_bytes
 from prony.traffic import population, profiles
 from prony.traffic.profiles import Stretch

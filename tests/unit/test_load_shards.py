@@ -8,10 +8,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prony.load.account import LoadResult, LoadTick
 from prony.load.mix import Mix
 from prony.load.schedule import NEVER, Closed, Open
 from prony.load.segment import LagCounts, quantile_s
-from prony.load.spec import LoadResult, LoadSpec, LoadTick, RequestSpec
+from prony.load.spec import LoadSpec, RequestSpec
 from prony.trial.generators import merged, together
 
 PATHS = tuple(f"/{number}" for number in range(5))

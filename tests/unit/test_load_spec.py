@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from prony.load.account import LoadResult, LoadTick
 from prony.load.mix import routes_of
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts
-from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec, loopback_address
+from prony.load.spec import Expectation, LoadSpec, RequestSpec, loopback_address
 from prony.traffic.profiles import Stretch
 
 OPEN: dict[str, Any] = {
@@ -170,3 +171,12 @@ def test_lag_percentiles_are_within_their_bin() -> None:
         lags.add(FINE_NS + 3_000_000_000)
     assert lags.quantile_s(0.99) == pytest.approx((FINE_NS + 3e9) / 1e9, abs=1.1e-3)
     assert lags.quantile_s(0.25) == pytest.approx(0.0245, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [("", "127.0.0.1"), ("shop.example", "shop.example"), ("shop.example:8443", "shop.example"), ("[::1]:1", "::1"),
+     ("[::1]", "::1"), ("[", "127.0.0.1")],
+)  # fmt: skip
+def test_tls_asks_for_the_host_of_the_host_field(field: str, name: str) -> None:
+    assert LoadSpec(**OPEN | {"host_header": field}).server_name == name

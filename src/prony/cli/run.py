@@ -11,16 +11,18 @@ from typing import Any
 import click
 from msgspec import structs
 
+from prony.alone.arrival import arrive
 from prony.campaign import explain as explaining
 from prony.campaign import first
 from prony.campaign.bench import Bench, Measured
-from prony.cli import options, output
+from prony.cli import alone, options, output
 from prony.document import Document
 from prony.plan import Plan
 from prony.plan.traffic import DUE_MAX
+from prony.recording import Store
 from prony.report import terminal
 from prony.report.series import drawings
-from prony.verdict import Suggestion
+from prony.verdict import Suggestion, advise
 
 USERS = 10
 OPEN = ("poisson", "constant")
@@ -46,6 +48,7 @@ def _load_options(command: click.Command) -> click.Command:
 
 
 @click.command()
+@alone.url_options
 @_load_options  # type: ignore[arg-type] # click's decorators take functions and commands alike
 def run(**given: object) -> None:
     """The first answer, or one trial under a load of your choice.
@@ -54,11 +57,15 @@ def run(**given: object) -> None:
     and what to try next, in about a minute. With one: a single trial under that load. --rate or --users stand in place
     of the rate, users or [[traffic.phase]] tables of prony.toml.
 
+    With --url: a single trial of what runs there already, without a stack. A host that is not loopback must have
+    consented: prony doctor --consent HOST.
+
     \b
     Example:  prony run
               prony run --rate 50 --duration 20s
               prony run --rate 50 --arrivals constant
               prony run --users 30 --set server.workers=5
+              prony run --url http://127.0.0.1:8000/ --users 50 --duration 5s
     """
     _run(**given)
 
@@ -77,6 +84,9 @@ def explain(**given: object) -> None:
 
 
 def _run(**given: Any) -> None:
+    if alone.named(given):
+        _run_alone(**given)
+        return
     asked = [given[name] for name in ("rate", "users", "duration", "arrivals")]
     shown = output.Shown()
     began_s = time.monotonic()
@@ -104,6 +114,23 @@ def _trial(verb: str, plan: Plan, shown: output.Shown, *, relieve: bool, **given
     _measured(verb, loaded, shown, one, **given)
 
 
+def _run_alone(**given: Any) -> None:
+    """One trial of what runs already, and what to try next."""
+    shown = output.Shown()
+    plan = alone.plan_of(given, shown)
+    loaded = under_load(plan, given["rate"], given["users"], given["duration"], given["arrivals"])
+    loaded = arrive(loaded, shown.say)
+    bench, store = alone.bench("run", loaded, given, shown)
+    with shown.running(), bench:
+        measured = bench.measure(loaded, "run", "run")
+        verdict = explaining.explain(bench, measured).verdict
+        document = bench.document(verdicts=(verdict,), next=advise(verdict, loaded, measured.summary))
+        bench.conclude(document)
+    _show(store, document, as_json=given["as_json"])
+    alone.tell_where(given, document.campaign)
+    _exit(measured)
+
+
 def _measured(
     verb: str,
     plan: Plan,
@@ -123,10 +150,19 @@ def _measured(
     ):
         document, measured = work(bench)
         bench.conclude(document)
+    _show(store, document, as_json=as_json)
+    _exit(measured)
+
+
+def _show(store: Store, document: Document, *, as_json: bool) -> None:
     if as_json:
         output.print_json(document)
     else:
         terminal.show(output.results(), document, drawings(store, document, 1.0))
+
+
+def _exit(measured: Measured) -> None:
+    """Ends with whether the limits held."""
     held = measured.judgement.held
     click.get_current_context().exit(4 if held is None else 0 if held else 1)
 

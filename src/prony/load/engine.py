@@ -18,6 +18,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from prony.load.account import LoadResult, LoadTick
 from prony.load.deadlines import Deadlines
 from prony.load.exhaustion import descriptors_share, ports_share
 from prony.load.failures import UNREACHED, outcome_of
@@ -27,7 +28,7 @@ from prony.load.mix import Mix, Route
 from prony.load.opening import opened
 from prony.load.schedule import Closed, Sessions, Thinking, schedule_of
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts, Segment
-from prony.load.spec import LoadResult, LoadSpec, LoadTick, loopback_address
+from prony.load.spec import LoadSpec, address_of
 from prony.load.timer import Timer
 from prony.samples import NOT_SENT, OUTCOME_BITS, REFUSED, RESET, UNANSWERED, word
 from prony.traffic.arrivals import ARRIVALS_MAX
@@ -61,14 +62,14 @@ class Engine:
     def __init__(self, spec: LoadSpec, on_tick: Callable[[LoadTick], None] | None = None) -> None:
         self.spec = spec
         self._on_tick = on_tick
-        self._address = loopback_address(spec.host)
+        self._address = address_of(spec)
         self._family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         self._mix = Mix(spec)
         self._only = self._mix.only
         self._connection = kind_for(self._mix.routes, https=spec.https)
         self._lacking: dict[str, int] = {}
         self.kept_bytes = 0
-        self.server_name = spec.host_header.rpartition(":")[0] or spec.host_header or spec.host
+        self.server_name = spec.server_name
         self._schedule = schedule_of(spec)
         self._closed = self._schedule if isinstance(self._schedule, Closed | Sessions) else None
         self._pause_ns = Thinking(spec).pause_ns
@@ -88,13 +89,12 @@ class Engine:
         self._turn, self._shards = spec.shard - spec.shards, spec.shards  # the former turn's ordinal
         self._one_each = not spec.keep_alive
         self.start_at_ns = 0  # when to begin (monotonic), where that is to be a certain instant
-        self._start_ns = self._end_ns = self._drained_ns = 0
+        self._start_ns = self._end_ns = self._drained_ns = self._keeps = self._next_tick_ns = 0
         self._sending = False
         self._users_go_on = False  # a user's next request is due at once
         self._running = False
         self._interrupted = False
         self._cpu_start_s = 0.0
-        self._keeps = self._next_tick_ns = 0
 
     def run(self, stop_signals: Iterable[signal.Signals] = ()) -> LoadResult:
         """Send until the window ends, wait for the last answers, and close everything.

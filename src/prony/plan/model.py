@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 from prony.knobs import server as server_knobs
 from prony.plan import addresses
 from prony.plan.addresses import Address
+from prony.plan.destination import Destination
 from prony.plan.login import Login
 from prony.plan.requests import Limits, Traffic
 
@@ -45,7 +46,7 @@ class Server(Struct, frozen=True, kw_only=True):
     """An app server and every one of its knobs' values, by key.
 
     Attributes:
-        kind: The program.
+        kind: The program; empty where load goes alone, to a destination.
         worker_class: How it serves requests; empty where the program has one way only.
         knobs: Every knob's value.
         name: The upstream's name: "app" for [server], NAME for [servers.NAME].
@@ -73,7 +74,7 @@ class Server(Struct, frozen=True, kw_only=True):
     @property
     def slots_per_process(self) -> int:
         """How many requests one process can be serving at once; 0 where nothing bounds them."""
-        return server_knobs.slots_per_process(self.kind, self.worker_class, self.knobs)
+        return server_knobs.slots_per_process(self.kind, self.worker_class, self.knobs) if self.kind else 0
 
     @property
     def slots(self) -> int:
@@ -244,6 +245,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         others: Further app servers beside it, reached through the proxy.
         stores: What the app keeps its data in, by name.
         login: As whom requests go out; None: as nobody.
+        destination: What is loaded in place of a stack; None where there is one.
     """
 
     app: App
@@ -260,6 +262,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
     boxes: tuple[Box, ...] = ()
     login: Login | None = None
+    destination: Destination | None = None
     document: dict[str, Any] = {}
 
     @property
@@ -280,8 +283,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """The configuration in a few words."""
-        return self.server.title
+        """The configuration in a few words; of load alone, where it goes."""
+        return self.server.title if self.destination is None else self.destination.url
 
     def loaded(
         self,

@@ -58,8 +58,8 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
     if raw_phases is not None:
         phased = phases.read(raw_phases, source, recorded, closed=values["arrivals"] == "closed")
     _check_load(values, given, phased, source, journeys=journeys is not None)
-    _check_fields(values["host"], values["headers"], source)
-    return Traffic(
+    check_fields(values["host"], values["headers"], f"{source}: [traffic]")
+    made = Traffic(
         requests=tuple(_request(r, where, values["seed"]) for r in requests or ())
         or (() if journeys else (Request(),)),
         journeys=journeys_of(journeys, source, folder) if journeys is not None else (),
@@ -87,6 +87,18 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         headers=values["headers"],
         recorded=recorded,
     )
+    _check_retries(made, source)
+    return made
+
+
+def _check_retries(made: Traffic, source: str) -> None:
+    """Who walks through pages tries again, or not, of its own accord."""
+    walks = "[[traffic.journey]]" if made.journeys else "redirects" if any(r.redirects for r in made.requests) else ""
+    if made.retries and walks:
+        raise PlanError(
+            f"{source}: [traffic] retries: found {made.retries} beside {walks}; allowed: one of them.",
+            hint="retries = 0",
+        )
 
 
 def _think(table: dict[str, Any], source: str) -> dict[str, Any] | None:
@@ -137,18 +149,18 @@ def _check_load(
         )
 
 
-def _check_fields(host: str, headers: Mapping[str, str], source: str) -> None:
-    """What cannot be sent as a header field, or would give away where a request ends."""
+def check_fields(host: str, headers: Mapping[str, str], where: str) -> None:
+    """What cannot be sent as a header field, or would give away where a request ends; `where` it was written."""
     if not _HOST.fullmatch(host):
-        raise PlanError(f'{source}: [traffic] host: found {shown(host)}; allowed: one such as "shop.example.com".')
+        raise PlanError(f'{where} host: found {shown(host)}; allowed: one such as "shop.example.com".')
     for name, value in headers.items():
         if not _FIELD_NAME.fullmatch(name) or name.lower() in _OURS:
             raise PlanError(
-                f"{source}: [traffic] headers: found a field called {word(name)}; allowed: names such as "
+                f"{where} headers: found a field called {word(name)}; allowed: names such as "
                 f"X-Forwarded-Proto, and none of {', '.join(sorted(_OURS))}."
             )
         if not _FIELD_VALUE.fullmatch(value):
-            raise PlanError(f"{source}: [traffic] headers: {word(name)}: found a value that no header field can hold.")
+            raise PlanError(f"{where} headers: {word(name)}: found a value that no header field can hold.")
 
 
 def _request(raw: Mapping[str, Any], source: str, seed: int) -> Request:

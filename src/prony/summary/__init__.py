@@ -2,6 +2,7 @@
 
 from prony.summary.gauged import Metered
 from prony.summary.routes import RouteFigures
+from prony.summary.slice import Part, Quantile, Slice, sliced, within
 from prony.summary.spread import QUANTILES, spread
 from prony.summary.streams import StreamFigures
 from prony.summary.trial import Backlog, Errors, Incident, Summary, latencies_s, sending_window, summarise
@@ -13,13 +14,18 @@ __all__ = [
     "Errors",
     "Incident",
     "Metered",
+    "Part",
+    "Quantile",
     "RouteFigures",
+    "Slice",
     "StreamFigures",
     "Summary",
     "Window",
     "Windowed",
     "latencies_s",
     "sending_window",
+    "sliced",
     "spread",
     "summarise",
+    "within",
 ]

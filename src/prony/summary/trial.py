@@ -70,6 +70,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         service_time_s: From the instant it was sent.
         routes: The same by route, in the plan's order.
         send_lag_s: sent - due: our own lateness.
+        destination: What was loaded, where prony had not started it; empty where there was a stack.
         dispersion: Variance to mean of how many requests were due, and sent, in bins of 10 ms, where there are enough
             of an open loop's to tell: 1 for Poisson arrivals.
         retries: Of the requests, those with which a client tried again.
@@ -104,6 +105,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     incidents: tuple[Incident, ...]
     cut_off: bool
     routes: tuple[RouteFigures, ...] = ()
+    destination: str = ""
     dispersion: dict[str, float | None] = {}
     retries: int = 0
     streams: tuple[StreamFigures, ...] = ()
@@ -158,6 +160,7 @@ def summarise(recording: Recording) -> Summary:
         happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
         incidents=_incidents(recording),
         routes=routes_of(recording),
+        destination="" if plan.destination is None else plan.destination.url,
         dispersion=_dispersion(recording, window),
         retries=int(np.count_nonzero(samples["attempt"])),
         streams=streams_of(recording),
