@@ -35,6 +35,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/engine.py $(BENCH)
 	$(BIN)/python bench/accuracy.py $(BENCH)
 	$(BIN)/python bench/fuzz.py $(BENCH)
+	$(BIN)/python bench/gauge.py $(BENCH)
 	$(BIN)/python bench/journey.py $(BENCH)
 	$(BIN)/python bench/stack.py $(BENCH)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import Any
 
 import httpx
@@ -23,21 +24,28 @@ async def pool() -> AsyncConnectionPool:
     return POOLS[os.getpid()]
 
 
+def answer(took: float) -> Response:
+    return Response(b"x" * 100, headers={"X-Took": str(took)})
+
+
 async def sql(request: Any) -> Response:
     async with (await pool()).connection() as connection:
+        began = time.monotonic()
         await connection.execute(f"SELECT pg_sleep(0.02), {request.path_params['number']}")
-    return Response(b"x" * 100)
+        return answer(time.monotonic() - began)
 
 
 async def cpu(_: Any) -> Response:
+    cpu = time.thread_time()
     burn(0.01)
-    return Response(b"x" * 100)
+    return answer(time.thread_time() - cpu)
 
 
 async def call(_: Any) -> Response:
     async with httpx.AsyncClient() as client:
+        began = time.monotonic()
         await client.get(os.environ["SLOW_URL"])
-    return Response(b"x" * 100)
+        return answer(time.monotonic() - began)
 
 
 async def wait(_: Any) -> Response:
@@ -50,10 +58,12 @@ async def wait(_: Any) -> Response:
 
     holder = asyncio.create_task(hold())
     await taken.wait()
-    async with (await pool()).connection():
-        pass
+    began = time.monotonic()
+    connection = await (await pool()).getconn()
+    took = time.monotonic() - began
+    await (await pool()).putconn(connection)
     await holder
-    return Response(b"x" * 100)
+    return answer(took)
 
 
 VIEWS = {"/sql/{number:int}": sql, "/cpu/{number:int}": cpu, "/call/{number:int}": call, "/pool/{number:int}": wait}

@@ -1,0 +1,174 @@
+"""What the gauge costs: a Django page with three statements, with it and without, in turns; as JSON or a table.
+
+OpenTelemetry's instrumentation beside it: name its environment's interpreter in OTEL_PYTHON (Django, gunicorn,
+opentelemetry-distro and opentelemetry-instrumentation-django, -sqlite3 or -dbapi in it); without one it is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from paired import arguments, measured, tell
+
+from prony_gauge.install import lay_out
+
+APP = """
+import os
+from django.conf import settings
+settings.configure(DEBUG=False, ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY="bench",
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["BENCH_DB"], "CONN_MAX_AGE": 60}})
+import django
+django.setup()
+from django.db import connection
+from django.http import HttpResponse
+from django.urls import path
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+TEXT = "SELECT count(*) FROM (SELECT 1 AS a UNION SELECT 2) AS t WHERE a > %s"
+def page(request, number):
+    with connection.cursor() as cursor:
+        found = [cursor.execute(TEXT, [i]).fetchone()[0] for i in range(3)]
+    return HttpResponse("".join(f"<p>{found[i % 3]} of {i}</p>" for i in range(200)))
+urlpatterns = [path("page/<int:number>", page)]
+wsgi, asgi = get_wsgi_application(), get_asgi_application()
+"""
+SERVERS = {
+    "gunicorn sync": (["gunicorn", "--no-control-socket", "--keep-alive", "5", "-b"], "wsgi"),
+    "gunicorn gthread": (["gunicorn", "--no-control-socket", "--threads", "2", "-b"], "wsgi"),
+    "gunicorn gevent": (["gunicorn", "--no-control-socket", "-k", "gevent", "-b"], "wsgi"),
+    "uvicorn": (["uvicorn", "--no-access-log", "--log-level", "warning", "--port"], "asgi"),
+    "granian": (["granian", "--interface", "wsgi", "--port"], "wsgi"),
+}
+
+
+class Served:
+    """One server with one worker, on loopback."""
+
+    def __init__(self, folder: Path, name: str, how: str) -> None:
+        words, kind = SERVERS[name]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        entry = f"benched:{kind}" if how != "gauge" else "prony_gauge.entry:application"
+        env = {**os.environ, "BENCH_DB": str(folder / "bench.sqlite3"), "PYTHONPATH": str(folder)}
+        python = [sys.executable, "-m"]
+        if how == "gauge":
+            gauges = folder / f"gauges-{self.port}"
+            gauges.mkdir()
+            env["PYTHONPATH"] = os.pathsep.join([str(folder / "run"), str(folder)])
+            env |= {"PRONY_GAUGE_DIR": str(gauges), "PRONY_GAUGE_ENTRY": f"benched:{kind}"}
+        if how == "opentelemetry":
+            bin_folder = Path(os.environ["OTEL_PYTHON"]).parent
+            python = [str(bin_folder / "opentelemetry-instrument"), str(bin_folder / "python"), "-m"]
+            env |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+        at = f"127.0.0.1:{self.port}" if words[0] == "gunicorn" else str(self.port)
+        self.log = folder / f"log-{self.port}"
+        with self.log.open("wb") as log:
+            command = [*python, *words, at, entry]
+            self.process = subprocess.Popen(
+                command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True
+            )
+        self._await()
+
+    def _await(self) -> None:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                self.load(1)
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise SystemExit(f"the server did not start:\n{self.log.read_text()[-1000:]}") from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def load(self, count: int) -> float:
+        """CPU seconds a request of the server's, over so many, one after the other."""
+        before = self.cpu_s()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        for number in range(count):
+            connection.request("GET", f"/page/{number}")
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise SystemExit(f"status {answer.status}:\n{self.log.read_text()[-1000:]}")
+        connection.close()
+        return (self.cpu_s() - before) / count
+
+    def _tree(self) -> list[psutil.Process]:
+        first = psutil.Process(self.process.pid)
+        return [first, *first.children(recursive=True)]
+
+    def cpu_s(self) -> float:
+        """Of all its processes, from the scheduler's nanoseconds: clock ticks are too coarse."""
+        found = [Path(f"/proc/{each.pid}/task").glob("*/schedstat") for each in self._tree()]
+        return sum(int(path.read_text().split()[0]) for paths in found for path in paths) / 1e9
+
+    def memory_bytes(self) -> int:
+        """Memory of its own of the largest of its processes."""
+        return max(int(each.memory_full_info().uss) for each in self._tree())
+
+    def stop(self) -> None:
+        """Ends it and what it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(20)
+
+
+def of_server(folder: Path, name: str, rounds: int, count: int) -> list[dict[str, Any]]:
+    """Both, and OpenTelemetry where it is there (one server is enough), in turns."""
+    ways = ["without", "gauge"] + (["opentelemetry"] if "OTEL_PYTHON" in os.environ and name == "gunicorn sync" else [])
+    running = {way: Served(folder, name, way) for way in ways}
+    try:
+        for served in running.values():
+            served.load(count // 2)  # warm
+        taken: dict[str, list[float]] = {way: [] for way in ways}
+        for number in range(rounds):
+            for way in ways if number % 2 else reversed(ways):
+                taken[way].append(running[way].load(count))
+        more = [b - a for a, b in zip(taken["without"], taken["gauge"], strict=True)]
+        base = statistics.median(taken["without"])
+        memory = (running["gauge"].memory_bytes() - running["without"].memory_bytes()) / 2**20
+    finally:
+        for served in running.values():
+            served.stop()
+    extra = statistics.median(more)
+    peers = {"without, µs": base * 1e6}
+    if "opentelemetry" in taken:
+        peers["opentelemetry, µs more"] = (statistics.median(taken["opentelemetry"]) - base) * 1e6
+    return [
+        measured(f"{name}: CPU more a request", extra * 1e6, "µs", 15.0, peers),
+        measured(f"{name}: the same as a share", 100 * extra / base, "%", 3.0, {}),
+        measured(f"{name}: memory more a worker", memory, "MiB", 2.0, {}),
+    ]
+
+
+def main() -> None:
+    """Measures every server in turn."""
+    given = arguments(__doc__)
+    rounds, count = (6, 150) if given.quick else (20, 500)
+    if "OTEL_PYTHON" not in os.environ:
+        print("OpenTelemetry is left out: no OTEL_PYTHON", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        (folder / "benched.py").write_text(APP, encoding="utf-8")
+        lay_out(str(folder / "run"))
+        measures = [each for name in SERVERS for each in of_server(folder, name, rounds, count)]
+    tell(measures, as_json=given.json, rounds=rounds, requests=count)
+
+
+if __name__ == "__main__":
+    main()
