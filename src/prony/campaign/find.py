@@ -146,8 +146,6 @@ def hunt(bench: Bench, found: Hunt, budget_s: float) -> None:
                 return
             found.step(bench)
             longest_s = max(longest_s, time.monotonic() - trial_began_s)
-            spent = min(1.0, (time.monotonic() - began_s) / budget_s)
-            bench.teller.progress("capacity", found.known, spent)
     except KeyboardInterrupt:
         if not found.ids:
             raise
