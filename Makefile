@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEV := build hypothesis mypy pre-commit pytest pytest-xdist ruff types-psutil types-PyYAML
+# What the gauge's hooks are tried with: the real libraries.
+LIBRARIES := aiohttp asyncpg psycopg-pool psycopg2-binary pymemcache redis requests sqlalchemy starlette werkzeug
+DEV := build dnspython hdrhistogram hypothesis mypy pre-commit pyarrow pytest pytest-xdist ruff types-psutil types-PyYAML \
+	$(LIBRARIES)
 
 .PHONY: demo test test-all fix bench docs clean
 
@@ -26,12 +29,14 @@ fix: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# BENCH=--quick makes each smaller. bench/install_peers gets the load generators to compare with.
 bench: $(VENV)/.dev
-	$(BIN)/python bench/engine.py
-	$(BIN)/python bench/accuracy.py
-	$(BIN)/python bench/fuzz.py
-	$(BIN)/python bench/journey.py
-	$(BIN)/python bench/stack.py
+	@echo "about an hour on a calm machine, two thirds of it bench/engine.py; BENCH=--quick: about four minutes" >&2
+	$(BIN)/python bench/engine.py $(BENCH)
+	$(BIN)/python bench/accuracy.py $(BENCH)
+	$(BIN)/python bench/fuzz.py $(BENCH)
+	$(BIN)/python bench/journey.py $(BENCH)
+	$(BIN)/python bench/stack.py $(BENCH)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

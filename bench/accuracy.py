@@ -1,145 +1,208 @@
-"""Prony's latencies beside the truth: a server that keeps to a planted plan of latencies, with a stall of 2 s in it.
+"""What prony records against what a server of ours was planned to do: latencies, stalls, instants; table or JSON.
 
-The truth is computed from the plan alone: when each request is due, how long the server holds it, when it stalls.
-Beside it: wrk's own figures of the same server, and those of a closed loop corrected afterwards, as wrk2 and
-HdrHistogram do. The server's stamps of when requests came are compared with our own of when they were sent.
+The server (holding.py) holds the i-th answer for t_i, drawn beforehand: lognormal, median 10 ms, sigma 0.5. In a second
+load it also freezes for 2 s of 30. The truth needs no measurement: a request due at d while nothing is frozen takes t;
+one due in a freeze that ends at E takes E - d + t; one whose answer would have come within the freeze takes E - d.
+Beside it stand what a closed loop of 11 users saw of the same plan (service times; the same corrected as wrk2's
+author does, by the expected interval), and what wrk printed. A closed loop cannot show the plan's truth: what it did
+not send nobody waited for. Takes two minutes; --quick half of one, with shorter loads and freezes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import planted
+import numpy.typing as npt
 from paired import arguments, measured, pinned, samples_of, tell, two_cores
 from peers import PEERS
+from scipy import stats
 
-QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
-WITHIN = 0.02
-DISPERSION_WITHIN = 0.05
-ARRIVAL_MS = 0.1
+from prony.samples import Samples
+from prony.stats import quantile
+
+Numbers = npt.NDArray[np.float64]
+
+RATE_RPS = 1000.0
+MEDIAN_S, SIGMA = 0.010, 0.5
+USERS = 11  # of the closed loop: about RATE_RPS, by Little's law
 SEED = 11
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-
-
-class Asked(NamedTuple):
-    """How much is measured: the rate, how long, and where in it the server stalls for how long."""
-
-    rate_rps: float
-    seconds: float
-    stall_at_s: float
-    stall_s: float
-
-
-WHOLE = Asked(1000.0, 30.0, 10.0, 2.0)
-QUICK = Asked(1000.0, 12.0, 4.0, 0.8)
+QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+OFF_PERCENT = 2.0
+DISPERSION_PERCENT = 5.0
+BIN_NS = 10_000_000
+STAMPS_MS = 0.1
+SUBSAMPLE, CRITICAL = 2000, 2.492  # gaps; Anderson-Darling's 5 % point where the distribution is wholly known
+LUA = """
+done = function(_, latency, _)
+  for _, p in ipairs({50, 99, 99.9}) do io.write(string.format("at %g: %d\\n", p, latency:percentile(p))) end
+end
+"""
 
 
 @contextlib.contextmanager
-def server(core: int, asked: Asked, stamps: Path) -> Iterator[int]:
-    """The port of a planted server on that core; its stamps are there afterwards."""
-    plan = (str(SEED), str(asked.stall_at_s), str(asked.stall_s), str(stamps))
-    command = pinned(core, sys.executable, planted.__file__, *plan)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield int(process.stdout.readline() if process.stdout else 0)
-        finally:
-            process.communicate("", timeout=60)
+def server(core: int, holds_s: Numbers, freeze: tuple[float, float] | None = None) -> Iterator[tuple[int, list[int]]]:
+    """A holding server: its port, and a list that has the instants of arrival once it has ended."""
+    stamps: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "plan").write_bytes(holds_s.astype("<f8").tobytes())
+        program = [sys.executable, str(Path(__file__).with_name("holding.py"))]
+        command = pinned(core, *program, f"{folder}/plan", f"{folder}/stamps", *map(str, freeze or ()))
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield int(process.stdout.readline() if process.stdout else 0), stamps
+            finally:
+                process.communicate("", timeout=30)
+        stamps += np.fromfile(f"{folder}/stamps", dtype="<i8").tolist()
 
 
-def quantiles(latency_s: Any) -> dict[str, float]:
-    """Those that are looked at: samples themselves, nothing in between."""
-    ordered = np.sort(latency_s)
-    return {name: float(ordered[int(np.ceil(q * len(ordered))) - 1]) for name, q in QUANTILES.items()}
+def sent(port: int, core: int, duration_s: float, **load: Any) -> Samples:
+    """The samples of one load, in the order in which they were due; every answer must have been right."""
+    with tempfile.TemporaryDirectory() as folder:
+        samples, _ = samples_of(port, core, duration_s, Path(folder), drain_s=10.0, **load)
+    wrong = int((samples["outcome"] != 0).sum())
+    if wrong:
+        raise SystemExit(f"{wrong} of {len(samples)} answers were not right")
+    return np.sort(samples, order="due_ns")
 
 
-def corrected(latency_s: Any, interval_s: float) -> Any:
-    """A closed loop's latencies with what each kept from being sent added: latency - k x interval, k = 1, 2, ..."""
-    more = [latency - np.arange(1, int(latency / interval_s) + 1) * interval_s for latency in latency_s]
-    return np.concatenate([latency_s, *more])
+def plan(count: int) -> Numbers:
+    """How long each answer is held, in seconds."""
+    return np.asarray(np.random.default_rng(SEED).lognormal(np.log(MEDIAN_S), SIGMA, count))
 
 
-def truth(core: int, servers_core: int, asked: Asked, arrivals: str, folder: Path) -> list[dict[str, Any]]:
-    """An open loop's latencies beside the plan's, and the server's stamps beside ours."""
-    stamps = folder / "stamps"
-    with server(servers_core, asked, stamps) as port:
-        load: dict[str, Any] = {"arrivals": arrivals, "rate_rps": asked.rate_rps, "drain_s": 10.0}
-        samples, window = samples_of(port, core, asked.seconds, folder, **load)
-    samples = np.sort(samples, order="due_ns")
-    planned = planted.answered_ns(samples["due_ns"], SEED, asked.stall_at_s, asked.stall_s)
-    wanted = quantiles((planned - samples["due_ns"]) / 1e9)
-    got = quantiles((samples["done_ns"] - samples["due_ns"]) / 1e9)
+def truth_s(due_s: Numbers, holds_s: Numbers, freeze: tuple[float, float] | None) -> Numbers:
+    """Latencies as the plan has them, for due times in order, from the first one on."""
+    latency_s = holds_s[: len(due_s)].copy()
+    if freeze is not None:
+        begin_s, end_s = freeze[0], sum(freeze)
+        answered_s = due_s + latency_s
+        held = (due_s < begin_s) & (answered_s >= begin_s) & (answered_s < end_s)
+        latency_s[held] = (end_s - due_s)[held]
+        within = (due_s >= begin_s) & (due_s < end_s)
+        latency_s[within] += (end_s - due_s)[within]
+    return latency_s
+
+
+def corrected(service_s: Numbers, interval_s: float) -> Numbers:
+    """Service times with those that a stall left out, as HdrHistogram's recordValueWithExpectedInterval adds them."""
+    added = [np.arange(each - interval_s, interval_s, -interval_s) for each in service_s if each > 2 * interval_s]
+    return np.concatenate([service_s, *added])
+
+
+def figures(values: Numbers) -> dict[str, float]:
+    """The quantiles that are compared, in seconds."""
+    ordered = np.sort(values)
+    return {name: quantile(ordered, q) for name, q in QUANTILES.items()}
+
+
+def latencies(samples: Samples, since: str) -> Numbers:
+    """Seconds from `due_ns` or `sent_ns` until done."""
+    return np.asarray((samples["done_ns"] - samples[since]) / 1e9)
+
+
+def wrk(program: str, port: int, core: int, duration_s: float) -> dict[str, float]:
+    """What wrk prints of the same closed loop, in seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "done.lua").write_text(LUA, encoding="utf-8")
+        how = ["-t1", f"-c{USERS}", f"-d{round(duration_s)}s", "--timeout=20s", f"-s{folder}/done.lua"]
+        command = pinned(core, program, *how, f"http://127.0.0.1:{port}/")
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=duration_s + 30).stdout
+    return {f"p{at}": int(us) / 1e6 for at, us in re.findall(r"^at (\S+): (\d+)$", said, re.MULTILINE)}
+
+
+def latency_rows(
+    cores: tuple[int, int], duration_s: float, freeze: tuple[float, float] | None, program: str | None
+) -> list[dict[str, Any]]:
+    """By how much each quantile misses the plan's, prony's and everybody's."""
+    core, servers_core = cores
+    what = f"freeze of {freeze[1]:g} s in {duration_s:g} s" if freeze else "no freeze"
+    print(f"latencies, {what}", file=sys.stderr)
+    holds_s = plan(round(duration_s * RATE_RPS * 2))
+    with server(servers_core, holds_s, freeze) as (port, _):
+        ordered = sent(port, core, duration_s, arrivals="constant", rate_rps=RATE_RPS)
+    planned = figures(truth_s((ordered["due_ns"] - ordered["due_ns"][0]) / 1e9, holds_s, freeze))
+    seen = {"prony": figures(latencies(ordered, "due_ns"))}
+    print(f"a closed loop, {what}", file=sys.stderr)
+    with server(servers_core, holds_s, freeze) as (port, _):
+        service_s = latencies(sent(port, core, duration_s, arrivals="closed", users=USERS), "sent_ns")
+    seen["closed loop"] = figures(service_s)
+    seen["closed loop, corrected as wrk2"] = figures(corrected(service_s, duration_s * USERS / len(service_s)))
+    if program is not None:
+        print(f"wrk, {what}", file=sys.stderr)
+        with server(servers_core, holds_s, freeze) as (port, _):
+            seen["wrk"] = wrk(program, port, core, duration_s)
     rows = []
-    for name, value in wanted.items():
-        off = abs(got[name] / value - 1) * 100
-        text = f"{arrivals}: {name} off the plan's {value * 1e3:.1f} ms"
-        rows.append(measured(text, off, "%", WITHIN * 100, {"prony, ms": got[name] * 1e3}))
-    edges = np.arange(window[0], window[1], 10_000_000)
-    spread = {name: np.histogram(samples[f"{name}_ns"], edges)[0] for name in ("due", "sent")}
-    due, sent = (float(each.var() / each.mean()) for each in spread.values())
-    off = abs(sent - due) / max(due, 1.0) * 100
-    rows.append(measured(f"{arrivals}: dispersion of sends in 10 ms, off", off, "%", DISPERSION_WITHIN * 100, {}))
-    rows.append(_stamped(arrivals, samples, np.fromfile(stamps, dtype=np.int64), asked))
+    for name, truth in planned.items():
+        off = {who: abs(each[name] / truth - 1) * 100 for who, each in seen.items()}
+        value = off.pop("prony")
+        rows.append(measured(f"{what}: {name}, off the plan's {truth * 1e3:.1f} ms by", value, "%", OFF_PERCENT, off))
     return rows
 
 
-def _stamped(arrivals: str, samples: Any, stamps: Any, asked: Asked) -> dict[str, Any]:
-    """The server's stamps against ours, leaving out what came while it stalled, or just after."""
-    sent = np.sort(samples["sent_ns"])
-    stall_ns = sent[0] + round(asked.stall_at_s * 1e9)
-    apart = (sent < stall_ns - 50_000_000) | (sent > stall_ns + round(asked.stall_s * 1e9) + 200_000_000)
-    late_ms = (np.sort(stamps)[: len(sent)] - sent)[apart] / 1e6
-    text = f"{arrivals}: server's stamp after ours, p99"
-    return measured(text, float(np.quantile(late_ms, 0.99)), "ms", ARRIVAL_MS, {"p50": float(np.median(late_ms))})
+def instant_rows(cores: tuple[int, int], duration_s: float) -> list[dict[str, Any]]:
+    """Poisson arrivals: due as they ought to be, sent as they were due, arrived as they were sent."""
+    core, servers_core = cores
+    print("instants of due, sent, arrived", file=sys.stderr)
+    with server(servers_core, np.full(1, 0.001)) as (port, stamps):
+        samples = sent(port, core, duration_s, arrivals="poisson", rate_rps=RATE_RPS, seed=SEED)
+    due_ns, sent_ns = samples["due_ns"], np.sort(samples["sent_ns"])
+    if len(stamps) != len(sent_ns):
+        raise SystemExit(f"{len(sent_ns)} requests were sent and {len(stamps)} arrived")
+    gaps_s = np.diff(due_ns) / 1e9
+    parts = gaps_s[: len(gaps_s) // SUBSAMPLE * SUBSAMPLE].reshape(-1, SUBSAMPLE)
+    beyond = sum(anderson_darling(-np.expm1(-np.sort(np.maximum(each, 5e-10)) * RATE_RPS)) > CRITICAL for each in parts)
+    edges = np.arange(due_ns[0], due_ns[-1], BIN_NS)
+    spread = {}
+    for name, instants in (("due", due_ns), ("sent", sent_ns)):
+        counts = np.histogram(instants, edges)[0]
+        spread[name] = float(counts.var() / counts.mean())
+    apart_ns = np.sort(np.abs(np.array(stamps) - sent_ns))  # the k-th to arrive and the k-th sent
+    apart_ms = [quantile(apart_ns, q) / 1e6 for q in (0.99, 0.5)]
+    most = float(stats.binom.ppf(0.999, len(parts), 0.05))
+    rate = f"Poisson at {RATE_RPS:.0f} rps"
+    return [
+        measured(f"{rate}: of {len(parts)} subsamples of due gaps, not exponential (5 % are)", beyond, "", most, {}),
+        measured(
+            f"{rate}: dispersion of sends in bins of 10 ms, off the schedule's by",
+            abs(spread["sent"] / spread["due"] - 1) * 100,
+            "%",
+            DISPERSION_PERCENT,
+            {},
+        ),
+        measured(f"{rate}: the server's stamps of arrival, off ours, p99", apart_ms[0], "ms", STAMPS_MS, {}),
+        measured(f"{rate}: the same, median", apart_ms[1], "ms", None, {}),
+    ]
 
 
-def peers(core: int, servers_core: int, asked: Asked, folder: Path) -> list[dict[str, Any]]:
-    """What a closed loop says of the same plan: wrk's own figures, ours, and ours corrected."""
-    users = max(1, round(asked.rate_rps * planted.MEDIAN_S * 1.2))
-    rows = []
-    with server(servers_core, asked, folder / "closed") as port:
-        samples, _ = samples_of(port, core, asked.seconds, folder, arrivals="closed", users=users)
-    latency_s = (samples["done_ns"] - samples["sent_ns"]) / 1e9
-    interval_s = users / (len(samples) / asked.seconds)
-    found = {"closed loop": quantiles(latency_s), "the same, corrected": quantiles(corrected(latency_s, interval_s))}
-    wrk = PEERS[0].find()
-    if wrk is None:
-        print("wrk is missing: bench/install_peers gets it", file=sys.stderr)
-    else:
-        with server(servers_core, asked, folder / "wrk") as port:
-            command = pinned(core, wrk, "-t1", f"-c{users}", f"-d{asked.seconds:.0f}s", "--latency")
-            url = f"http://127.0.0.1:{port}/"
-            said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
-        told = re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)", said, re.MULTILINE)
-        found["wrk"] = {f"p{q}": float(number) * UNITS[unit] for q, number, unit in told}
-    for name in QUANTILES:
-        values = {who: figures[name] * 1e3 for who, figures in found.items() if name in figures}
-        rows.append(
-            measured(
-                f"{users} users of a closed loop say {name}", statistics.median(values.values()), "ms", None, values
-            )
-        )
-    return rows
+def anderson_darling(cdf: Numbers) -> float:
+    """A-squared of sorted values of a wholly known distribution function."""
+    weights = 2 * np.arange(1, len(cdf) + 1) - 1
+    return float(-len(cdf) - np.mean(weights * (np.log(cdf) + np.log1p(-cdf[::-1]))))
 
 
 def main() -> int:
     """Measure and print; returns the exit code."""
-    options = arguments(__doc__)
-    asked = QUICK if options.quick else WHOLE
-    core, servers_core = two_cores()
-    with tempfile.TemporaryDirectory() as name:
-        measures = truth(core, servers_core, asked, "constant", Path(name))
-        measures += truth(core, servers_core, asked, "poisson", Path(name))
-        measures += peers(core, servers_core, asked, Path(name))
-    tell(measures, as_json=options.json, **asked._asdict())
+    asked = arguments(__doc__)
+    cores = two_cores()
+    peer = next(each for each in PEERS if each.program == "wrk")
+    program = peer.find()
+    if program is None:
+        print("wrk is missing: bench/install_peers gets it", file=sys.stderr)
+    whole_s, freeze = (5.0, (2.0, 0.4)) if asked.quick else (30.0, (10.0, 2.0))
+    measures = [
+        *latency_rows(cores, whole_s / 2, None, program),
+        *latency_rows(cores, whole_s, freeze, program),
+        *instant_rows(cores, whole_s),
+    ]
+    tell(measures, as_json=asked.json, versions={"wrk": peer.told_version()}, duration_s=whole_s)
     return 0
 
 

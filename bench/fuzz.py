@@ -1,7 +1,8 @@
 """100 000 hostile answers from a real server to the real engine: no crash, no hang, no growth over 64 MB.
 
-Each kind of connection has its part of them: for plain status checks, for checks of the body, and for streams. After
-each part the engine must have accounted for every request, within its time.
+Each kind of load has its part of them: plain status checks, checks of the body, streams, redirects that are followed,
+retries, journeys with forms and cookies. After each part the engine must have accounted for every request, within its
+time.
 """
 
 from __future__ import annotations
@@ -20,29 +21,44 @@ import numpy as np
 from memory import watched
 from paired import arguments, measured, pinned, tell, two_cores
 
-from prony.load.spec import Expectation, LoadSpec, RequestSpec, StreamSpec
+from prony.load.spec import Expectation, JourneySpec, LoadSpec, RequestSpec, StreamSpec
 from prony.samples import OUTCOMES, REQUEST, SAMPLE
 
 ANSWERS, ANSWERS_QUICK = 100_000, 3_000
 GROWTH_MB = 64.0
-PART_S = 5.0
+PART_S, PART_QUICK_S = 5.0, 3.0
 PARTS_MAX = 200
-KINDS: dict[str, RequestSpec] = {
-    "status": RequestSpec(),
-    "checks": RequestSpec(expect=Expectation(contains="hello", matches="w.r", min_bytes=5)),
-    "streams": RequestSpec(stream=StreamSpec(events=3, for_s=0.2)),
+CHECKS = Expectation(contains="hello", matches="w.r", min_bytes=5)
+KINDS: dict[str, dict[str, Any]] = {
+    "status": {"requests": (RequestSpec(),)},
+    "checks": {"requests": (RequestSpec(expect=CHECKS),)},
+    "streams": {"requests": (RequestSpec(stream=StreamSpec(events=3, for_s=0.2)),)},
+    "redirects": {"requests": (RequestSpec(redirects=True),)},
+    "retries": {"requests": (RequestSpec(),), "retries": 2, "backoff_s": 0.01},
+    "journeys": {},
 }
+JOURNEY = """
+async def buy(visitor):
+    await visitor.get("/")
+    await visitor.submit("form#add", qty=2)
+    await visitor.follow("a.product")
+"""
 
 
-def part(port: int, core: int, request: RequestSpec, folder: Path, seed: int) -> dict[str, Any]:
+def part(port: int, core: int, kind: str, folder: Path, *, seed: int, seconds: float) -> dict[str, Any]:
     """One load upon the server: how it went."""
+    how = KINDS[kind]
+    if kind == "journeys":
+        (folder / "journeys.py").write_text(JOURNEY, encoding="utf-8")
+        journey = JourneySpec(name="buy", file=str(folder / "journeys.py"), function="buy")
+        how = {"journeys": (journey,)}
     spec = LoadSpec(
         host="127.0.0.1",
         port=port,
-        requests=(request,),
+        **how,
         arrivals="closed",
         users=64,
-        duration_s=PART_S,
+        duration_s=seconds,
         timeout_s=0.3,
         drain_s=1.0,
         body_bytes_max=1_000_000,
@@ -52,8 +68,10 @@ def part(port: int, core: int, request: RequestSpec, folder: Path, seed: int) ->
     began_s = time.monotonic()
     try:
         readings, result = watched(spec, core, folder, keep=True)
-    except (IndexError, msgspec.MsgspecError, subprocess.SubprocessError):
-        return {"crashes": 1, "answers": 0, "hangs": 0, "growth_mb": 0.0, "outcomes": Counter()}
+    except (IndexError, msgspec.MsgspecError, TimeoutError) as error:
+        print(f"seed {seed}, {kind}: {error!r}", file=sys.stderr)
+        hung = isinstance(error, TimeoutError)
+        return {"crashes": not hung, "answers": 0, "hangs": hung, "growth_mb": 0.0, "outcomes": Counter()}
     samples = np.fromfile(spec.segment, dtype=SAMPLE)
     Path(spec.segment).unlink()
     requests = samples[samples["kind"] == REQUEST]
@@ -62,7 +80,7 @@ def part(port: int, core: int, request: RequestSpec, folder: Path, seed: int) ->
     return {
         "crashes": 0,
         "answers": int(np.count_nonzero(requests["first_byte_ns"])),
-        "hangs": int(took_s > PART_S + 8 or len(requests) != result.scheduled),
+        "hangs": int(took_s > seconds + 8 or len(requests) != result.scheduled),
         "growth_mb": (max(after_start) - after_start[0]) / 1024 if after_start else 0.0,
         "outcomes": Counter(OUTCOMES[each] for each in requests["outcome"].tolist()),
     }
@@ -71,7 +89,7 @@ def part(port: int, core: int, request: RequestSpec, folder: Path, seed: int) ->
 def main() -> int:
     """Measure and print; returns the exit code."""
     options = arguments(__doc__)
-    wanted = ANSWERS_QUICK if options.quick else ANSWERS
+    wanted, part_s = (ANSWERS_QUICK, PART_QUICK_S) if options.quick else (ANSWERS, PART_S)
     core, servers_core = two_cores()
     total: dict[str, float] = {"crashes": 0, "hangs": 0, "answers": 0, "growth_mb": 0.0}
     outcomes: Counter[str] = Counter()
@@ -84,7 +102,7 @@ def main() -> int:
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
                 port = int(server.stdout.readline() if server.stdout else 0)
                 try:
-                    found = part(port, core, KINDS[kind], Path(name), number)
+                    found = part(port, core, kind, Path(name), seed=number, seconds=part_s)
                 finally:
                     server.communicate("", timeout=30)
             for key in ("crashes", "hangs", "answers"):

@@ -7,6 +7,7 @@ chunks, floods of interim answers, endless bodies, binary junk, answers nobody a
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import random
 import socket
@@ -18,6 +19,7 @@ from prony.load.loop import Loop
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = OK + b"Content-Length: 11\r\n\r\nhello world"
 DRIPS_MAX = 6
+BOMBS = tuple(gzip.compress(b"\0" * size, 9) for size in (1_000, 30_000_000))
 DRIP_S = 0.005
 
 
@@ -84,6 +86,52 @@ def packed(rng: random.Random) -> bytes:
     return OK + b"Content-Encoding: gzip\r\nContent-Length: 200\r\n\r\n" + body
 
 
+def bomb(rng: random.Random) -> bytes:
+    """A few kB that unpack into many MB."""
+    body = rng.choice(BOMBS)
+    return OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def moved(rng: random.Random) -> bytes:
+    """Redirects: to where one is, to elsewhere, to nowhere."""
+    to = rng.choice([b"/", b"//", b"http://198.51.100.7/", b"/" * 5000, b"\xff\xfe", b"?", b"", b"http://[::1", b"/\0"])
+    return b"HTTP/1.1 %d Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (rng.choice((301, 302, 307)), to)
+
+
+def cookies(rng: random.Random) -> bytes:
+    """Cookies by the hundred, huge ones, broken ones."""
+    names = [rng.randbytes(rng.randrange(1, 50)).hex().encode() for _ in range(rng.randrange(1, 300))]
+    parts = [
+        b"; Path=/",
+        b"; Max-Age=%d" % rng.randrange(-5, 10**18),
+        b"; Expires=\xff",
+        b"; Domain=.com",
+        b";;;===",
+        b"",
+    ]
+    fields = b"".join(b"Set-Cookie: %s=%s%s\r\n" % (n, b"v" * rng.randrange(200), rng.choice(parts)) for n in names)
+    return OK + fields + b"Content-Length: 11\r\n\r\nhello world"
+
+
+def page(rng: random.Random) -> bytes:
+    """HTML that is nested without end, or a form that is not quite one."""
+    body = rng.choice(
+        [
+            b"<div>" * rng.randrange(1, 60_000),
+            b"<form id=add method=post action='" + rng.randbytes(30) + b"'><input name=qty value='" + rng.randbytes(9),
+            b"<form id=add><input name=qty></form>",
+            b"<a class=product href='" + rng.choice([b"//", b"http://[", b"javascript:x", b"/x"]) + b"'>",
+        ]
+    )
+    return OK + b"Content-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def events(rng: random.Random) -> bytes:
+    """Events that are none, or thousands at once."""
+    body = rng.choice([b"data: x\n\n" * rng.randrange(1, 5000), b"data" * 20_000, b":\n\n\r\r" * 500, b"data: \xff\r"])
+    return OK + b"Content-Type: text/event-stream\r\n\r\n" + body
+
+
 def damaged(rng: random.Random) -> bytes:
     """A right answer with bytes changed, left out or put in."""
     raw = bytearray(WHOLE)
@@ -98,7 +146,7 @@ def damaged(rng: random.Random) -> bytes:
 
 KINDS: tuple[Callable[[random.Random], bytes], ...] = (
     truncated, giant_head, wrong_length, broken_chunks, interim_flood, endless_body, junk, too_many, odd_status,
-    switched, packed, damaged,
+    switched, packed, damaged, bomb, moved, cookies, page, events,
 )  # fmt: skip
 
 

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from paired import arguments, children_cpu_s, measured, pinned, tell, two_cores
+from peers import PEERS, install
 
-from prony.load.spec import JourneySpec, LoadResult, LoadSpec
+from prony.load.account import LoadResult
+from prony.load.spec import JourneySpec, LoadSpec
 
 USERS = 20
 TARGET_SHARE = 0.25  # of Locust's CPU time per request
@@ -57,22 +56,12 @@ class Buyer(FastHttpUser):
 
 
 def locust() -> Path | None:
-    """Locust's program, installed where it is not there yet; None, and why on stderr, where it cannot be had."""
-    found = shutil.which("locust")
-    if found:
-        return Path(found)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "prony" / "bench" / "locust"
-    program = folder / "bin" / "locust"
-    if not program.exists():
-        print(f"installing Locust into {folder}", file=sys.stderr)
-        try:
-            venv.create(folder, with_pip=True)
-            subprocess.run([folder / "bin" / "pip", "install", "-q", "locust>=2.30"], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            print(f"Locust is missing, and could not be installed: {error}", file=sys.stderr)
-            return None
-    return program
+    """Locust's program, got where it is not there yet; None, and why on stderr, where it cannot be had."""
+    peer = next(each for each in PEERS if each.program == "locust")
+    if peer.find() is None:
+        print(f"Locust is {install(peer)}", file=sys.stderr)
+    found = peer.find()
+    return Path(found) if found else None
 
 
 def seen(port: int) -> dict[str, int]:

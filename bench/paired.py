@@ -8,6 +8,7 @@ import os
 import platform
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from prony.load.spec import LoadResult, LoadSpec, RequestSpec
+from prony.load.account import LoadResult
+from prony.load.spec import LoadSpec, RequestSpec
 from prony.samples import OUTCOMES, SAMPLE
 
 
@@ -104,11 +106,20 @@ def measured(name: str, value: float, unit: str, target: float | None, peers: di
     return {"name": name, "value": value, "unit": unit, "target": target, "meets": meets, "peers": peers}
 
 
+def repeated(
+    name: str, values: list[float], unit: str, target: float | None, peers: dict[str, float]
+) -> dict[str, Any]:
+    """One measure from its repeats: their median, and as `interval` the lowest and highest of them."""
+    row = measured(name, statistics.median(values), unit, target, peers)
+    return row | {"interval": [min(values), max(values)]}
+
+
 def tell(measures: list[dict[str, Any]], *, as_json: bool, **how: Any) -> None:
-    """Prints the measures, and in the document what machine it was and how they were taken."""
+    """Prints the measures, what machine it was and how they were taken."""
     machine = {
         "platform": platform.platform(),
         "python": platform.python_version(),
+        "cpus": os.cpu_count(),
         "load_average": os.getloadavg(),
         **how,
     }
@@ -116,6 +127,11 @@ def tell(measures: list[dict[str, Any]], *, as_json: bool, **how: Any) -> None:
         print(json.dumps({"machine": machine, "measures": measures}, indent=2))
         return
     for row in measures:
-        peers = ", ".join(f"{name} {value:.2f}" for name, value in row["peers"].items()) or "no peer"
-        target = "" if row["target"] is None else f"; target {row['target']} {'met' if row['meets'] else 'missed'}"
-        print(f"{row['name']:<60} {row['value']:>8.3f} {row['unit']}  ({peers}{target})")
+        spread = f" ({row['interval'][0]:.3g}–{row['interval'][1]:.3g})" if "interval" in row else ""
+        met = "" if row["target"] is None else f"  target ≤ {row['target']:.3g}: {'met' if row['meets'] else 'MISSED'}"
+        print(f"{row['name']:<66} {row['value']:>9.3f} {row['unit']:<2}{spread}{met}")
+        if row["peers"]:
+            print("    " + ", ".join(f"{name} {value:.3g}" for name, value in row["peers"].items()))
+    for name, value in machine.items():
+        text = ", ".join(f"{key} {each}" for key, each in value.items()) if isinstance(value, dict) else value
+        print(f"{name.replace('_', ' ')}: {text}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -63,7 +64,7 @@ class Peer(NamedTuple):
 
     def find(self) -> str | None:
         """Its executable; None where it is not here."""
-        places = [folder() / "bin", folder() / "npm/node_modules/.bin", folder() / "locust/bin", folder() / "usr/bin"]
+        places = [folder() / "bin", folder() / "npm/node_modules/.bin", folder() / "locust/bin"]
         path = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, places)])
         return shutil.which(self.program, path=path)
 
@@ -72,8 +73,11 @@ class Peer(NamedTuple):
         found = self.find()
         if found is None:
             return "missing"
-        done = subprocess.run([found, *self.version], capture_output=True, text=True, timeout=60, check=False)
-        numbers = re.search(r"v?(\d+\.\d+[\w.-]*)", done.stdout + done.stderr)
+        module = self.source.startswith("go ") and shutil.which("go")  # what was built from a module says so in itself
+        command = ["go", "version", "-m", found] if module else [found, *self.version]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        wanted = r"^\s+mod\s+\S+\s+v(\S+)" if module else r"v?(\d+\.\d+[\w.-]*)"
+        numbers = re.search(wanted, done.stdout + done.stderr, re.MULTILINE)
         return numbers[1] if numbers else "here"
 
 
@@ -182,8 +186,8 @@ def install(peer: Peer) -> str:
     own = folder()
     own.mkdir(parents=True, exist_ok=True)
     try:
-        WAYS[kind](what, own)
-    except (OSError, subprocess.SubprocessError) as error:
+        WAYS[kind](what, own, peer.program)
+    except (OSError, ImportError, RuntimeError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or b""
         last = said.decode(errors="replace").strip().splitlines()[-1:] or [str(error)]
         return f"missing, and could not be got from {kind}: {last[0][:200]}"
@@ -195,30 +199,40 @@ def _run(command: list[str], **options: object) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_S, **options)  # type: ignore[call-overload]
 
 
-def _apt(package: str, own: Path) -> None:
-    """Fetched and unpacked, nothing is installed; a library that it wants is the system's to have."""
-    fetched = own / "fetched"
-    fetched.mkdir(exist_ok=True)
-    _run(["apt-get", "download", package], cwd=fetched)
-    for archive in fetched.glob(f"{package}_*.deb"):
-        _run(["dpkg-deb", "-x", str(archive), str(own)])
+def _apt(package: str, own: Path, program: str) -> None:
+    """Fetched and unpacked with its libraries; nothing is installed, and a line of shell starts it with them."""
+    try:
+        from prony.stack.binaries import debian  # noqa: PLC0415 - the others do without prony
+    except ImportError as error:
+        raise ImportError("for Debian's packages run this with .venv/bin/python") from error
+    try:
+        unpacked = debian.unpacked(package, program)
+        path, env = debian.program(unpacked, program), debian.environment(unpacked)
+    except debian.NotToBeHadError as error:
+        raise RuntimeError(str(error)) from error
+    line = " ".join(
+        shlex.quote(part) for part in ("env", *(f"{name}={value}" for name, value in env.items()), str(path))
+    )
+    (own / "bin").mkdir(exist_ok=True)
+    (own / "bin" / program).write_text(f'#!/bin/sh\nexec {line} "$@"\n', encoding="utf-8")
+    (own / "bin" / program).chmod(0o755)
 
 
-def _go(module: str, own: Path) -> None:
+def _go(module: str, own: Path, _: str) -> None:
     _run(["go", "install", f"{module}@latest"], env=os.environ | {"GOBIN": str(own / "bin")})
 
 
-def _npm(package: str, own: Path) -> None:
+def _npm(package: str, own: Path, _: str) -> None:
     _run(["npm", "install", "--no-fund", "--no-audit", "--prefix", str(own / "npm"), package])
 
 
-def _cargo(package: str, own: Path) -> None:
+def _cargo(package: str, own: Path, _: str) -> None:
     _run(["cargo", "install", "--quiet", "--locked", "--root", str(own), package])
 
 
-def _pip(package: str, own: Path) -> None:
+def _pip(package: str, own: Path, _: str) -> None:
     venv.create(own / package, with_pip=True)
     _run([str(own / package / "bin/pip"), "install", "--quiet", package])
 
 
-WAYS: dict[str, Callable[[str, Path], None]] = {"apt": _apt, "go": _go, "npm": _npm, "cargo": _cargo, "pip": _pip}
+WAYS: dict[str, Callable[[str, Path, str], None]] = {"apt": _apt, "go": _go, "npm": _npm, "cargo": _cargo, "pip": _pip}

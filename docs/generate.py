@@ -20,6 +20,7 @@ from prony.plan import addresses, keys
 from prony.plan.keys import Key
 from prony.recording import OUTCOMES
 from prony.recording.model import Campaign, TrialRow
+from prony.report.columns import COLUMNS
 from prony.stack.fitness import Finding
 from prony.traffic.imports import Import, Source
 from prony.traffic.mix import LeftOut, Route
@@ -43,7 +44,11 @@ TABLES = {
     "services": ("[services.NAME]", "slow outside services of ours", "reference/links.md"),
     "link": ("[link.NAME]", "what the way to a tier is like", "reference/links.md"),
     "box": ("[box.NAME]", "CPU and memory", "reference/boxes.md"),
-    "traffic": ("[traffic], [[traffic.request]], [[traffic.journey]]", "what is sent, and when", "#traffic"),
+    "traffic": (
+        "[traffic], [[traffic.request]], [[traffic.journey]], [[traffic.phase]]",
+        "what is sent, and when",
+        "#traffic",
+    ),
     "login": ("[login]", "as whom requests are sent", "#login"),
     "limits": ("[limits]", "what counts as serving well", "#limits"),
 }
@@ -126,11 +131,15 @@ def index() -> list[str]:
         ("[[traffic.request]]", (*keys.REQUEST, keys.PARAMS, keys.PATHS)),
         ("[[traffic.request]] stream", keys.STREAM),
         ("[[traffic.journey]]", keys.JOURNEY),
+        ("[[traffic.phase]]", ()),
         ("The file that [traffic] file names", (keys.GUESSED, *keys.RATE)),
         ("[login]", keys.LOGIN),
         ("[limits]", keys.LIMITS),
     ):
-        lines += [f"## {title}", "", *table(own)]
+        lines += [f"## {title}", "", *(table(own) if own else _phases())]
+        if title == "[traffic]":
+            lines += ['`think` may be a table of pauses that differ (lognormal), `{ median = "2s", sigma = 0.8 }`:', ""]
+            lines += table(keys.THINK)
         if title == "[workers.NAME]":
             lines += ["Of `command` and `process` one is needed, and not both.", ""]
         if title == "[[traffic.journey]]":
@@ -146,6 +155,29 @@ def index() -> list[str]:
         if title == "[login]":
             lines += _login_users()
     return lines
+
+
+def _phases() -> list[str]:
+    """The shapes of phases, and the keys each takes."""
+    lines = [
+        "Phases follow each other, in place of `rate`, `users` and `duration`; `--rate` and `--users` replace them.",
+        'Levels are requests per second, from 0 to 200000; users, to 20000, where `arrivals = "closed"`. With',
+        "`requests_per_session` they are visitors per second. [Shaping the load](howto/shape-load.md) tells more.",
+        "",
+        *grid(
+            ("`shape`", "is", "its keys"),
+            (
+                (code([shape]), keys.PHASES_WHY[shape], code(key.name for key in own))
+                for shape, own in keys.PHASES.items()
+            ),
+        ),
+    ]
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for shape, own in keys.PHASES.items():
+        for key in own:
+            rows.setdefault((code([key.name]), key.allowed(), code([shown(key)]), key.why), []).append(shape)
+    found = [(name, ", ".join(shapes), *rest) for (name, *rest), shapes in rows.items()]
+    return [*lines, *grid(("key", "of shape", "allowed", "default", "why"), found)]
 
 
 def _login_users() -> list[str]:
@@ -365,7 +397,16 @@ def results_page() -> list[str]:
     found = diagnosis.CAUSES.items()
     lines += grid(("token", "is", "means"), [(f"`{name}`", "wrong" if w else "a note", m) for name, (w, m) in found])
     lines += ["## Reasons to leave a route out", "", "Why `prony check` does not visit a route that nobody named.", ""]
-    return lines + grid(("token", "means"), [(f"`{name}`", f"{text}.") for name, text in candidates.REASONS.items()])
+    lines += grid(("token", "means"), [(f"`{name}`", f"{text}.") for name, text in candidates.REASONS.items()])
+    lines += [
+        "## Columns of exported samples",
+        "",
+        "What `prony report` writes with `--csv` and `--parquet`: a row for each request, in the order in which they",
+        "ended, then one for each event of a streamed answer.",
+        "",
+    ]
+    columns = ((f"`{name}`", column.type, column.what) for name, column in COLUMNS.items())
+    return lines + grid(("column", "type", "is"), columns)
 
 
 def command_line() -> list[str]:
@@ -420,7 +461,8 @@ def json_page() -> list[str]:
         "",
         "`prony doctor` prints `prony`, `verb`, `machine`; `findings`, each with",
         f"{code(field.name for field in fields(Finding))}, where `state` is `ok`, `without` (it can be done without)",
-        "or `lacking`; and `strays`, what crashed runs left, each with `kind`, `what` and `removed`.",
+        "or `lacking`; and `strays`, what crashed runs left, each with `kind`, `what` and `removed`. With `--consent`:",
+        "`prony`, `verb`, `host`, its `token`, and `ways`, each with `where` to publish it and `what` stands there.",
         "",
         "`prony check` prints this; causes and reasons are closed sets, too:",
         "",

@@ -1,8 +1,13 @@
-"""What every test relies on: Ctrl-C works, also where whoever started pytest in the background has it ignored."""
+"""What every test relies on: Ctrl-C works, also where pytest was started in the background; no test asserts a speed."""
 
 from __future__ import annotations
 
 import signal
+
+from hypothesis import settings
+
+settings.register_profile("prony", deadline=None)
+settings.load_profile("prony")
 
 
 def pytest_sessionstart() -> None:

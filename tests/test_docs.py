@@ -23,6 +23,7 @@ from prony.plan.changes import live_change
 from prony.plan.keys import Key
 from prony.plan.read import parse_sets, read_document
 from prony.recording import OUTCOMES
+from prony.report.columns import COLUMNS
 from prony.verdict import CAUSES, GRADES, TIERS
 from prony.visit import candidates, diagnosis
 
@@ -90,6 +91,7 @@ PLACES = {
     "APP": ("reference.md", "[app]"),
     "WORKER": ("reference.md", "[workers.NAME]"),
     "TRAFFIC": ("reference.md", "[traffic]"),
+    "THINK": ("reference.md", "[traffic]"),
     "REQUEST": ("reference.md", "[[traffic.request]]"),
     "STREAM": ("reference.md", "[[traffic.request]] stream"),
     "JOURNEY": ("reference.md", "[[traffic.journey]]"),
@@ -120,6 +122,17 @@ def test_every_key_is_in_its_table_with_what_it_is_for(group: str, key: Key) -> 
     name, title = PLACES[group]
     text = section(name, title) if title else page(name).partition("\n## ")[0]
     assert key.why.replace("|", "\\|") in row(text, key.name)
+
+
+def test_every_shape_of_a_phase_and_its_keys_are_in_the_reference() -> None:
+    text = section("reference.md", "[[traffic.phase]]")
+    for shape, own in keys.PHASES.items():
+        line = row(text, shape)
+        assert keys.PHASES_WHY[shape] in line
+        for key in own:
+            assert f"`{key.name}`" in line
+            rows = [each for each in text.splitlines() if each.startswith(f"| `{key.name}` |")]
+            assert any(shape in each.split(" | ")[1].split(", ") and key.why in each for each in rows)
 
 
 def test_every_part_of_an_expectation_is_in_the_reference() -> None:
@@ -204,6 +217,12 @@ def test_every_cause_and_reason_of_a_check_is_in_the_reference() -> None:
             assert row(section("reference/results.md", title), name)
 
 
+def test_every_column_of_exported_samples_is_in_the_reference() -> None:
+    text = section("reference/results.md", "Columns of exported samples")
+    for name, column in COLUMNS.items():
+        assert column.what in row(text, name)
+
+
 def test_every_flag_is_in_the_reference_and_every_verb_has_an_example() -> None:
     for name, command in cli.commands.items():
         text = section("reference/cli.md", f"prony {name}").partition("\nOptions:\n")[2]
@@ -248,6 +267,9 @@ def test_a_snippet_of_prony_toml_is_one(path: Path, text: str, tmp_path: Path) -
     for store in document.get("stores", {}).values():
         if "dump" in store:
             (tmp_path / store["dump"]).touch()
+    if imported := document.get("traffic", {}).get("file"):
+        lines = '[rate]\nstep = "1m"\nrps = [1.0, 2.5]\n[[request]]\npath = "/"\n'
+        (tmp_path / imported).write_text(lines, encoding="utf-8")
     read_document(document, "prony.toml", tmp_path)
 
 
@@ -278,7 +300,7 @@ def test_a_command_in_the_docs_is_one(line: str) -> None:
         return  # named, not shown
     # `prony report ID` and the like: what is written in capitals stands for something
     filled = ["3" if word == "ID" else word for word in arguments if word not in {"NAME=VALUE", "…"}]
-    context = cli.commands[verb].make_context(verb, filled)
+    context = cli.commands[verb].make_context(verb, filled, help_option_names=["-h", "--help"])  # click keeps them
     if verb == "change":
         for name, value in parse_sets(context.params["changes"]).items():
             live_change(name, value)

@@ -15,12 +15,12 @@ OURS = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglo
 # DESIGN's layout, top to bottom: a package imports only from those above it.
 ORDER = [
     "errors", "samples", "knobs", "plan", "recording", "app", "traffic",
-    "load", "probes", "stack", "visit", "trial",
+    "load", "probes", "stack", "visit", "trial", "alone",
     "stats", "summary", "doubts", "capacity", "comparison", "verdict", "tune", "model",
     "document", "figures", "replays",
     "campaign", "export", "report", "cli",
 ]  # fmt: skip
-MEASURE = {"load", "stack", "probes", "visit", "trial"}
+MEASURE = {"load", "stack", "probes", "visit", "trial", "alone"}
 THINK = {"stats", "summary", "doubts", "capacity", "comparison", "verdict", "tune", "model"}
 FORBIDDEN_NAMES = {"utils", "util", "core", "manager", "base", "helpers", "helper", "common", "misc"}
 
@@ -92,7 +92,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_only_the_command_line_exits(path: Path) -> None:
-    if package_of(path) in {"cli", "__main__"} or path.name in {"guard.py", "worker.py", "delay.py"}:
+    if package_of(path) in {"cli", "__main__"} or path.name in {"guard.py", "worker.py", "null.py"}:
         return  # these are programs of their own
     if path == SOURCE / "prony_gauge" / "needs.py":
         return  # the same

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from prony.capacity import Capacity
 from prony.comparison import Comparison
 from prony.doubts import Doubt
 from prony.plan import Plan
-from prony.summary import Errors, Incident, RouteFigures, StreamFigures, Summary
+from prony.summary import Errors, Incident, Metered, RouteFigures, Slice, StreamFigures, Summary
 from prony.verdict import Suggestion, Verdict
 
 
@@ -38,6 +38,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     routes: tuple[RouteFigures, ...] = ()
     retries: int = 0
     streams: tuple[StreamFigures, ...] = ()
+    gauged: tuple[Metered, ...] = ()
 
 
 class RouteCost(Struct, frozen=True, kw_only=True):
@@ -153,6 +154,7 @@ class Document(Struct, frozen=True, kw_only=True):
     routes: tuple[RouteCost, ...] = ()
     next: tuple[Suggestion, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    slices: tuple[Slice, ...] = ()
 
 
 def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
@@ -180,6 +182,7 @@ def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
         routes=summary.routes,
         retries=summary.retries,
         streams=summary.streams,
+        gauged=summary.gauged,
     )
 
 
@@ -188,9 +191,12 @@ def plan_of(plan: Plan) -> dict[str, Any]:
     traffic = plan.traffic
     return {
         "title": plan.title,
-        "app": plan.app.entry,
-        "server": {"kind": plan.server.kind, "worker_class": plan.server.worker_class, **plan.server.knobs},
-        "slots": plan.server.slots,
+        "destination": plan.destination and {"url": plan.destination.url, **structs.asdict(plan.destination)},
+        "app": plan.app.entry or None,
+        "server": {"kind": plan.server.kind, "worker_class": plan.server.worker_class, **plan.server.knobs}
+        if plan.server.kind
+        else None,
+        "slots": plan.server.slots if plan.server.kind else None,
         "database": None
         if plan.database is None
         else {
@@ -202,6 +208,20 @@ def plan_of(plan: Plan) -> dict[str, Any]:
             "arrivals": traffic.arrivals,
             "rate_rps": traffic.rate_rps,
             "users": traffic.users,
+            "phases": [
+                {
+                    "shape": each.shape,
+                    "duration_s": each.duration_s,
+                    "from": each.stretches[0][1],
+                    "to": each.stretches[-1][2],
+                    "most": each.most,
+                    "text": each.text,
+                }
+                for each in traffic.phases
+            ],
+            "requests_per_session": traffic.session,
+            "think_s": traffic.think_s,
+            "think_sigma": traffic.think_sigma,
             "duration_s": traffic.duration_s,
             "seed": traffic.seed,
         },

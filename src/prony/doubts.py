@@ -187,6 +187,12 @@ KINDS = {
             "Look at the app's log.",
         ),
         Kind(
+            "not_watched",
+            "prony did not start what was loaded: what stands behind it was not watched, nothing was restored between "
+            "trials, and its settings are not known.",
+            "Describe it in a prony.toml (prony init) to see which tier gives out.",
+        ),
+        Kind(
             "app_reached_out",
             "The app tried to reach hosts outside its stack, and was refused.",
             "Name a host under egress ([app] egress = [...]), or stand in a service of ours ([services.NAME]).",
@@ -255,8 +261,11 @@ def _about_the_generators_means(recording: Recording, summary: Summary, raise_do
     if sent is not None and due is not None and abs(sent - due) > 0.05 * max(due, 1.0):
         raise_doubt("uneven_sends", f"variance to mean in bins of 10 ms: {sent:.3f} as sent, {due:.3f} as due")
     known = recording.values("generator", "calibrated_rps")
-    if len(known) and summary.offered_rps > 0.8 * known[-1]:
-        raise_doubt("generator_near_limit", f"{summary.offered_rps:.0f} rps; {known[-1]:.0f} rps when it was tried")
+    traffic = recording.plan.traffic
+    peaks = [] if traffic.arrivals == "closed" else [phase.most * (traffic.session or 1) for phase in traffic.phases]
+    most = max(summary.offered_rps, *peaks) if peaks else summary.offered_rps
+    if len(known) and most > 0.8 * known[-1]:
+        raise_doubt("generator_near_limit", f"{most:.0f} rps; {known[-1]:.0f} rps when it was tried")
     taken = {what: recording.values("generator", f"{what}_share") for what in ("ports", "descriptors")}
     for what, shares in taken.items():
         if len(shares) and shares.max() > 0.8:
@@ -273,9 +282,9 @@ def _about_the_answers(summary: Summary, raise_doubt: Raise) -> None:
         voids = [f"{figure}.{name}" for figure in LATENCY for name in short]
         raise_doubt("few_samples", f"{summary.answered} answers; not enough for {', '.join(short)}", voids=voids)
     if summary.backlog.growing:
-        rate = summary.backlog.slope_per_s
+        rate, of = summary.backlog.slope_per_s, " on average" if summary.phases else ""
         raise_doubt(
-            "backlog_growing", f"the backlog grew by {rate:.0f} requests a second at {summary.offered_rps:.0f} rps"
+            "backlog_growing", f"the backlog grew by {rate:.0f} requests a second at {summary.offered_rps:.0f} rps{of}"
         )
 
 
@@ -299,11 +308,14 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
         raise_doubt("steal", f"{steal:.1%} of the time stolen")
     host = summary.tiers["host"]
     busy, cores, stack = host["busy_share"], host["cores"], host["stack_share"]
-    if busy is not None and cores is not None and stack is not None:
+    if busy is not None and cores is not None and stack is not None and not summary.destination:
         others = busy * cores - stack
         if others > 0.25:
             raise_doubt("neighbours", f"others used {others:.2f} of the stack's {cores:.0f} core(s)")
-    if summary.tiers["workers"]["slots"] is None and summary.requests:
+    if summary.destination:
+        seen = next((e.text for e in recording.events if e.kind == "listener"), "")
+        raise_doubt("not_watched", seen or f"nothing of {summary.destination} was watched")
+    elif summary.tiers["workers"]["slots"] is None and summary.requests:
         raise_doubt("gauge_silent", "no mapped file of a serving process was seen")
     for name in NOTED:
         texts = [e.text for e in recording.events if e.kind == name]

@@ -37,6 +37,25 @@ def quantile(sorted_values: Numbers, q: float) -> float:
     return float(sorted_values[rank - 1])
 
 
+def quantile_interval(sorted_values: Numbers, q: float, confidence: float = 0.95) -> tuple[float | None, float | None]:
+    """Between which measured values the q-quantile of what they were drawn from lies, with this confidence at least.
+
+    By order statistics: how many of n values lie below a quantile is binomial (n, q), whatever their distribution
+    (Conover 1999, 3.2). It takes the values as independent of each other; requests that queue behind one another are
+    not, and for them the true interval is wider. None for an end where there are too few values to give one.
+    """
+    from scipy.stats import binom  # noqa: PLC0415 - slow to import, and seldom wanted
+
+    n = len(sorted_values)
+    if n == 0 or not 0 < q < 1:
+        return None, None
+    low, high = (int(binom.ppf(p, n, q)) for p in ((1 - confidence) / 2, (1 + confidence) / 2))
+    return (
+        float(sorted_values[low - 1]) if low >= 1 else None,
+        float(sorted_values[high]) if high < n else None,
+    )
+
+
 def samples_wanted(q: float) -> int:
     """How many samples the q-quantile wants: 400 for p99, 4 000 for p99.9."""
     return math.ceil(SAMPLES_BEYOND / (1 - q) - 1e-6) if q < 1 else 1

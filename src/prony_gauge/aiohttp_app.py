@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 
+from prony_gauge.asgi import opened
+from prony_gauge.layout import HOOK_OFF
 from prony_gauge.mapped import GAUGE
-from prony_gauge.wsgi import raised
+from prony_gauge.work import Request, detailed
+from prony_gauge.wsgi import BYTES, raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Optional
 
 
 def measured(app: Any) -> Any:
@@ -33,15 +36,31 @@ async def _counting(request: Any, handler: Any) -> Any:
     if request.headers.get("Upgrade", "").lower() == "websocket":
         return await handler(request)  # it lasts as long as its client likes
     entry = GAUGE.begin()
+    own = opened(entry, getattr(request, "method", "GET"), request.headers.get("Prony-Timing")) if detailed() else None
+    answer = None
     try:
-        return await handler(request)
+        answer = await handler(request)
+        return answer  # noqa: TRY300 - `finally` reads it
     except Exception as error:
         # a redirect or a "not found" that is raised is an answer
         if not isinstance(error, getattr(sys.modules.get("aiohttp.web_exceptions"), "HTTPException", ())):
             raised(error)
         raise
     finally:
+        if own is not None:
+            _close(own, request, answer)
         GAUGE.end(entry)
+
+
+def _close(own: Request, request: Any, answer: Optional[Any]) -> None:
+    try:
+        resource = getattr(getattr(request.match_info, "route", None), "resource", None)
+        own.route = getattr(resource, "canonical", "")
+        length = getattr(answer, "content_length", None)
+        own.figures[BYTES] += length if isinstance(length, int) else 0
+    except Exception:
+        GAUGE.count(HOOK_OFF, "aiohttp request")
+    own.over()
 
 
 _counting.__middleware_version__ = 1  # type: ignore[attr-defined] # what aiohttp.web.middleware does

@@ -1,15 +1,20 @@
 """Turns an ASGI app into the same app whose http requests are counted from entry to the end of its coroutine."""
 
+# ruff: noqa: SIM105 (what need not be imported into somebody's interpreter is not)
+
 from __future__ import annotations
 
+from prony_gauge.heartbeat import HEARTBEAT
+from prony_gauge.layout import HOOK_OFF
 from prony_gauge.mapped import GAUGE
 from prony_gauge.target import is_double
-from prony_gauge.wsgi import raised
+from prony_gauge.work import CURRENT, Request, detailed
+from prony_gauge.wsgi import BYTES, raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Any
+    from typing import Any, Optional
 
 
 def measured(app: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,20 +25,65 @@ def measured(app: Callable[..., Any]) -> Callable[..., Any]:
     """
     begin, end = GAUGE.begin, GAUGE.end
     called = _single(app) if is_double(app) else app
+    detail = detailed()
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> Any:
         if scope["type"] != "http":
             return await called(scope, receive, send)
         entry = begin()
+        request = None
+        if detail:
+            request = opened(entry, scope.get("method", "GET"), _timing(scope))
+            send = _counting(send, request)
         try:
             return await called(scope, receive, send)
         except Exception as error:
             raised(error)
             raise
         finally:
+            if request is not None:
+                request.over()
             end(entry)
 
     return application
+
+
+def opened(entry: int, method: str, timing: Any) -> Optional[Request]:
+    """A request's own account, which the tasks and threads that its task starts share; none where that fails."""
+    try:
+        request = Request(GAUGE, entry, method, timing)
+        CURRENT.set(request)
+        if HEARTBEAT.pid != GAUGE.pid:
+            HEARTBEAT.start()
+        if HEARTBEAT.limiter is None:
+            HEARTBEAT.find_limiter()
+    except Exception:
+        GAUGE.count(HOOK_OFF, "request")
+        return None
+    return request
+
+
+def _timing(scope: dict[str, Any]) -> Any:
+    for name, value in scope.get("headers", ()):
+        if name == b"prony-timing":
+            return value
+    return None
+
+
+def _counting(send: Any, request: Optional[Request]) -> Any:
+    """`send`, with the bytes of bodies counted on the way; no coroutine of its own."""
+    if request is None:
+        return send
+    figures = request.figures
+
+    def counting(message: Any) -> Any:
+        try:
+            figures[BYTES] += len(message["body"])
+        except Exception:  # a message without a body, or one that is for the server to judge
+            pass
+        return send(message)
+
+    return counting
 
 
 def _single(app: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+OFF = {"off", "0", "false", "no"}  # of PRONY_GAUGE_DETAIL: then requests, connections and exceptions are counted alone
+
 
 def start() -> None:
     """Install what the environment asks for. Imports no threading, socket or driver: gevent patches those later."""
@@ -31,6 +33,13 @@ def start() -> None:
         from prony_gauge.mapped import follow_forks
 
         after.update(AFTER_IMPORT)
+        if os.environ.get("PRONY_GAUGE_DETAIL", "").lower() not in OFF:
+            from prony_gauge import calls, databases, patterns
+            from prony_gauge.imports import both
+
+            for more in (databases.AFTER_IMPORT, calls.AFTER_IMPORT, patterns.AFTER_IMPORT):
+                for name, call in more.items():
+                    after[name] = both(after[name], call) if name in after else call
         if os.environ.get("PRONY_GAUGE_RUNSERVER") == "1":
             from prony_gauge import runserver
 

@@ -75,15 +75,17 @@ def watch(after: dict[str, After]) -> None:
         sys.meta_path.insert(0, Finder(after))
         return
     for name, call in after.items():  # two finders would ask each other without end
-        known.after[name] = _both(known.after[name], call) if name in known.after else call
+        known.after[name] = both(known.after[name], call) if name in known.after else call
 
 
-def _both(first: After, second: After) -> After:
-    def both(module: Any) -> None:
+def both(first: After, second: After) -> After:
+    """One call that makes both."""
+
+    def called(module: Any) -> None:
         _quietly(first, module)
         second(module)
 
-    return both
+    return called
 
 
 def _quietly(call: After, module: Any) -> None:

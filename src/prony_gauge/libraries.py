@@ -1,7 +1,5 @@
 """Turns connections that drivers open and exceptions that frameworks swallow into numbers of the gauge."""
 
-# ruff: noqa: SIM105 (what need not be imported into somebody's interpreter is not)
-
 from __future__ import annotations
 
 import sys
@@ -10,6 +8,7 @@ from time import monotonic_ns
 from prony_gauge.layout import CONNECT_ERROR
 from prony_gauge.mapped import GAUGE
 from prony_gauge.sqlstate import name_of
+from prony_gauge.work import connected
 from prony_gauge.wsgi import raised
 
 TYPE_CHECKING = False
@@ -66,6 +65,7 @@ def _counted_async(connect: Callable[..., Any]) -> Callable[..., Any]:
 def _succeeded(began: int) -> None:
     try:
         GAUGE.connected(began, failed=False)
+        connected(began)
     except Exception:
         pass
 
@@ -85,6 +85,16 @@ def psycopg_connection_async(module: Any) -> None:
 def psycopg2(module: Any) -> None:
     """Its `connect` is a plain function."""
     module.connect = _counted(module.connect)
+
+
+def asyncpg_connect_utils(module: Any) -> None:
+    """What its `connect` and its pool have in common."""
+    module._connect = _counted_async(module._connect)  # noqa: SLF001
+
+
+def pymysql_connections(module: Any) -> None:
+    """A connection opens itself, also anew."""
+    module.Connection.connect = _counted(module.Connection.connect)
 
 
 def django_core_signals(module: Any) -> None:
@@ -109,5 +119,7 @@ AFTER_IMPORT = {
     "psycopg.connection": psycopg_connection,
     "psycopg.connection_async": psycopg_connection_async,
     "psycopg2": psycopg2,
+    "asyncpg.connect_utils": asyncpg_connect_utils,
+    "pymysql.connections": pymysql_connections,
     "django.core.signals": django_core_signals,
 }

@@ -14,6 +14,7 @@ from prony_gauge.layout import BEGUN, BUSY, ENDED, LAST_ENTRY, LAST_EXIT, RING, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Optional
 
 
@@ -43,6 +44,8 @@ class Gauge:
         self.words = self.octets.cast("Q")
         self.rows: dict[int, int] = {}
         self.names: dict[tuple[int, str], int] = {}
+        self.meters: dict[tuple[int, str], int] = {}
+        self.statements: dict[str, int] = {}  # meters by the text as the app wrote it: see statements.py
         self.descriptor: Optional[int] = None
 
     def serving(self) -> None:
@@ -106,6 +109,47 @@ class Gauge:
         words[at + layout.CONNECTS] += 1
         words[at + layout.CONNECT_NS] += monotonic_ns() - began
         words[at + layout.CONNECT_FAILED] += failed
+
+    def add(self, *pairs: int) -> None:
+        """Add to this thread's counters: (counter, by how much) in turn."""
+        at = self.rows.get(get_ident()) or self._row()
+        words = self.words
+        for i in range(0, len(pairs), 2):
+            words[at + pairs[i]] += pairs[i + 1]
+
+    def meter(self, kind: int, text: str) -> int:
+        """Where the meter of that label stands, made when there is none; beyond the last, one for all others."""
+        at = self.meters.get((kind, text))
+        if at is not None:
+            return at
+        with self.lock:
+            self._open()
+            first, cap = layout.METER_FIRST[kind], layout.METER_CAPS[kind]
+            index = sum(1 for each, _ in self.meters if each == kind)
+            full = index >= cap - 1
+            index, label = (cap - 1, layout.OTHERS) if full else (index, text)
+            at = layout.METERS_AT + (first + index) * layout.METER_WORDS
+            octets = label.encode("utf-8", "replace")[: layout.METER_BYTES]
+            start = (at + layout.METER_TEXT) * 8
+            self.octets[start : start + len(octets)] = octets
+            self.words[at] = kind << 32 | len(octets)
+            if not full:
+                self.meters[kind, text] = at
+            return at
+
+    def spend(self, at: int, taken: int, times: int = 1, figures: Sequence[int] = ()) -> None:
+        """Add to a meter: nanoseconds, over so many times, and a route's other figures from the fourth on."""
+        words = self.words
+        figure = at + layout.FIGURES_AT
+        bucket = at + layout.BUCKETS_AT + min((taken // times if times > 1 else taken).bit_length(), layout.BUCKETS - 1)
+        with self.lock:  # threads share a meter, and an addition is not one step
+            for i, value in enumerate(figures):
+                if value:
+                    words[figure + 3 + i] += value
+            words[figure + layout.M_NS] += taken
+            words[figure + layout.M_MOST] = max(words[figure + layout.M_MOST], taken)
+            words[bucket] += times
+            words[figure] += times
 
     def failed(self, text: str) -> None:
         """A request ended in the exception of this name."""

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from prony.load.account import LoadResult
 from prony.load.engine import Engine
-from prony.load.spec import Expectation, LoadResult, LoadSpec, RequestSpec
+from prony.load.spec import Expectation, LoadSpec, RequestSpec
 from prony.samples import OUTCOMES, REQUEST, Samples, from_bytes
 
 HERE = Path(__file__).parent

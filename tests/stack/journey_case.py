@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from prony.load.account import LoadResult
 from prony.load.journeys import JourneyLoad
-from prony.load.spec import JourneySpec, LoadResult, LoadSpec
+from prony.load.spec import JourneySpec, LoadSpec
 from prony.samples import OUTCOMES, Samples, from_bytes
 
 HERE = Path(__file__).parent

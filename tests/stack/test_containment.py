@@ -195,7 +195,7 @@ def test_a_trial_tells_what_app_command_and_worker_were_refused(reaching: Path) 
 
 
 def test_the_terminal_tells_it_too_and_that_only_the_hook_stood(reaching: Path) -> None:
-    out, err = prony(reaching, "run", "--users", "1", "--duration", "1s", "--no-namespace")
+    out, err = prony(reaching, "run", "--users", "1", "--duration", "3s", "--no-namespace")
     said = " ".join(out.split())
     assert "Contained by the audit hook alone" in err
     assert "note hook_only" in said

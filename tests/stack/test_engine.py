@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from prony.load.account import LoadResult, LoadTick
 from prony.load.engine import Engine
-from prony.load.spec import Expectation, LoadResult, LoadTick, RequestSpec
+from prony.load.spec import Expectation, RequestSpec
 from prony.samples import CHECK_FAILED, OUTCOMES, SAMPLE, from_bytes
 from tests.stack.engine_case import get, load, outcomes, planted, server_counts, spec_of
 

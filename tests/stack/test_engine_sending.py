@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from prony.load.account import LoadResult
 from prony.load.journeys import JourneyLoad
 from prony.load.retrying import RetryLoad
-from prony.load.spec import LoadResult, RequestSpec, StreamSpec
+from prony.load.spec import RequestSpec, StreamSpec
 from prony.samples import EVENT_GAP, FIRST_EVENT, REQUEST, Samples, from_bytes
 from prony.stack.folders import run_folder
 from prony.stack.launch import Launcher

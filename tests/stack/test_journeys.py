@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from prony.load import journeys
-from prony.load.spec import LoadResult, LoadSpec, RequestSpec
+from prony.load.account import LoadResult
+from prony.load.spec import LoadSpec, RequestSpec
 from tests.stack.journey_case import WHOLE, journey, load, seen, shop
 
 BUY = """

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from prony.campaign.bench import Bench, Measured, Silent
 from prony.plan import Plan, read_file
 from prony.recording import Recording, Store
 from prony.samples import OK
+from prony.trial import Progress
 from prony.verdict import Verdict, conclude
 from tests.stack.tiers_case import until
 
@@ -80,10 +82,15 @@ class Meddler(Silent):
         self.at = 2.0
         self.what: Callable[[], None] = lambda: None
 
-    def progress(self, what: str, detail: str, share: float | None) -> None:  # noqa: ARG002 - the protocol's names
-        if share is not None and share >= self.at:
-            self.at = 2.0
-            self.what()
+    def watch(self, label: str, plan: Plan) -> Callable[[Progress], None]:  # noqa: ARG002 - the protocol's names
+        began_ns = time.monotonic_ns()
+
+        def follow(now: Progress) -> None:
+            if (now.t_ns - began_ns) / 1e9 >= self.at * plan.traffic.duration_s:
+                self.at = 2.0
+                self.what()
+
+        return follow
 
 
 class Rig:

@@ -12,7 +12,8 @@ from msgspec import structs
 from prony.capacity import judge
 from prony.document import trial_of
 from prony.doubts import KINDS, LATENCY, Doubt, believed, doubts_of, voids_all
-from prony.plan import Limits
+from prony.plan import Destination, Limits
+from prony.plan.alone import plan_for
 from prony.recording import Event, Recording
 from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, PORTS_EXHAUSTED, TIMEOUT, WRONG_STATUS
 from prony.summary import summarise
@@ -83,6 +84,7 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
     "hook_only": lambda: a_clean_recording(events=[event("hook_only")]),
     "gauge_silent": lambda: a_recording(some_samples(DUE_S), duration_s=50),
     "app_reached_out": lambda: a_clean_recording(events=[event("egress_refused", "api.example.com")]),
+    "not_watched": lambda: a_clean_recording(plan=plan_for(Destination(host="shop.test", port=80), ["/"], {}, ())),
     "mix_guessed": lambda: a_clean_recording(events=[event("mix_guessed")]),
 }
 

@@ -17,9 +17,9 @@ UP = {"saturated_rps"}
 
 
 def baseline() -> Baseline:
-    values = {
-        name: tuple(float(v) for v in drawn(seed)) for seed, name in enumerate(["saturated_rps", "latency_p50_s"])
-    }
+    values: dict[str, tuple[float | None, ...]] = {}
+    for seed, name in enumerate(("saturated_rps", "latency_p50_s")):
+        values[name] = tuple(float(value) for value in drawn(seed))
     return Baseline(
         prony="0", title="it", machine="m", rate_rps=9, trial_s=5, figures=values, allowed=dict.fromkeys(values, 0.1)
     )

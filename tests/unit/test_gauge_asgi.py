@@ -39,11 +39,12 @@ def test_a_request_is_in_flight_until_its_coroutine_returns(read: Callable[[], G
     seen = []
 
     async def app(scope: Any, receive: Any, send: Any) -> str:
-        assert (scope, receive, send) == (HTTP, "receive", "send")
+        assert (scope, receive) == (HTTP, "receive")
+        assert send({"type": "http.response.body", "body": b"four"}) == "sent"
         seen.append(read().in_flight)
         return "theirs"
 
-    assert asyncio.run(asgi.measured(app)(HTTP, "receive", "send")) == "theirs"
+    assert asyncio.run(asgi.measured(app)(HTTP, "receive", lambda _: "sent")) == "theirs"
     totals = read()
     assert (seen, totals.begun, totals.ended, totals.in_flight) == ([1], 1, 1, 0)
 

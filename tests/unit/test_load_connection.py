@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from prony.load import checking as reading
 from prony.load.checking import CheckingConnection
 from prony.load.connection import Connection
-from prony.load.mix import routes_of
+from prony.load.mix import KNOWN_BYTES_MAX, Known, routes_of
 from prony.load.spec import Expectation, LoadSpec, RequestSpec
 from prony.samples import OUTCOMES
 
@@ -104,6 +104,28 @@ def answered(pieces: list[bytes], expected: Expectation, times: int = 1, **field
     return listener
 
 
+def turns(answers: list[bytes], expected: Expectation) -> Listener:
+    """What becomes of requests of one route on one connection, each with its own answer, which comes in one piece."""
+    spec = LoadSpec(
+        host="127.0.0.1",
+        port=80,
+        requests=(RequestSpec(expect=expected),),
+        arrivals="constant",
+        rate_rps=1,
+        duration_s=1,
+        segment="s",
+    )
+    listener, wire = Listener(), Wire()
+    route = routes_of(spec)[0]
+    made = CheckingConnection(listener, cast("Any", wire), spec.body_bytes_max)
+    for answer in answers:
+        made.begin(route, route.wire, 1, 1, 0)
+        wire.pieces = [answer]
+        made.on_readable()
+    made.close()
+    return listener
+
+
 def cut(raw: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % len(raw) for place in places), len(raw)]
     return [raw[a:b] for a, b in itertools.pairwise(edges)]
@@ -173,3 +195,36 @@ def test_of_bodies_over_the_bound_nothing_is_kept(monkeypatch: Any) -> None:
             found = answered(cut(big, [500, 1500]), expected)
             assert found.told == ["check_failed"]
             assert "over 4 MiB" in found.lacked[0]
+
+
+@given(st.sampled_from([PLAIN, CHUNKED, GZIPPED]), st.sampled_from(EXPECTED), st.lists(st.integers(0, 500), max_size=2))
+def test_an_answer_known_by_its_bytes_ends_as_one_that_is_read(
+    answer: bytes, expected: Expectation, places: list[int]
+) -> None:
+    often = answered(cut(answer, places), expected, times=6)
+    once = answered(cut(answer, places), expected)
+    assert often.told == once.told * 6
+    assert often.lacked == once.lacked * 6
+
+
+def test_an_answer_that_differs_from_the_one_known_is_read() -> None:
+    right = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntea"
+    wrong = right.replace(b"200", b"500")
+    lacks = right.replace(b"tea", b"pie")
+    shorter = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nte"
+    listener = turns([right, right, wrong, right, lacks, right, shorter, right], Expectation(contains="tea"))
+    assert listener.told == ["ok", "ok", "wrong_status", "ok", "check_failed", "ok", "check_failed", "ok"]
+
+
+def test_answers_that_are_never_alike_are_kept_only_now_and_then() -> None:
+    known = Known()
+    for number in range(1000):
+        known.keep(memoryview(b"%d" % number), 200)
+    assert known.answer == b"767", "the 768th"
+    for size, kept in ((KNOWN_BYTES_MAX, True), (KNOWN_BYTES_MAX + 1, False)):
+        fresh = Known()
+        fresh.keep(memoryview(bytes(size)), 200)
+        assert (fresh.size >= 0) is kept
+    never = Known(keeps=False)
+    never.keep(memoryview(b"x"), 200)
+    assert never.size == -1

@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from prony.load.account import LoadResult, LoadTick
 from prony.load.mix import routes_of
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts
-from prony.load.spec import Expectation, LoadResult, LoadSpec, LoadTick, RequestSpec, loopback_address
+from prony.load.spec import Expectation, LoadSpec, RequestSpec, loopback_address
+from prony.traffic.profiles import Stretch
 
 OPEN: dict[str, Any] = {
     "host": "127.0.0.1",
@@ -22,7 +24,20 @@ OPEN: dict[str, Any] = {
 CLOSED = OPEN | {"arrivals": "closed", "rate_rps": None, "users": 5}
 
 
-@pytest.mark.parametrize("fields", [OPEN, CLOSED, OPEN | {"arrivals": "constant", "host": "::1"}])
+PHASED = OPEN | {"rate_rps": None, "profile": (Stretch(0.25, 1, 200), Stretch(0.75, 200, 0))}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        OPEN,
+        CLOSED,
+        PHASED,
+        PHASED | {"arrivals": "closed", "think_s": 0.5, "think_sigma": 0.8},
+        OPEN | {"session": 5.0, "think_s": 1},
+        OPEN | {"arrivals": "constant", "host": "::1"},
+    ],
+)
 def test_a_spec_survives_json(fields: dict[str, Any]) -> None:
     spec = LoadSpec(**fields)
     assert msgspec.json.decode(msgspec.json.encode(spec), type=LoadSpec) == spec
@@ -50,6 +65,16 @@ def test_a_tick_and_a_result_are_told_apart() -> None:
         ({"think_s": 1}, "think_s"),
         ({"arrivals": "closed"}, "users"),
         ({"arrivals": "closed", "rate_rps": None, "users": 0}, "users"),
+        ({"profile": (Stretch(1.0, 5, 5),)}, "in place of"),
+        ({"rate_rps": None, "profile": (Stretch(2.0, 5, 5),)}, "lasts"),
+        ({"rate_rps": None, "profile": (Stretch(1.0, 0, 1e9),)}, "50000000"),
+        ({"rate_rps": 3e5, "session": 100.0, "duration_s": 10}, "50000000"),
+        ({"rate_rps": None, "profile": (Stretch(1.0, -1, 5),)}, "goes through"),
+        ({"arrivals": "closed", "rate_rps": None, "profile": (Stretch(1.0, 0, 70_000),)}, "users"),
+        ({"session": 0.5}, "session"),
+        ({"session": 200.0}, "session"),
+        ({"arrivals": "closed", "rate_rps": None, "users": 5, "session": 2.0}, "session"),
+        ({"think_sigma": -1}, "think_sigma"),
         ({"duration_s": 0}, "duration_s"),
         ({"duration_s": 86_401}, "duration_s"),
         ({"timeout_s": 0}, "timeout_s"),
@@ -146,3 +171,12 @@ def test_lag_percentiles_are_within_their_bin() -> None:
         lags.add(FINE_NS + 3_000_000_000)
     assert lags.quantile_s(0.99) == pytest.approx((FINE_NS + 3e9) / 1e9, abs=1.1e-3)
     assert lags.quantile_s(0.25) == pytest.approx(0.0245, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [("", "127.0.0.1"), ("shop.example", "shop.example"), ("shop.example:8443", "shop.example"), ("[::1]:1", "::1"),
+     ("[::1]", "::1"), ("[", "127.0.0.1")],
+)  # fmt: skip
+def test_tls_asks_for_the_host_of_the_host_field(field: str, name: str) -> None:
+    assert LoadSpec(**OPEN | {"host_header": field}).server_name == name

@@ -56,6 +56,11 @@ CASES: dict[str, tuple[Summary, tuple[str, str, str, str], str]] = {
         ("workers", "consistent", "worker_starvation", "consistent"),
         "3.9 of 4 slots were taken on average; up to 120 connections queued",
     ),
+    "slots full, of something that prony did not start": (
+        of(FULL, destination="http://shop.test", **SLOW),
+        ("unknown", "unknown", "not_watched", "unknown"),
+        "What stands behind http://shop.test was not watched",
+    ),
     "slots full and the CPU nearly so": (
         of(FULL | {"host.busy_share": 0.8}, **SLOW),
         ("workers", "tied", "worker_starvation", "tied"),

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -20,7 +21,7 @@ from prony.document import Document, Trial, trial_of
 from prony.doubts import Doubt, believed, doubts_of
 from prony.plan import Plan
 from prony.recording import Store, now_text
-from prony.stack.cores import divide
+from prony.stack.cores import Cores, divide
 from prony.stack.stack import Stack, Start
 from prony.summary import Summary, summarise
 from prony.traffic import learned
@@ -45,6 +46,9 @@ class Teller(Protocol):
     def progress(self, what: str, detail: str, share: float | None) -> None:
         """What is being done now, how it stands, and how much of it is done (0 to 1; None: not known)."""
 
+    def watch(self, label: str, plan: Plan) -> Callable[[trial.Progress], None]:
+        """A trial begins: what is to hear of it whenever something of it has been written."""
+
 
 class Silent:
     """A teller that says nothing."""
@@ -54,6 +58,9 @@ class Silent:
     def say(self, text: str) -> None: ...
 
     def progress(self, what: str, detail: str, share: float | None) -> None: ...
+
+    def watch(self, label: str, plan: Plan) -> Callable[[trial.Progress], None]:  # noqa: ARG002 - the protocol's names
+        return lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +134,10 @@ class Bench:
         self.campaign = self.store.begin_campaign(self.verb, self.title, self.machine)
         _prune(self._folder / "logs")
         try:
-            self.stack = Stack(
-                self._folder / "logs" / str(self.campaign),
-                cores,
-                namespace=self._namespace,
-                own_folder=self._folder,
-                say=self.teller.say,
-            )
+            self._stand(cores)
         except BaseException:
             self._end("failed")
             raise
-        if not self.stack.launcher.namespace:
-            why = self.stack.launcher.why_no_namespace
-            self.teller.say(f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.")
         # What was started above and by the guard stays as it is; prony itself gives way to the generator on its core.
         self._nice = os.nice(0)
         os.nice(10)
@@ -148,12 +146,29 @@ class Bench:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave the clean-up half done
         try:
-            self.stack.close()
+            self._stop()
         finally:
             signal.signal(signal.SIGINT, handler)
             if kind is not None:
                 self._end("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             self._restore()
+
+    def _stand(self, cores: Cores) -> None:
+        """Makes ready what trials run on."""
+        self.stack = Stack(
+            self._folder / "logs" / str(self.campaign),
+            cores,
+            namespace=self._namespace,
+            own_folder=self._folder,
+            say=self.teller.say,
+        )
+        if not self.stack.launcher.namespace:
+            why = self.stack.launcher.why_no_namespace
+            self.teller.say(f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.")
+
+    def _stop(self) -> None:
+        """Ends all of it."""
+        self.stack.close()
 
     def _end(self, status: str) -> None:
         self.store.end_campaign(self.campaign, status)
@@ -198,12 +213,12 @@ class Bench:
         plan = resolve(stack, plan)
         visitors = self._logged_in(start, plan, label)
         writer = self.store.begin_trial(self.campaign, plan, label, role, start.number)
+        trial.run(stack, start, plan, writer, self.teller.watch(label, plan), visitors=visitors)
+        return self._thought(writer.trial, plan)
 
-        def progress(state: trial.Progress) -> None:
-            self.teller.progress(label, _in_words(state), min(1.0, state.elapsed_s / state.duration_s))
-
-        trial.run(stack, start, plan, writer, progress, visitors=visitors)
-        found = think(self.store, writer.trial, plan)
+    def _thought(self, trial_id: str, plan: Plan) -> Measured:
+        """What a trial that has just run says, noted for the campaign's document."""
+        found = think(self.store, trial_id, plan)
         self.measured.append(found)
         return found
 
@@ -249,11 +264,6 @@ def _prune(logs: Path) -> None:
 
 def _same_stack(one: Plan, other: Plan) -> bool:
     return one.stack == other.stack
-
-
-def _in_words(state: trial.Progress) -> str:
-    tick = state.tick
-    return "" if tick is None else f"{tick.done} answered, {tick.scheduled - tick.done} under way"
 
 
 def machine() -> dict[str, Any]:

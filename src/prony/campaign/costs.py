@@ -40,7 +40,9 @@ def measure(bench: Bench, plan: Plan, budget_s: float) -> tuple[tuple[RouteCost,
     requests = plan.traffic.requests
     even = _asking(plan, tuple(structs.replace(request, weight=1.0) for request in requests))
     asked_s = min(max(EACH_S * len(requests), ASKED_S[0]), ASKED_S[1])
-    one = bench.measure(even.loaded(users=1, duration_s=asked_s, drain_s=2.0), "each page by itself", "costs")
+    one = bench.measure(
+        even.loaded(users=1, duration_s=asked_s, drain_s=2.0, think_s=0), "each page by itself", "costs"
+    )
     deadline_s = max(deadline_s, time.monotonic() + LEAST_S)
     found = {figures.name: _timed(figures, one) for figures in one.summary.routes}
     by_time = sorted(requests, key=lambda request: -(found[_name(request)].time_s or 0.0))
@@ -85,7 +87,7 @@ def _timed(figures: RouteFigures, one: Measured) -> RouteCost:
 def _alone(bench: Bench, plan: Plan, request: Request, cost: RouteCost, duration_s: float) -> RouteCost:
     users = busy_users(plan)
     drain_s = min(1.0 + users * (cost.time_s or 0.0), DRAIN_S)  # the last to ask stand behind all others
-    loaded = _asking(plan, (request,)).loaded(users=users, duration_s=duration_s, drain_s=drain_s)
+    loaded = _asking(plan, (request,)).loaded(users=users, duration_s=duration_s, drain_s=drain_s, think_s=0)
     full = bench.measure(loaded, f"nothing but {_name(request)}", "costs", fresh=False)
     summary, route = full.summary, full.summary.routes[0]
     right = cost.requests * (1 - cost.errors) + route.requests * (1 - route.errors)

@@ -117,7 +117,8 @@ def _load(measured: Measured) -> float:
 
 def saturate(bench: Bench, plan: Plan, duration_s: float, label: str) -> Measured:
     """A closed loop with four users for each slot (8 to 200): what it achieves is about what the plan can do."""
-    return bench.measure(plan.loaded(users=busy_users(plan), duration_s=duration_s), label, "saturation")
+    loaded = plan.loaded(users=busy_users(plan), duration_s=duration_s, think_s=0)
+    return bench.measure(loaded, label, "saturation")
 
 
 def busy_users(plan: Plan) -> int:

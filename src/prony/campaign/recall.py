@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Iterable
 
-from prony.campaign.bench import think
+import msgspec
+from msgspec import structs
+
+from prony.campaign.bench import Measured, think
 from prony.document import Document
+from prony.doubts import Doubt
 from prony.recording import Campaign, Store
+from prony.summary import Part, sliced
 from prony.verdict import conclude
 
 
@@ -17,7 +22,34 @@ def recall(store: Store, campaign: Campaign) -> Document:
             return msgspec.convert(campaign.conclusion, Document)
         except msgspec.ValidationError:
             pass  # written by another version: the recordings still say what they say
-    measured = [think(store, row.id) for row in campaign.trials]
+    return _thought(campaign, [think(store, row.id) for row in campaign.trials])
+
+
+def recall_trial(store: Store, campaign: Campaign, trial: str, part: Part | None = None) -> Document:
+    """What one trial's recording says, also of a part of its requests: its exact figures are then in `slices`."""
+    recording = store.recording(trial)
+    measured = think(store, trial)
+    document = structs.replace(_thought(campaign, [measured]), status=recording.status)
+    if part is None:
+        return document
+    timed = part.from_s is not None or part.to_s is not None
+    return structs.replace(document, slices=(sliced(recording, part, _voiding(measured.doubts, timed=timed)),))
+
+
+def _voiding(doubts: Iterable[Doubt], *, timed: bool) -> tuple[str, ...]:
+    """Those that void latencies of a part too.
+
+    How many samples it has is its own affair, and a stretch of time presumes no steady state.
+    """
+    spared = {"few_samples", "backlog_growing"} if timed else {"few_samples"}
+    return tuple(
+        doubt.name
+        for doubt in doubts
+        if doubt.name not in spared and any(name == "all" or name.startswith("latency_s") for name in doubt.voids)
+    )
+
+
+def _thought(campaign: Campaign, measured: list[Measured]) -> Document:
     return Document(
         prony=campaign.prony,
         verb=campaign.verb,

@@ -10,8 +10,11 @@ import msgspec
 from rich.text import Text
 
 from prony import trial
+from prony.alone import consent, reach
 from prony.campaign.bench import machine
 from prony.cli import options, output
+from prony.errors import PlanError
+from prony.plan import destination
 from prony.stack import fitness, strays
 
 MARKS = {"ok": ("✓", "green"), "without": ("–", "yellow"), "lacking": ("✗", "bold red")}
@@ -20,19 +23,28 @@ MARKS = {"ok": ("✓", "green"), "without": ("–", "yellow"), "lacking": ("✗"
 @click.command()
 @click.option("--calibrate", is_flag=True, help="Try what this machine's load generator can do, for some 6 s.")
 @click.option("--clean", is_flag=True, help="Remove what crashed runs left: processes, folders, cgroups.")
+@click.option(
+    "--consent", "host", metavar="HOST", help="Print the token by which a host agrees to be loaded, and where it goes."
+)
 @options.as_json
 @options.debug
-def doctor(*, calibrate: bool, clean: bool, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
+def doctor(*, calibrate: bool, clean: bool, host: str | None, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
     """Is this machine fit to measure on: what is here, what is missing and how to get it, what crashed runs left.
 
     Ends with 0 when all is well; 3 when something is missing that prony needs; 1 when a crashed run has left something.
     What living runs hold, and other users', is never touched.
 
+    With --consent: how a host that is not loopback agrees to be loaded by prony run --url; nothing else is looked at.
+
     \b
     Example:  prony doctor
               prony doctor --calibrate
               prony doctor --clean
+              prony doctor --consent staging.example.com
     """
+    if host is not None:
+        _consent(host, as_json=as_json)
+        return
     found = strays.find()
     left = strays.clean(found) if clean else found
     console = output.results()
@@ -74,6 +86,29 @@ def doctor(*, calibrate: bool, clean: bool, as_json: bool, debug: bool) -> None:
             mark, style = MARKS["ok"]
             console.print(Text.assemble((f"{mark} ", style), ("crashed runs", "bold"), ": none has left anything"))
     click.get_current_context().exit(3 if lacking else 1 if left else 0)
+
+
+def _consent(text: str, *, as_json: bool) -> None:
+    """The token of a host, and the ways in which it can be published."""
+    if "/" in text or "@" in text:
+        raise PlanError("--consent: found more than a host; allowed: a host alone, such as staging.example.com.")
+    host = destination.host_of(text, "--consent")
+    if reach.of_this_machine(host):
+        raise PlanError(f"--consent: found {host}; allowed: a host that is not loopback, which needs no consent.")
+    token = consent.token_of(host)
+    ways = consent.ways(host, token)
+    if as_json:
+        shown = [{"where": where, "what": what} for where, what in ways]
+        output.print_json({"prony": machine()["prony"], "verb": "doctor", "host": host, "token": token, "ways": shown})
+        return
+    console = output.results()
+    console.print(f"{host} agrees to be loaded by this user of this machine while it publishes, in one of these ways:")
+    for where, what in ways:
+        console.print(f"  {where}:", markup=False)
+        console.print(f"    {what}", markup=False, soft_wrap=True)
+    shown_host = f"[{host}]" if ":" in host else host
+    console.print(f"Then: prony run --url http://{shown_host}/ --rate 10", markup=False)
+    console.print("Take it away when you are done: without it load is refused again.", markup=False)
 
 
 def _generator(*, calibrate: bool) -> Iterator[fitness.Finding]:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 from msgspec import structs
 
+from prony.alone.arrival import arrive
 from prony.campaign import costs
 from prony.campaign import find as finding
 from prony.campaign.bench import Bench
 from prony.campaign.explain import explain
 from prony.capacity import Goal, Search
-from prony.cli import options, output
-from prony.document import RouteCost
+from prony.cli import alone, options, output
+from prony.document import Document, RouteCost
 from prony.errors import PlanError
-from prony.plan import Limits
+from prony.plan import Limits, Plan
 from prony.plan.read import limits_of
 from prony.report import terminal
 
 USERS_MAX = 2000
+RATE_MAX = 200_000.0
 COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the budget
 
 
 @click.command()
+@alone.url_options
 @options.several(
     options.project,
     click.option(
@@ -55,65 +58,79 @@ COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the
     options.no_namespace,
     options.debug,
 )
-def find(
-    *,
-    project: Path,
-    budget: float,
-    trial: float,
-    start: float | None,
-    users: bool,
-    width: float,
-    more: tuple[str, ...],
-    sets: tuple[str, ...],
-    as_json: bool,
-    no_namespace: bool,
-    debug: bool,  # noqa: ARG001 - main() looks for it
-) -> None:
+def find(**given: Any) -> None:
     """Capacity: the highest offered rate that holds the limits, as an interval over many fresh starts.
+
+    With --url: of what runs there already, which prony cannot start afresh.
 
     \b
     Example:  prony find --budget 3m
               prony find --set server.workers=5 --json
               prony find --limits p99=200ms,errors=0.1%
               prony find --users
+              prony find --url http://127.0.0.1:8000/
     """
     shown = output.Shown()
-    plan = options.plan_of(project, sets, shown.say)
+    beside = alone.named(given)
+    project, as_json = given["project"], given["as_json"]
+    plan = alone.plan_of(given, shown) if beside else options.plan_of(project, given["sets"], shown.say)
     if plan.traffic.journeys:
         raise PlanError(
             f"{plan.source}: [[traffic.journey]]: found journeys; a capacity is found in requests a second, of the "
             "[[traffic.request]] tables alone.",
             hint="prony run --rate 5: how five journeys begun each second are served",
         )
-    further = tuple(_limits(text) for text in more)
-    store, place = options.open_store(options.project_folder(project))
-    with (
-        shown.running(),
-        Bench(store, "find", plan.title, place, shown, namespace=not no_namespace) as bench,
-    ):
-        plan = bench.learn(plan)
-        routes: tuple[RouteCost, ...] = ()
-        if not plan.traffic.declared:  # what holds whatever the mix comes first
-            shown.stage("What each page costs by itself")
-            routes, _ = costs.measure(bench, plan, COSTS_S)
-        if start is None:
-            saturated = finding.saturate(bench, plan, min(trial, 5.0), "saturation").summary.achieved_rps
-            start = float(finding.busy_users(plan)) if users else 0.7 * saturated
-        goals = tuple(Goal(name=each.text) for each in (plan.limits, *further))
-        search = Search(start=max(start, 1.0), goals=goals, width=width, users=users, most=USERS_MAX if users else 2e5)
-        found = finding.Hunt(plan, search, trial, more=further)
-        finding.hunt(bench, found, budget)
-        verdicts = () if found.worst is None else (explain(bench, found.worst, relieve=False).verdict,)
-        document = bench.document(capacities=found.capacities, verdicts=verdicts, routes=routes)
-        interrupted = found.why == finding.INTERRUPTED
-        if interrupted:
-            document = structs.replace(document, status="interrupted")
+    if plan.traffic.session is not None:
+        raise PlanError(
+            f"{plan.source}: [traffic] requests_per_session: found sessions; a capacity is found in requests a "
+            "second, each by itself.",
+            hint="prony run --rate 5: how five visitors arriving each second are served",
+        )
+    bench: Bench
+    if beside:
+        plan = arrive(plan, shown.say)
+        bench, _ = alone.bench("find", plan, given, shown)
+    else:
+        store, place = options.open_store(options.project_folder(project))
+        bench = Bench(store, "find", plan.title, place, shown, namespace=not given["no_namespace"])
+    with shown.running(), bench:
+        document, found = _found(bench, plan, given, shown)
         bench.conclude(document)
     if as_json:
         output.print_json(document)
     else:
         terminal.show(output.results(), document, {})
-    click.get_current_context().exit(130 if interrupted else 0 if found.capacity.low else 1)
+    if beside:
+        alone.tell_where(given, document.campaign)
+    click.get_current_context().exit(130 if document.status == finding.INTERRUPTED else 0 if found.capacity.low else 1)
+
+
+def _found(bench: Bench, plan: Plan, given: dict[str, Any], shown: output.Shown) -> tuple[Document, finding.Hunt]:
+    """The search, and its document."""
+    plan, start = bench.learn(plan), given["start"]
+    routes: tuple[RouteCost, ...] = ()
+    if not plan.traffic.declared:  # what holds whatever the mix comes first
+        shown.stage("What each page costs by itself")
+        routes, _ = costs.measure(bench, plan, COSTS_S)
+    further = tuple(_limits(text) for text in given["more"])
+    users = given["users"]
+    if start is None:
+        saturated = finding.saturate(bench, plan, min(given["trial"], 5.0), "saturation").summary.achieved_rps
+        start = float(finding.busy_users(plan)) if users else 0.7 * saturated
+    search = Search(
+        start=max(start, 1.0),
+        goals=tuple(Goal(name=each.text) for each in (plan.limits, *further)),
+        width=given["width"],
+        users=users,
+        most=USERS_MAX if users else RATE_MAX,
+    )
+    found = finding.Hunt(plan, search, given["trial"], more=further)
+    finding.hunt(bench, found, given["budget"])
+    verdicts = () if found.worst is None else (explain(bench, found.worst, relieve=False).verdict,)
+    document = bench.document(capacities=found.capacities, verdicts=verdicts, routes=routes)
+    if found.why == finding.INTERRUPTED:
+        document = structs.replace(document, status=finding.INTERRUPTED)
+    return document, found
 
 
 def _limits(text: str) -> Limits:

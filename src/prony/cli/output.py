@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,27 +18,39 @@ from rich.text import Text
 
 from prony.document import Document
 from prony.errors import PlanError
-from prony.report import html
+from prony.plan import Plan
+from prony.report import html, screen
+from prony.report.live import Course
 from prony.report.series import Series
+from prony.trial import Progress
+
+REFRESH_PER_S = 4  # no more: prony runs beside the load generator
 
 
 class Shown:
-    """Tells progress on stderr: one live line on a terminal, plain lines elsewhere."""
+    """Tells progress on stderr: a live screen on a terminal that can show one, plain lines elsewhere."""
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
         self._live: Live | None = None
         self._last = ""
 
     @contextmanager
     def running(self) -> Iterator[Shown]:
         """While something runs."""
-        if not self.console.is_terminal:
+        if not self._has_screen():
             yield self
             return
-        with Live(console=self.console, refresh_per_second=8, transient=True) as self._live:
+        with Live(console=self.console, refresh_per_second=REFRESH_PER_S, transient=True) as self._live:
             yield self
         self._live = None
+
+    def _has_screen(self) -> bool:
+        """Whether this is a terminal with room for the screen, on which nobody asked for plain lines."""
+        console, size = self.console, self.console.size
+        plain = console.is_dumb_terminal or console.no_color or not console.encoding.startswith("utf")
+        room = size.width >= screen.WIDTH_LEAST and size.height >= screen.HEIGHT_LEAST
+        return console.is_terminal and console.file.isatty() and room and not plain
 
     def stage(self, text: str) -> None:
         """A new part begins."""
@@ -61,6 +73,26 @@ class Shown:
         bar = Spinner("dots") if share is None else ProgressBar(total=1.0, completed=share, width=24)
         line.add_row(bar, Text(f"{what}: {detail}" if detail else what))
         self._live.update(line)
+
+    def watch(self, label: str, plan: Plan) -> Callable[[Progress], None]:
+        """A trial begins: what shows how it goes, from what is written of it."""
+        course = Course(plan.traffic)
+        every_s = screen.every_s(plan.traffic.duration_s)
+        told_s = 0.0
+        self.progress(label, "", 0.0)
+
+        def follow(now: Progress) -> None:
+            nonlocal told_s
+            course.add(*now)
+            if self._live is not None:
+                self._live.update(screen.screen(f"{label} · {plan.title}", course, now.t_ns, self.console.width))
+                return
+            elapsed_s = course.elapsed_s(now.t_ns)
+            if told_s + every_s <= elapsed_s <= plan.traffic.duration_s:
+                told_s = elapsed_s // every_s * every_s
+                self.say(screen.line(course, now.t_ns))
+
+        return follow
 
 
 def print_json(document: Any) -> None:

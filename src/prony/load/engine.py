@@ -7,8 +7,8 @@ when the request ended, however it did. A request still under way when the drain
 waits for a connection `not_sent`; both are done at that instant. So every request that became due leaves one sample.
 `bytes` are those of the whole answer, its head included, as they came.
 
-A user of a closed loop becomes due `think_s` after the end of the former request; after one that reached no server 10
-ms later still, or a stopped server would be asked some ten thousand times a second.
+A user of a closed loop, or a session's visitor, becomes due a pause after the end of the former request; after one that
+reached no server 10 ms later still, or a stopped server would be asked some ten thousand times a second.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from prony.load.account import LoadResult, LoadTick
 from prony.load.deadlines import Deadlines
 from prony.load.exhaustion import descriptors_share, ports_share
 from prony.load.failures import UNREACHED, outcome_of
@@ -25,9 +26,9 @@ from prony.load.kinds import kind_for
 from prony.load.loop import Loop, collector_off
 from prony.load.mix import Mix, Route
 from prony.load.opening import opened
-from prony.load.schedule import Closed, Open
+from prony.load.schedule import Closed, Sessions, Thinking, schedule_of
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts, Segment
-from prony.load.spec import LoadResult, LoadSpec, LoadTick, loopback_address
+from prony.load.spec import LoadSpec, address_of
 from prony.load.timer import Timer
 from prony.samples import NOT_SENT, OUTCOME_BITS, REFUSED, RESET, UNANSWERED, word
 from prony.traffic.arrivals import ARRIVALS_MAX
@@ -61,17 +62,17 @@ class Engine:
     def __init__(self, spec: LoadSpec, on_tick: Callable[[LoadTick], None] | None = None) -> None:
         self.spec = spec
         self._on_tick = on_tick
-        self._address = loopback_address(spec.host)
+        self._address = address_of(spec)
         self._family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         self._mix = Mix(spec)
         self._only = self._mix.only
         self._connection = kind_for(self._mix.routes, https=spec.https)
         self._lacking: dict[str, int] = {}
         self.kept_bytes = 0
-        self.server_name = spec.host_header.rpartition(":")[0] or spec.host_header or spec.host
-        self._schedule: Open | Closed = Closed(spec) if spec.arrivals == "closed" else Open(spec)
-        self._closed = self._schedule if isinstance(self._schedule, Closed) else None
-        self._think_ns = round(spec.think_s * 1e9)
+        self.server_name = spec.server_name
+        self._schedule = schedule_of(spec)
+        self._closed = self._schedule if isinstance(self._schedule, Closed | Sessions) else None
+        self._pause_ns = Thinking(spec).pause_ns
         self._deadlines = Deadlines(spec)
         self._segment = Segment(spec.segment)
         self.add = self._segment.add
@@ -88,13 +89,12 @@ class Engine:
         self._turn, self._shards = spec.shard - spec.shards, spec.shards  # the former turn's ordinal
         self._one_each = not spec.keep_alive
         self.start_at_ns = 0  # when to begin (monotonic), where that is to be a certain instant
-        self._start_ns = self._end_ns = self._drained_ns = 0
+        self._start_ns = self._end_ns = self._drained_ns = self._keeps = self._next_tick_ns = 0
         self._sending = False
         self._users_go_on = False  # a user's next request is due at once
         self._running = False
         self._interrupted = False
         self._cpu_start_s = 0.0
-        self._keeps = self._next_tick_ns = 0
 
     def run(self, stop_signals: Iterable[signal.Signals] = ()) -> LoadResult:
         """Send until the window ends, wait for the last answers, and close everything.
@@ -137,7 +137,7 @@ class Engine:
             self.loop.stop()
             return
         self._running = self._sending = True
-        self._users_go_on = self._closed is not None and not self._think_ns
+        self._users_go_on = self._schedule.goes_on
         self._cpu_start_s = time.process_time()
         self._start_ns = self.start_at_ns or _monotonic_ns() + _LEAD_NS
         self._end_ns = self._start_ns + round(self.spec.duration_s * 1e9)
@@ -154,7 +154,7 @@ class Engine:
             self._finish()
             return
         schedule, end_ns = self._schedule, self._end_ns
-        while (due_ns := schedule.next_ns) <= now_ns and due_ns < end_ns:
+        while (due_ns := schedule.next_ns) < end_ns and (due_ns <= now_ns or due_ns <= (now_ns := _monotonic_ns())):
             self._dispatch(due_ns, schedule.take())
         if now_ns < end_ns and self._scheduled < ARRIVALS_MAX:
             self._timer.arm(min(schedule.next_ns, end_ns))
@@ -311,7 +311,7 @@ class Engine:
                 if now_ns < self._end_ns:
                     self._dispatch(now_ns, user)
                 return
-            due_ns = now_ns + self._think_ns + (_UNREACHED_PAUSE_NS if outcome in UNREACHED else 0)
+            due_ns = now_ns + self._pause_ns(user) + (_UNREACHED_PAUSE_NS if outcome in UNREACHED else 0)
             if due_ns < users.next_ns:
                 self._timer.arm(min(due_ns, self._end_ns))
             users.put(due_ns, user)

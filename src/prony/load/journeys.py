@@ -33,11 +33,12 @@ from prony.traffic import arrivals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from prony.load.account import LoadResult, LoadTick
     from prony.load.connection import Connection
     from prony.load.journey_file import Journey
     from prony.load.keeping import PageConnection
     from prony.load.schedule import Closed, Open
-    from prony.load.spec import LoadResult, LoadSpec, LoadTick
+    from prony.load.spec import LoadSpec
     from prony.load.visitor import Answer
 
 STEPS_MAX: Final = 1000  # of one run

@@ -24,10 +24,11 @@ from prony.samples import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prony.load.account import LoadTick
     from prony.load.connection import Connection
     from prony.load.mix import Route
     from prony.load.schedule import Closed, Open
-    from prony.load.spec import LoadSpec, LoadTick
+    from prony.load.spec import LoadSpec
 
 _FAILED: Final = frozenset((REFUSED, RESET, TIMEOUT, CONNECT_TIMEOUT, FIRST_BYTE_TIMEOUT))
 _BUSY: Final = frozenset((429, 502, 503, 504))  # "try again later", in a server's or a proxy's words

@@ -81,10 +81,11 @@ class Waking:
         schedule: Who is due otherwise.
     """
 
-    __slots__ = ("_pauses", "_schedule", "next_ns")
+    __slots__ = ("_pauses", "_schedule", "goes_on", "next_ns")
 
     def __init__(self, schedule: Open | Closed) -> None:
         self._schedule = schedule
+        self.goes_on = schedule.goes_on
         self._pauses: list[tuple[int, int]] = []
         self.next_ns = schedule.next_ns
 

@@ -6,10 +6,13 @@ import ipaddress
 import math
 import re
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
-from prony.traffic.arrivals import ARRIVALS_MAX, DURATION_MAX_S, ROUTES_MAX
+from prony.load import when
+from prony.traffic.arrivals import DURATION_MAX_S, ROUTES_MAX
+from prony.traffic.profiles import Stretch
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET: Final = re.compile(r"[/*][\x21-\x7e]*")
@@ -180,7 +183,8 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What one generator process is to do. An invalid one cannot be made: ValueError, or msgspec's from JSON.
 
     Attributes:
-        host: A loopback address or `localhost` (taken as 127.0.0.1). Load goes nowhere else.
+        host: A loopback address or `localhost` (taken as 127.0.0.1). Load goes elsewhere only with `consent`, and then
+            to a numeric address.
         port: TCP port.
         requests: The kinds of requests.
         journeys: Journeys beside them. Where there are any, what arrives, or is a user's turn, is one request or one
@@ -188,10 +192,15 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         headers: Header fields of every step of a journey.
         routes: Paths, perhaps with {placeholders}, and what steps of journeys that ask for such a path are called.
         arrivals: `constant` or `poisson` (open loop, at `rate_rps`), or `closed` (`users` in a loop).
-        rate_rps: Requests per second of an open loop.
+        rate_rps: Requests per second of an open loop; sessions per second where there are any.
         users: Users of a closed loop.
+        profile: In place of `rate_rps` or `users`: how they change over the sending window.
+        session: Requests of a visitor's session on average (geometric), in a partly open loop: sessions arrive, and the
+            requests of one follow each other. None: each arrival is one request.
         duration_s: Length of the sending window, at most a day.
-        think_s: Pause of a closed loop's user between the end of a request and the next one's due time.
+        think_s: Pause of a closed loop's user, or within a session, between the end of a request and the next one's due
+            time; the median where `think_sigma` is above 0.
+        think_sigma: Standard deviation of the pause's logarithm (lognormal); 0: all are equal.
         timeout_s: A request's whole time, from when it was sent; of a stream, the time to its first byte. Times are
             looked at every 50 ms.
         connect_timeout_s: The time to a connection, TLS included; None for no limit of its own.
@@ -215,6 +224,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             journey is begun, as one of them: user i of a closed loop as visitor i modulo their number, the arrivals of
             an open loop in turn.
         segment: File that samples are appended to (see `prony.samples`).
+        consent: What `prony.load.consent.sign` gives for this host, port and Host field, once their consent is proved.
     """
 
     host: str
@@ -226,8 +236,11 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     arrivals: Literal["constant", "poisson", "closed"]
     rate_rps: float | None = None
     users: int | None = None
+    profile: tuple[Stretch, ...] = ()
+    session: float | None = None
     duration_s: float
     think_s: float = 0
+    think_sigma: float = 0
     timeout_s: float = 30
     connect_timeout_s: float | None = None
     first_byte_timeout_s: float | None = None
@@ -245,10 +258,11 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     host_header: str = ""
     visitors: tuple[dict[str, str], ...] = ()
     segment: str
+    consent: str = ""
 
     def __post_init__(self) -> None:
         """Check the fields, also against each other; raises ValueError."""
-        loopback_address(self.host)
+        address_of(self)
         if not (1 <= len(self.requests) <= ROUTES_MAX or (self.journeys and not self.requests)):
             raise ValueError(f"{len(self.requests)} requests: a load has from 1 to {ROUTES_MAX} kinds")
         weights = [*(request.weight for request in self.requests), *(journey.weight for journey in self.journeys)]
@@ -274,89 +288,31 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         _within("connections", self.connections, 1, 65_535)
         _within("body_bytes_max", self.body_bytes_max, 0, 2**31)
         _within("seed", self.seed, 0, 2**63 - 1)
-        if self.arrivals == "closed":
-            if self.users is None or self.rate_rps is not None:
-                raise ValueError("closed arrivals need `users` and no `rate_rps`")
-            _within("users", self.users, 1, 65_535)
-            return
-        if self.rate_rps is None or self.users is not None or self.think_s:
-            raise ValueError(f"{self.arrivals} arrivals need `rate_rps`, no `users` and no `think_s`")
-        _within("rate_rps", self.rate_rps, 1e-6, 1e9)
-        if self.rate_rps * self.duration_s > ARRIVALS_MAX:
-            raise ValueError(f"{self.rate_rps} rps for {self.duration_s} s are more than {ARRIVALS_MAX} requests")
+        when.check(self)
+
+    @property
+    def server_name(self) -> str:
+        """Whom TLS asks for: the host of the Host field, without its port."""
+        try:
+            return urlsplit(f"//{self.host_header}").hostname or self.host
+        except ValueError:
+            return self.host
 
 
-class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
-    """The state of a load, about once a second.
+def address_of(spec: LoadSpec) -> str:
+    """The numeric address that a spec's load goes to.
 
-    Attributes:
-        t_ns: When (monotonic).
-        scheduled: Requests due so far.
-        sent: Requests acted on so far: connecting or written.
-        done: Requests ended so far, rightly or not.
-        in_flight: Sent and not ended.
-        waiting: Due, and waiting for a connection.
-        connections_opened: Connections begun so far.
-        cpu_s: CPU time of this process since just before the first due time.
-        ports_share: The share of local ports that are taken, by connections and what remains of closed ones.
-        descriptors_share: The share of this process's descriptors that connections take.
-        routes: The names of routes that journeys' steps have added since the last tick, by number.
+    Raises:
+        ValueError: It is not loopback, and there is no consent that holds now for this address, port and Host field.
     """
+    if not spec.consent:
+        return loopback_address(spec.host)
+    from prony.load import consent  # noqa: PLC0415 - load on loopback does without
 
-    t_ns: int
-    scheduled: int
-    sent: int
-    done: int
-    in_flight: int
-    waiting: int
-    connections_opened: int
-    cpu_s: float
-    ports_share: float = 0.0
-    descriptors_share: float = 0.0
-    routes: dict[int, str] = {}
-
-
-class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
-    """A load that has ended: the samples in its segment are `scheduled` in number, one for every request due.
-
-    Attributes:
-        started_ns: The start of the sending window (monotonic), from which due times count.
-        ended_ns: The end of the sending window.
-        drained_ns: When the last answer had come, or was waited for no longer.
-        scheduled: Requests that became due.
-        sent: Requests acted on: connecting or written.
-        done: Requests ended, rightly or not; without `unanswered` and `not_sent`.
-        connections_opened: Connections begun.
-        retried: Requests sent a second time, since the server closed a kept connection just as they were written.
-        cpu_s: CPU time of this process from just before the first due time to `drained_ns`.
-        cpu_share: `cpu_s` over the wall time of the same stretch: 1 is one core.
-        lag_p50_s: Median of sent - due over the requests sent. Steps of 1 µs, of 1 ms above 67 ms.
-        lag_p99_s: The 99th percentile of the same. 0 where nothing was sent.
-        interrupted: Whether it was told to stop before its time.
-        failed_checks: Why answers were `check_failed`: the first thing each of them lacked, and how often. Of journeys
-            also what their own code raised.
-        routes: The names of all routes that journeys' steps have added to those of the requests, by number.
-        remarks: What else is to be said of journeys, a sentence each.
-        lags: Of one shard of several: how many requests were sent how late, by `prony.load.segment`'s bins.
-    """
-
-    started_ns: int
-    ended_ns: int
-    drained_ns: int
-    scheduled: int
-    sent: int
-    done: int
-    connections_opened: int
-    retried: int
-    cpu_s: float
-    cpu_share: float
-    lag_p50_s: float
-    lag_p99_s: float
-    interrupted: bool
-    failed_checks: dict[str, int] = {}
-    routes: dict[int, str] = {}
-    remarks: tuple[str, ...] = ()
-    lags: dict[int, int] = {}
+    address = str(ipaddress.ip_address(spec.host))
+    if not consent.holds(spec.consent, address, spec.port, spec.host_header):
+        raise ValueError(f"there is no consent to load {spec.host!r} on port {spec.port} as {spec.host_header!r}")
+    return address
 
 
 def loopback_address(host: str) -> str:

@@ -21,8 +21,9 @@ from typing import Final, TextIO
 import msgspec
 
 from prony.errors import PlanError
+from prony.load.account import LoadResult, LoadTick
 from prony.load.engine import Engine
-from prony.load.spec import LoadResult, LoadSpec, LoadTick
+from prony.load.spec import LoadSpec
 
 _PRINTED_MAX: Final = 64 * 1024  # of what a user's journeys print: what they say at first
 _LOOK_S: Final = 0.002

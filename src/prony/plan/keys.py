@@ -149,14 +149,29 @@ BOX = (
     Key("memory", "bytes", None, "Memory that its processes may have.", 16 * 1024**2, 2**50),
     Key("period", "duration", 0.1, "How often CPU time is handed out: platforms use 100ms.", 0.001, 1.0),
 )
+RATE_MAX, USERS_MAX = 200_000, 20_000
 TRAFFIC = (
     Key("arrivals", "choice", "poisson", "When requests are due.", choices=("poisson", "constant", "closed")),
-    Key("rate", "number", None, "Open loop: requests per second.", low=0.1, high=200_000),
+    Key("rate", "number", None, "Open loop: requests per second.", low=0.1, high=RATE_MAX),
     Key(
-        "users", "integer", None, "Closed loop: users, each sending its next request after the last answer.", 1, 20_000
+        "users",
+        "integer",
+        None,
+        "Closed loop: users, each sending its next request after the last answer.",
+        1,
+        USERS_MAX,
+    ),
+    Key(
+        "requests_per_session",
+        "number",
+        None,
+        "Partly open: each arrival is a visitor with so many requests on average, one after the other with `think` "
+        "between; rate counts visitors.",
+        1,
+        100,
     ),
     Key("duration", "duration", 10.0, "How long requests are sent.", low=0.5, high=86_400),
-    Key("think", "duration", 0.0, "Closed loop: pause between an answer and the next request.", low=0, high=3600),
+    Key("think", "duration", 0.0, "Pause of a user between an answer and the next request.", low=0, high=3600),
     Key("timeout", "duration", 30.0, "A request without its whole answer by then has failed.", low=0.05, high=600),
     Key("connect_timeout", "duration", None, "A request without a connection by then has failed.", low=0.05, high=600),
     Key("first_byte_timeout", "duration", None, "The same of the first byte of an answer.", low=0.05, high=600),
@@ -190,6 +205,49 @@ TRAFFIC = (
     ),
     Key("headers", "table", {}, 'Header fields of every request: { X-Forwarded-Proto = "https" }.'),
 )
+# `think` as a table: pauses that differ.
+THINK = (
+    Key("median", "duration", None, "Half of the pauses are shorter.", low=0.001, high=3600, required=True),
+    Key(
+        "sigma",
+        "number",
+        None,
+        "How much they differ: the standard deviation of their logarithm. With 0.8 one in six is over 2.2 times the "
+        "median.",
+        low=0,
+        high=5,
+        required=True,
+    ),
+)
+LEVELS = ("level", "from", "to")  # in requests per second, or in users where arrivals = "closed"
+_PHASE = {
+    "from": Key("from", "number", None, "The level it begins at.", required=True),
+    "to": Key("to", "number", None, "The level it goes to.", required=True),
+    "duration": Key("duration", "duration", None, "How long the whole phase lasts.", 0.01, 86_400, required=True),
+}
+# The shapes of [[traffic.phase]], and which keys each takes.
+PHASES = {
+    "hold": (Key("level", "number", None, "The level throughout.", required=True), _PHASE["duration"]),
+    "ramp": tuple(_PHASE.values()),
+    "steps": (*_PHASE.values(), Key("steps", "integer", None, "How many, of equal length.", 2, 1000, required=True)),
+    "spike": (
+        *_PHASE.values(),
+        Key("lasts", "duration", None, "How long the spike lasts, in the middle.", 0.01, 86_400, required=True),
+    ),
+    "rush": (Key("from", "number", 1.0, "The level it begins at."), _PHASE["to"], _PHASE["duration"]),
+    "recorded": (
+        Key("duration", "duration", None, "What the whole record is squeezed into; unset: as it was.", 0.01, 86_400),
+        Key("times", "number", 1.0, "Every rate of the record times this.", 0.000_001, 1_000_000),
+    ),
+}
+PHASES_WHY = {
+    "hold": "one level",
+    "ramp": "in a straight line from one level to another",
+    "steps": "from one level to another in steps of equal height and length",
+    "spike": "a level, suddenly another, and back",
+    "rush": "from 1 to as many as are named, in a straight line",
+    "recorded": "the rate of the log that [traffic] file was imported from, step by step",
+}
 REQUEST = (
     Key("path", "text", None, "Path and query, beginning with /.", required=True),
     Key("method", "choice", "GET", "HTTP method.", choices=("GET", "HEAD")),

@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 from prony.knobs import server as server_knobs
 from prony.plan import addresses
 from prony.plan.addresses import Address
+from prony.plan.destination import Destination
 from prony.plan.login import Login
 from prony.plan.requests import Limits, Traffic
 
@@ -45,7 +46,7 @@ class Server(Struct, frozen=True, kw_only=True):
     """An app server and every one of its knobs' values, by key.
 
     Attributes:
-        kind: The program.
+        kind: The program; empty where load goes alone, to a destination.
         worker_class: How it serves requests; empty where the program has one way only.
         knobs: Every knob's value.
         name: The upstream's name: "app" for [server], NAME for [servers.NAME].
@@ -73,7 +74,7 @@ class Server(Struct, frozen=True, kw_only=True):
     @property
     def slots_per_process(self) -> int:
         """How many requests one process can be serving at once; 0 where nothing bounds them."""
-        return server_knobs.slots_per_process(self.kind, self.worker_class, self.knobs)
+        return server_knobs.slots_per_process(self.kind, self.worker_class, self.knobs) if self.kind else 0
 
     @property
     def slots(self) -> int:
@@ -244,6 +245,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         others: Further app servers beside it, reached through the proxy.
         stores: What the app keeps its data in, by name.
         login: As whom requests go out; None: as nobody.
+        destination: What is loaded in place of a stack; None where there is one.
     """
 
     app: App
@@ -260,6 +262,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
     boxes: tuple[Box, ...] = ()
     login: Login | None = None
+    destination: Destination | None = None
     document: dict[str, Any] = {}
 
     @property
@@ -280,8 +283,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """The configuration in a few words."""
-        return self.server.title
+        """The configuration in a few words; of load alone, where it goes."""
+        return self.server.title if self.destination is None else self.destination.url
 
     def loaded(
         self,
@@ -291,10 +294,22 @@ class Plan(Struct, frozen=True, kw_only=True):
         duration_s: float | None = None,
         seed: int | None = None,
         drain_s: float | None = None,
+        think_s: float | None = None,
+        arrivals: str | None = None,
     ) -> Plan:
-        """The same plan under another load: open loop at `rate_rps`, or closed loop with `users`."""
+        """The same plan under another load: open loop at `rate_rps`, or closed loop with `users`.
+
+        With neither, the plan's phases stay as they are, for as long as they last; else they go. `think_s` is a fixed
+        pause; `arrivals` are those of an open loop.
+        """
         traffic = self.traffic
-        arrivals = "closed" if users is not None else traffic.arrivals if traffic.arrivals != "closed" else "poisson"
+        if rate_rps is None and users is None and traffic.phases:
+            duration_s = None
+        elif traffic.phases:
+            traffic = structs.replace(traffic, phases=(), duration_s=Traffic().duration_s)
+        arrivals = arrivals or traffic.arrivals
+        if not traffic.phases:
+            arrivals = "closed" if users is not None else "poisson" if arrivals == "closed" else arrivals
         new = structs.replace(
             traffic,
             arrivals=arrivals,
@@ -302,6 +317,9 @@ class Plan(Struct, frozen=True, kw_only=True):
             users=users,
             duration_s=traffic.duration_s if duration_s is None else duration_s,
             drain_s=traffic.drain_s if drain_s is None else drain_s,
+            session=traffic.session if users is None else None,
+            think_s=traffic.think_s if think_s is None else think_s,
+            think_sigma=traffic.think_sigma if think_s is None else 0.0,
             seed=traffic.seed if seed is None else seed,
         )
         return structs.replace(self, traffic=new)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from msgspec import Struct, field
 
 from prony.plan.params import Params, placeholders
+
+Stretch = tuple[float, float, float]  # seconds, from, to
 
 
 class Expect(Struct, frozen=True, kw_only=True):
@@ -76,6 +80,44 @@ class RateSeries(Struct, frozen=True, kw_only=True):
     rps: tuple[float, ...]
 
 
+class Phase(Struct, frozen=True, kw_only=True):
+    """One phase of a load: stretches one after the other, in each of which its level goes in a straight line.
+
+    Attributes:
+        shape: How it was written: one of `keys.PHASES`.
+        stretches: (seconds, from, to) of each: requests per second, or users in a closed loop.
+    """
+
+    shape: str
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Its length in seconds."""
+        return math.fsum(seconds for seconds, _, _ in self.stretches)
+
+    @property
+    def least(self) -> float:
+        """The lowest level it goes through."""
+        return min(min(start, end) for _, start, end in self.stretches)
+
+    @property
+    def most(self) -> float:
+        """The highest level it goes through."""
+        return max(max(start, end) for _, start, end in self.stretches)
+
+    @property
+    def text(self) -> str:
+        """It in a few words, without the unit: "ramp 1 → 200 in 60 s"."""
+        start, end = self.stretches[0][1], self.stretches[-1][2]
+        levels = {
+            "hold": f"{start:g}",
+            "spike": f"{start:g}, at most {self.most:g}",
+            "recorded": f"{self.least:g} to {self.most:g}",
+        }.get(self.shape, f"{start:g} → {end:g}")
+        return f"{self.shape} {levels} in {self.duration_s:g} s"
+
+
 class Journey(Struct, frozen=True, kw_only=True):
     """An `async def` of the user's own that is given a visitor: its share of arrivals is weight ÷ sum of weights.
 
@@ -115,6 +157,11 @@ class Traffic(Struct, frozen=True, kw_only=True):
         retries: How often a client tries a failed GET or HEAD again, after `backoff_s`, doubled each time.
         generators: Processes that send the load; None: one for each of the generator's cores.
         recorded: The rate over the day of the log that the mix was imported from; None where it has none.
+        phases: How the rate (open loop) or the number of users (closed) goes over time, in place of `rate_rps` and
+            `users`; `duration_s` is then their length in all.
+        think_s: Pause of a user, or within a session, between an answer and the next request; the median where
+            `think_sigma` is above 0, and pauses are lognormal.
+        session: Partly open: requests of each visitor that arrives, on average; None: each arrival is one request.
     """
 
     requests: tuple[Request, ...] = (Request(),)
@@ -140,6 +187,26 @@ class Traffic(Struct, frozen=True, kw_only=True):
     host: str = ""
     headers: dict[str, str] = {}
     recorded: RateSeries | None = None
+    phases: tuple[Phase, ...] = ()
+    think_sigma: float = 0.0
+    session: float | None = None
+
+    @property
+    def profile(self) -> tuple[Stretch, ...]:
+        """The stretches of all phases, one after the other; none where there are no phases."""
+        return tuple(stretch for phase in self.phases for stretch in phase.stretches)
+
+    @property
+    def most_users(self) -> int | None:
+        """The most users at one time; None in an open loop."""
+        if self.arrivals != "closed" or not self.phases:
+            return self.users
+        return math.floor(max(phase.most for phase in self.phases) + 1e-9)
+
+    @property
+    def named_load(self) -> bool:
+        """Whether the plan says itself how much is sent."""
+        return bool(self.rate_rps is not None or self.users is not None or self.phases)
 
     @property
     def first(self) -> Request:

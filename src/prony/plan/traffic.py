@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from prony.errors import PlanError
-from prony.plan import expectations, imported, keys, params
+from prony.plan import expectations, imported, keys, params, phases
 from prony.plan.checks import only_known, shown, table_of, values_of, word
 from prony.plan.journeys import read as journeys_of
-from prony.plan.requests import Request, Stream, Traffic
+from prony.plan.requests import Phase, Request, Stream, Traffic
 
 DUE_MAX = 50_000_000
 REQUESTS_MAX = 1000
@@ -31,9 +32,12 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         PlanError: one paragraph on the first thing that is wrong.
     """
     table = dict(table_of(document, "traffic", source))
-    only_known(table, [*(key.name for key in keys.TRAFFIC), "request", "journey"], source, "traffic")
+    only_known(table, [*(key.name for key in keys.TRAFFIC), "request", "journey", "phase"], source, "traffic")
     requests = table.pop("request", None)
     journeys = table.pop("journey", None)
+    raw_phases = table.pop("phase", None)
+    given = set(table)
+    think = _think(table, source)
     values = values_of(table, keys.TRAFFIC, source, "traffic")
     found, where = None, source
     if values["file"]:
@@ -49,25 +53,24 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         raise PlanError(f"{where}: [traffic] request: found {shown(requests)}; allowed: tables [[{name}]].")
     if requests is not None and not 1 <= len(requests) <= REQUESTS_MAX:
         raise PlanError(f"{where}: [[{name}]]: found {len(requests)}; allowed: 1 to {REQUESTS_MAX} of them.")
-    if values["rate"] is not None and values["users"] is not None:
-        raise PlanError(
-            f"{source}: [traffic]: found both rate and users; allowed: rate (open loop) or users (closed loop)."
-        )
-    if (values["rate"] or 0) * values["duration"] > DUE_MAX:
-        raise PlanError(
-            f"{source}: [traffic]: found a rate and a duration that make over {DUE_MAX} requests; allowed: fewer.",
-            hint="a lower rate, or a shorter duration",
-        )
-    _check_fields(values["host"], values["headers"], source)
-    return Traffic(
+    recorded = found.recorded if found else None
+    phased: tuple[Phase, ...] = ()
+    if raw_phases is not None:
+        phased = phases.read(raw_phases, source, recorded, closed=values["arrivals"] == "closed")
+    _check_load(values, given, phased, source, journeys=journeys is not None)
+    check_fields(values["host"], values["headers"], f"{source}: [traffic]")
+    made = Traffic(
         requests=tuple(_request(r, where, values["seed"]) for r in requests or ())
         or (() if journeys else (Request(),)),
         journeys=journeys_of(journeys, source, folder) if journeys is not None else (),
         arrivals="closed" if values["users"] is not None else values["arrivals"],
         rate_rps=values["rate"],
         users=values["users"],
-        duration_s=values["duration"],
-        think_s=values["think"],
+        duration_s=math.fsum(phase.duration_s for phase in phased) if phased else values["duration"],
+        think_s=values["think"] if think is None else think["median"],
+        think_sigma=0.0 if think is None else think["sigma"],
+        session=values["requests_per_session"],
+        phases=phased,
         timeout_s=values["timeout"],
         connect_timeout_s=values["connect_timeout"],
         first_byte_timeout_s=values["first_byte_timeout"],
@@ -82,22 +85,82 @@ def read(document: Mapping[str, Any], source: str, folder: Path) -> Traffic:
         named=requests is not None,
         host=values["host"],
         headers=values["headers"],
-        recorded=found.recorded if found else None,
+        recorded=recorded,
     )
+    _check_retries(made, source)
+    return made
 
 
-def _check_fields(host: str, headers: Mapping[str, str], source: str) -> None:
-    """What cannot be sent as a header field, or would give away where a request ends."""
+def _check_retries(made: Traffic, source: str) -> None:
+    """Who walks through pages tries again, or not, of its own accord."""
+    walks = "[[traffic.journey]]" if made.journeys else "redirects" if any(r.redirects for r in made.requests) else ""
+    if made.retries and walks:
+        raise PlanError(
+            f"{source}: [traffic] retries: found {made.retries} beside {walks}; allowed: one of them.",
+            hint="retries = 0",
+        )
+
+
+def _think(table: dict[str, Any], source: str) -> dict[str, Any] | None:
+    """`think` as a table, { median = "2s", sigma = 0.8 }, which is taken out; None where it is none."""
+    if not isinstance(table.get("think"), dict):
+        return None
+    raw = table.pop("think")
+    only_known(raw, (key.name for key in keys.THINK), source, "traffic.think")
+    return values_of(raw, keys.THINK, source, "traffic.think")
+
+
+def _check_load(
+    values: Mapping[str, Any], given: Collection[str], phased: tuple[Phase, ...], source: str, *, journeys: bool
+) -> None:
+    """What is said of the load must go together."""
+    if values["rate"] is not None and values["users"] is not None:
+        raise PlanError(
+            f"{source}: [traffic]: found both rate and users; allowed: rate (open loop) or users (closed loop)."
+        )
+    beside = [name for name in ("rate", "users", "duration") if name in given]
+    if phased and beside:
+        raise PlanError(
+            f"{source}: [traffic]: found {beside[0]} beside [[traffic.phase]]; allowed: one of them. Phases say how "
+            'much and for how long, in users where arrivals = "closed".',
+            hint=f"take {' and '.join(beside)} out, or the phases",
+        )
+    if values["requests_per_session"] is not None:
+        if journeys:
+            raise PlanError(
+                f"{source}: [traffic] requests_per_session: found it beside [[traffic.journey]]; allowed: one of "
+                "them. Journeys that arrive are sessions already: their steps follow each other.",
+                hint="take requests_per_session out",
+            )
+        if values["users"] is not None or values["arrivals"] == "closed" or not (phased or values["rate"]):
+            raise PlanError(
+                f"{source}: [traffic] requests_per_session: found it without arrivals of visitors; allowed: with "
+                "rate or [[traffic.phase]] of an open loop.",
+                hint="rate = 5: five visitors a second",
+            )
+    due = (values["rate"] or 0) * values["duration"]
+    if phased and values["arrivals"] != "closed":
+        due = math.fsum(s * (start + end) / 2 for phase in phased for s, start, end in phase.stretches)
+    if due * (values["requests_per_session"] or 1) > DUE_MAX:
+        what = "phases" if phased else "a rate and a duration"
+        raise PlanError(
+            f"{source}: [traffic]: found {what} that make over {DUE_MAX} requests; allowed: fewer.",
+            hint="a lower rate, or a shorter duration",
+        )
+
+
+def check_fields(host: str, headers: Mapping[str, str], where: str) -> None:
+    """What cannot be sent as a header field, or would give away where a request ends; `where` it was written."""
     if not _HOST.fullmatch(host):
-        raise PlanError(f'{source}: [traffic] host: found {shown(host)}; allowed: one such as "shop.example.com".')
+        raise PlanError(f'{where} host: found {shown(host)}; allowed: one such as "shop.example.com".')
     for name, value in headers.items():
         if not _FIELD_NAME.fullmatch(name) or name.lower() in _OURS:
             raise PlanError(
-                f"{source}: [traffic] headers: found a field called {word(name)}; allowed: names such as "
+                f"{where} headers: found a field called {word(name)}; allowed: names such as "
                 f"X-Forwarded-Proto, and none of {', '.join(sorted(_OURS))}."
             )
         if not _FIELD_VALUE.fullmatch(value):
-            raise PlanError(f"{source}: [traffic] headers: {word(name)}: found a value that no header field can hold.")
+            raise PlanError(f"{where} headers: {word(name)}: found a value that no header field can hold.")
 
 
 def _request(raw: Mapping[str, Any], source: str, seed: int) -> Request:

@@ -6,10 +6,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from prony.probes.gauge import GaugeReader, GaugeTotals
+from prony.probes.meters import rows_of, since
 from prony.recording import Event, Reading
+
+TABLE = "gauge_table"  # the kind of event that holds one row of a trial's tables, as JSON: summary.gauged reads it
+LEVELS = ("tokens_used", "tokens_waited_for")
 
 
 class Workers:
@@ -27,6 +32,7 @@ class Workers:
         first = self._reader.read()
         self._ended_before = first.processes_ended
         self._started = first.processes + first.processes_ended
+        self._before = self._reader.meters()
         self._reader.spans()  # those of earlier trials on this start
         for kind, counts in _kinds(first):
             self._told |= {(kind, name): n for name, n in counts.items()}
@@ -38,6 +44,7 @@ class Workers:
         return [
             Reading(now_ns, "workers", "in_flight", float(totals.in_flight)),
             Reading(now_ns, "workers", "slots", float(totals.slots)),
+            *(Reading(now_ns, "workers", name, float(totals.loop[name])) for name in LEVELS if totals.loop["tokens"]),
         ]
 
     def counters(self) -> list[Reading | Event]:
@@ -53,6 +60,7 @@ class Workers:
             "connects": totals.connects,
             "connect_s": totals.connect_ns / 1e9,
             "connect_failed": totals.connect_failed,
+            **{_seconds(name): value / _unit(name) for name, value in {**totals.counters, **totals.loop}.items()},
         }
         found: list[Reading | Event] = [Reading(now_ns, "workers", name, float(v)) for name, v in counters.items()]
         spans = self._reader.spans()
@@ -78,13 +86,28 @@ class Workers:
                     self._told[kind, name] = count
         return found
 
+    def tables(self) -> list[Event]:
+        """What each route, statement, host and cache command took in this trial: asked at its end, one event each."""
+        added = since(self._before, self._reader.meters())
+        now_ns = time.monotonic_ns()
+        return [Event(now_ns, TABLE, "app", msgspec.json.encode(row).decode()) for row in rows_of(added)]
+
     def close(self) -> None:
         """Unmaps the files."""
         self._reader.close()
+
+
+def _seconds(name: str) -> str:
+    return name.removesuffix("_ns") + "_s" if name.endswith("_ns") else name
+
+
+def _unit(name: str) -> float:
+    return 1e9 if name.endswith("_ns") else 1.0
 
 
 def _kinds(totals: GaugeTotals) -> list[tuple[str, Mapping[str, int]]]:
     return [
         ("exception", totals.exceptions),
         ("connect_error", totals.connect_errors),
+        ("hook_off", totals.hooks_off),
     ]

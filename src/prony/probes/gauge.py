@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from prony.probes.meters import Meters, merged, meters_of
 from prony_gauge import layout
 
 if TYPE_CHECKING:
@@ -19,6 +20,32 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+COSTS = {
+    "statements": layout.STATEMENTS,
+    "statement_ns": layout.STATEMENT_NS,
+    "pool_waits": layout.POOL_WAITS,
+    "pool_ns": layout.POOL_NS,
+    "outbound": layout.OUTBOUND,
+    "outbound_ns": layout.OUTBOUND_NS,
+    "cache_calls": layout.CACHE_CALLS,
+    "cache_ns": layout.CACHE_NS,
+    "cache_lookups": layout.CACHE_LOOKUPS,
+    "cache_hits": layout.CACHE_HITS,
+    "request_cpu_ns": layout.CPU_NS,
+    "cpu_timed": layout.CPU_TIMED,
+    "response_bytes": layout.SENT_BYTES,
+}
+LOOP = {
+    "lags": layout.LAGS_AT,
+    "lag_ns": layout.LAG_NS_AT,
+    "lag_most_ns": layout.LAG_MOST_AT,
+    "tokens": layout.TOKENS_AT,
+    "tokens_used": layout.TOKENS_USED_AT,
+    "tokens_waited_for": layout.TOKENS_WAITED_AT,
+    "asgiref_queue": layout.ASGIREF_QUEUE_AT,
+    "timed": layout.TIMED_AT,
+    "sent_to_entry_ns": layout.SENT_TO_ENTRY_AT,
+}
 NO_SPANS = np.empty((0, 2), dtype=np.int64)
 
 
@@ -41,6 +68,9 @@ class GaugeTotals:
         connect_errors: Failed connections, by their exception's name.
         refused: Connections and look-ups that would have left the machine, by host, port and code line:
             "mail.example:25 at shop/mail.py:12".
+        hooks_off: Hooks into libraries that failed and switched themselves off, by library.
+        counters: Statements, waits for a pool, calls out, cache, CPU and bytes so far, by the names of COSTS.
+        loop: Of processes with an event loop: the names of LOOP, summed over living ones; the most lag of any.
     """
 
     processes: int
@@ -56,6 +86,9 @@ class GaugeTotals:
     exceptions: dict[str, int]
     connect_errors: dict[str, int]
     refused: dict[str, int]
+    hooks_off: dict[str, int]
+    counters: dict[str, int]
+    loop: dict[str, int]
 
 
 class _File:
@@ -72,7 +105,7 @@ class _File:
         self.pid = int(self.words[layout.PID_AT])
         self.parent = int(self.words[layout.PARENT_AT])
         self.slots = int(self.words[layout.SLOTS_AT])
-        self.rows = self.words[layout.ROWS_AT :].reshape(layout.ROWS, layout.ROW_WORDS)
+        self.rows = self.words[layout.ROWS_AT : layout.METERS_AT].reshape(layout.ROWS, layout.ROW_WORDS)
         self.names = self.words[layout.NAMES_AT : layout.ROWS_AT].reshape(layout.NAMES, layout.NAME_WORDS)
         self.seen = np.zeros(layout.ROWS, dtype=np.int64)  # by row, the ended requests whose spans were handed out
 
@@ -140,6 +173,7 @@ class GaugeReader:
         self._files: dict[tuple[str, int], _File] = {}  # by name and inode: a pid can come back
         self._gone: set[tuple[str, int]] = set()
         self._buried = np.zeros(layout.COUNTERS, dtype=np.int64)
+        self._buried_meters: Meters = {}
         self._buried_names: Counter[tuple[int, str]] = Counter()
         self._buried_spans: list[NDArray[np.int64]] = []
         self._served: set[int] = set()  # dead processes that began a request
@@ -180,7 +214,16 @@ class GaugeReader:
             exceptions=_of_kind(names, layout.EXCEPTION),
             connect_errors=_of_kind(names, layout.CONNECT_ERROR),
             refused=_of_kind(names, layout.REFUSED),
+            hooks_off=_of_kind(names, layout.HOOK_OFF),
+            counters={name: int(totals[at]) for name, at in COSTS.items()},
+            loop=_loops([file for file, _ in live]),
         )
+
+    def meters(self) -> Meters:
+        """What each route, statement, host and cache command has taken so far, in living and dead processes."""
+        self.read()
+        found = merged([self._buried_meters])
+        return merged([found, *(meters_of(file.words) for file in self._files.values())])
 
     def spans(self) -> NDArray[np.int64]:
         """(entry_ns, exit_ns) of requests that ended since the last call, in no order; lost where a ring ran over."""
@@ -224,6 +267,7 @@ class GaugeReader:
         self._buried += counters
         self._buried_names.update(names)
         self._buried_spans += file.spans()
+        self._buried_meters = merged([self._buried_meters, meters_of(file.words)])
         if counters[layout.BEGUN]:
             self._served.add(file.pid)
         self._gone.add(key)
@@ -243,6 +287,12 @@ class GaugeReader:
             if file.pid in began or not (helper or master):
                 serving.append(file)
         return serving
+
+
+def _loops(files: list[_File]) -> dict[str, int]:
+    sums = {name: sum(int(file.words[at]) for file in files) for name, at in LOOP.items()}
+    sums["lag_most_ns"] = max((int(file.words[layout.LAG_MOST_AT]) for file in files), default=0)
+    return sums
 
 
 def _of_kind(names: Counter[tuple[int, str]], kind: int) -> dict[str, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
@@ -12,6 +14,12 @@ from prony.comparison import Comparison, Gain
 from prony.figures import duration, size
 
 STYLES = {"better": "bold green", "worse": "bold red", "tie": "", "unknown": "yellow"}
+
+
+def show(console: Console, comparisons: Iterable[Comparison]) -> None:
+    """Prints each comparison."""
+    for each in comparisons:
+        console.print(table(each))
 
 
 def table(found: Comparison) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -15,8 +16,9 @@ from prony.doubts import Doubt
 from prony.figures import count, duration, percent, rate, share, size
 from prony.recording import Campaign
 from prony.report import comparison
+from prony.report.gauged import gauged
 from prony.report.series import Series
-from prony.summary import Incident, StreamFigures
+from prony.summary import Incident, Quantile, Slice, StreamFigures
 from prony.verdict import CAUSES, TIERS, Suggestion, Verdict
 
 SEEN_MAX = 6
@@ -32,6 +34,11 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
     console.print(head + status)
     for line in document.declared:
         console.print(f"  {escape(line)}", style="dim")
+    if document.slices:
+        for each in document.slices:
+            console.print(_slice(each))
+        _doubts(console, document.doubts)
+        return
     if document.routes:
         console.print(_routes(document.routes))
     for test in document.tests:
@@ -45,11 +52,10 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
         for capacity in document.capacities:
             console.print(
                 f"\n[bold]Capacity[/bold] of {escape(capacity.title)}: [bold]{escape(capacity.text)}[/bold]\n"
-                f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} starts: "
-                "this machine, these starts, this day."
+                f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} "
+                f"start{'' if capacity.starts == 1 else 's'}: this machine, these starts, this day."
             )
-    for each in document.comparisons:
-        console.print(comparison.table(each))
+    comparison.show(console, document.comparisons)
     if document.recommended is not None:
         console.print(_recommended(document.recommended))
     if document.next:
@@ -68,6 +74,8 @@ def _trials(console: Console, document: Document, series: dict[str, Series]) -> 
         console.print(_trial(trial) if not document.capacities else _one_line(trial))
         if by_route and not guessed:
             console.print(_trial_routes(trial))
+        if len(document.trials) == 1 and trial.gauged:
+            console.print(gauged(trial.gauged))
         if len(document.trials) == 1 and trial.id in series:
             console.print(Padding(seconds(series[trial.id]), (0, 0, 0, 2)))
     if len(shown) > 6 and not document.capacities:
@@ -119,7 +127,9 @@ def _next(suggestions: Iterable[Suggestion]) -> RenderableType:
 def seconds(series: Series) -> Table:
     """The course of one trial, a line for each stretch of time."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("s", "due/s", "right/s", "failed/s", "p50", "p99", "in app", "db conns"):
+    levels = {"in app": series.in_flight, "db conns": series.connections}
+    watched = {name: values for name, values in levels.items() if any(value is not None for value in values)}
+    for name in ("s", "due/s", "right/s", "failed/s", "p50", "p99", *watched):
         table.add_column(name, justify="right")
     for i in range(len(series.t_s)):
         table.add_row(
@@ -129,8 +139,7 @@ def seconds(series: Series) -> Table:
             count(series.failed_rps[i]),
             duration(series.p50_s[i]),
             duration(series.p99_s[i]),
-            count(series.in_flight[i]),
-            count(series.connections[i]),
+            *(count(values[i]) for values in watched.values()),
         )
     return table
 
@@ -145,7 +154,7 @@ def _one_line(trial: Trial) -> str:
 
 def _trial(trial: Trial) -> str:
     load = trial.plan["traffic"]
-    what = f"{load['users']} users" if load["users"] else f"{rate(trial.offered_rps)} offered, {load['arrivals']}"
+    what = load_in_words(load, trial.offered_rps)
     latency = trial.latency_s
     statuses = ", ".join(f"{n} × {status}" for status, n in sorted(trial.errors.by_status.items())) or "none"
     other = {k: n for k, n in trial.errors.by_outcome.items() if k not in {"ok", "wrong_status", "check_failed"}}
@@ -160,6 +169,48 @@ def _trial(trial: Trial) -> str:
         + "".join(f"\n  stream    {_stream(each)}" for each in trial.streams)
         + "".join(f"\n  wrong     {n} × {escape(what)}" for what, n in _most(trial.errors.by_check))
         + "".join(f"\n  seen      {_incident(each)}" for each in trial.incidents[:SEEN_MAX])
+    )
+
+
+def _slice(each: Slice) -> RenderableType:
+    """The exact figures of a part of a trial's requests."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in ("latency", "95 % interval", "service time", "95 % interval"):
+        table.add_column(name, justify="right")
+    for name, latency in each.latency_s.items():
+        table.add_row(name, *_quantile(latency, each), *_quantile(each.service_time_s[name], each))
+    ended = ", ".join(f"{n} × {name}" for name, n in sorted(each.by_outcome.items())) or "none"
+    head = (
+        f"\n[bold]Trial {each.trial}[/bold], {escape(each.route or 'all routes')}, due from {each.from_s:g} s to "
+        f"{each.to_s:g} s\n  requests  {each.requests} ({ended}); {share(each.errors)} failed\n"
+        f"  answered  n = {each.answered}, over which the quantiles are taken"
+    )
+    note = "  The interval is exact for requests that do not depend on each other; where they queue it is wider."
+    if each.doubts:
+        note = f"  Not told, for the trial is in doubt: {', '.join(each.doubts)}."
+    return Group(head, Padding(table, (0, 0, 0, 2)), f"[dim]{note}[/dim]")
+
+
+def _quantile(found: Quantile, of: Slice) -> tuple[str, str]:
+    if found.value_s is None:
+        return ("–", "in doubt") if of.doubts else ("–", f"insufficient: {of.answered} of {found.wanted}")
+    return duration(found.value_s), f"{duration(found.low_s)} to {duration(found.high_s)}"
+
+
+def load_in_words(load: dict[str, Any], offered_rps: float) -> str:
+    """What was asked for: users, a rate, or how either went over time."""
+    phases = "; ".join(each["text"] for each in load.get("phases") or ())
+    closed = load["arrivals"] == "closed"
+    if phases:
+        unit = "users" if closed else f"rps, {load['arrivals']}"
+        what = f"{phases} ({unit}; {rate(offered_rps)} offered on average)"
+    else:
+        what = f"{load['users']} users" if load["users"] else f"{rate(offered_rps)} offered, {load['arrivals']}"
+    return what + (
+        f", in sessions of {load['requests_per_session']:g} requests on average"
+        if load.get("requests_per_session")
+        else ""
     )
 
 
@@ -284,4 +335,24 @@ def show_list(console: Console, campaigns: list[Campaign], path: str) -> None:
             campaign.status,
         )
     console.print(table)
-    console.print(f"[dim]{escape(path)}[/dim]   prony report ID   prony report ID --html FILE")
+    console.print(f"[dim]{escape(path)}[/dim]   prony list ID: its trials   prony report ID")
+
+
+def show_trials(console: Console, campaign: Campaign) -> None:
+    """Prints one campaign's trials, in the order in which they were run."""
+    console.print(
+        f"[bold]{escape(campaign.title)}[/bold]  prony {campaign.verb} · {campaign.id} · {campaign.started_at} · "
+        f"{campaign.status}"
+    )
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("trial", justify="right")
+    for name in ("what", "role"):
+        table.add_column(name, overflow="fold")
+    for name in ("start", "requests"):
+        table.add_column(name, justify="right")
+    table.add_column("status")
+    for row in campaign.trials:
+        table.add_row(row.id, escape(row.label), row.role, str(row.start), count(row.samples), row.status)
+    console.print(table)
+    if campaign.trials:
+        console.print(f"[dim]prony report {campaign.trials[-1].id}[/dim]")

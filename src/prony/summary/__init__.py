@@ -1,6 +1,8 @@
 """A recording in, the figures of its trial out."""
 
+from prony.summary.gauged import Metered
 from prony.summary.routes import RouteFigures
+from prony.summary.slice import Part, Quantile, Slice, sliced, within
 from prony.summary.spread import QUANTILES, spread
 from prony.summary.streams import StreamFigures
 from prony.summary.trial import Backlog, Errors, Incident, Summary, latencies_s, sending_window, summarise
@@ -11,13 +13,19 @@ __all__ = [
     "Backlog",
     "Errors",
     "Incident",
+    "Metered",
+    "Part",
+    "Quantile",
     "RouteFigures",
+    "Slice",
     "StreamFigures",
     "Summary",
     "Window",
     "Windowed",
     "latencies_s",
     "sending_window",
+    "sliced",
     "spread",
     "summarise",
+    "within",
 ]

@@ -10,10 +10,12 @@ from msgspec import Struct
 from prony import stats
 from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
+from prony.summary.gauged import Metered, gauged_of, work_of
 from prony.summary.routes import RouteFigures, routes_of
 from prony.summary.spread import spread
 from prony.summary.streams import StreamFigures, streams_of
 from prony.summary.windowed import Window, Windowed
+from prony.traffic import profiles
 
 BIN_S = 0.1
 INCIDENTS_MAX = 50
@@ -55,7 +57,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The figures of one trial, before any doubt has voided one. Durations in seconds, rates per second.
 
     Attributes:
-        offered_rps: Requests due ÷ length of the sending window.
+        phases: How the rate, or the number of users, went over time, in words; none where it did not change.
+        session: Requests of a visitor's session on average; None where each arrival was one request.
+        offered_rps: Requests due ÷ length of the sending window: a mean where there are phases.
         achieved_rps: Right answers that came within the sending window ÷ its length.
         answered: Answers that came at all, right or wrong.
         exceptions: Exceptions the gauge counted in the app, by type and SQLSTATE.
@@ -66,9 +70,11 @@ class Summary(Struct, frozen=True, kw_only=True):
         service_time_s: From the instant it was sent.
         routes: The same by route, in the plan's order.
         send_lag_s: sent - due: our own lateness.
+        destination: What was loaded, where prony had not started it; empty where there was a stack.
         dispersion: Variance to mean of how many requests were due, and sent, in bins of 10 ms, where there are enough
             of an open loop's to tell: 1 for Poisson arrivals.
         retries: Of the requests, those with which a client tried again.
+        gauged: What the gauge saw by the app's own routes, by statement, by host called and by cache command.
         streams: What became of streamed answers; wherever else they count, they are done with their first event.
     """
 
@@ -77,6 +83,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     title: str
     arrivals: str
     users: int | None
+    phases: tuple[str, ...] = ()
+    session: float | None = None
     offered_rps: float
     scheduled: int
     sent: int
@@ -97,9 +105,11 @@ class Summary(Struct, frozen=True, kw_only=True):
     incidents: tuple[Incident, ...]
     cut_off: bool
     routes: tuple[RouteFigures, ...] = ()
+    destination: str = ""
     dispersion: dict[str, float | None] = {}
     retries: int = 0
     streams: tuple[StreamFigures, ...] = ()
+    gauged: tuple[Metered, ...] = ()
 
 
 class Incident(Struct, frozen=True):
@@ -129,6 +139,8 @@ def summarise(recording: Recording) -> Summary:
         title=plan.title,
         arrivals=plan.traffic.arrivals,
         users=plan.traffic.users,
+        phases=tuple(phase.text for phase in plan.traffic.phases),
+        session=plan.traffic.session,
         offered_rps=scheduled / duration_s,
         scheduled=scheduled,
         sent=sent,
@@ -148,9 +160,11 @@ def summarise(recording: Recording) -> Summary:
         happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
         incidents=_incidents(recording),
         routes=routes_of(recording),
+        destination="" if plan.destination is None else plan.destination.url,
         dispersion=_dispersion(recording, window),
         retries=int(np.count_nonzero(samples["attempt"])),
         streams=streams_of(recording),
+        gauged=gauged_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
@@ -187,7 +201,11 @@ def _errors(samples: Samples, by_check: dict[str, int]) -> Errors:
 
 
 def _backlog(recording: Recording, window: Window) -> Backlog:
-    """Growing: by over 3 % of the offered rate, and by more than queueing at random would (4 standard deviations)."""
+    """Growing: by over 3 % of the offered rate, and by more than queueing at random would (4 standard deviations).
+
+    Where the rate itself changes more requests are under way while it is higher, however quick they are (Little's law):
+    then their latency, by when they were due, must grow by over 3 % of the time as well.
+    """
     samples = recording.served
     if len(samples) == 0 or window.duration_s < 5 * BIN_S:
         return Backlog(mean=0.0, slope_per_s=0.0, rise=0.0, growing=False)
@@ -199,19 +217,44 @@ def _backlog(recording: Recording, window: Window) -> Backlog:
     offered = len(samples) / window.duration_s
     chance = 4 + 4 * np.sqrt(max(line.mean, 0.0))
     growing = recording.plan.traffic.arrivals != "closed" and line.slope_per_s > 0.03 * offered and line.rise > chance
+    if growing and recording.plan.traffic.phases:
+        growing = _latency_slope(samples, begin_ns) > 0.03
     return Backlog(mean=line.mean, slope_per_s=line.slope_per_s, rise=line.rise, growing=bool(growing))
 
 
+def _latency_slope(samples: Samples, begin_ns: int) -> float:
+    """By how many seconds latency grew each second, over requests due from an instant on; the line of bins' medians."""
+    later = np.sort(samples[samples["due_ns"] >= begin_ns], order="due_ns")
+    bins, firsts = np.unique((later["due_ns"] - begin_ns) // int(BIN_S * 1e9), return_index=True)
+    latency_s = (later["done_ns"] - later["due_ns"]) / 1e9
+    medians = np.array([np.median(part) for part in np.split(latency_s, firsts[1:])]) if len(later) else latency_s
+    return stats.trend(bins * BIN_S, medians).slope_per_s
+
+
 def _dispersion(recording: Recording, window: Window) -> dict[str, float | None]:
-    """Over whole bins of the window; of arrivals that a schedule set, without clients' tries again."""
+    """Over whole bins of the window, around what phases expect of each; of arrivals that a schedule set.
+
+    Clients' tries again, and what follows in a journey or a session, are none of these.
+    """
     samples = recording.samples
     ours = samples[(samples["sent_ns"] > 0) & (samples["attempt"] == 0)]
     edges_ns = np.arange(window.start_ns, window.end_ns, DISPERSION_BIN_NS)
     traffic = recording.plan.traffic
-    if traffic.arrivals == "closed" or traffic.journeys or len(edges_ns) < 201 or len(ours) < DISPERSION_LEAST:
+    waits = traffic.arrivals == "closed" or traffic.journeys or traffic.session is not None
+    if waits or len(edges_ns) < 201 or len(ours) < DISPERSION_LEAST:
         return {"due": None, "sent": None}
     counts = {name: np.histogram(ours[f"{name}_ns"], edges_ns)[0] for name in ("due", "sent")}
-    return {name: float(each.var() / each.mean()) for name, each in counts.items()}
+    asked = _expected(traffic.profile, (edges_ns - window.start_ns) / 1e9)
+    return {
+        name: float(((each - (each.mean() if asked is None else asked)) ** 2).mean() / each.mean())
+        for name, each in counts.items()
+    }
+
+
+def _expected(profile: tuple[tuple[float, float, float], ...], edges_s: Any) -> Any:
+    """Arrivals expected between each two instants; None where the rate did not change."""
+    stretches = tuple(profiles.Stretch(*each) for each in profile)
+    return np.diff(profiles.expected(stretches, edges_s)) if stretches else None
 
 
 def _generator(recording: Recording, window: Window) -> dict[str, float | None]:
@@ -249,6 +292,7 @@ def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dic
             "connects_per_request": _ratio(seen.growth("workers", "connects"), ended),
             "connect_share": _ratio(seen.growth("workers", "connect_s"), busy_s),
             "connect_failed": seen.growth("workers", "connect_failed"),
+            **work_of(seen, ended, busy_s),
         },
         "app": {
             "cpu_share": seen.rate("app", "cpu_s"),

@@ -59,20 +59,38 @@ def poisson(rate_rps: float, duration_s: float, seed: int) -> DueTimes:
         ValueError: A rate, duration or seed out of range, or more than `ARRIVALS_MAX` arrivals expected.
     """
     expected = _expected(rate_rps, duration_s)
-    random = np.random.default_rng([seed, _GAPS])
-    blocks: list[npt.NDArray[np.float64]] = []
-    reached_s = 0.0
-    while reached_s < duration_s:
-        missing = expected * (1 - reached_s / duration_s)
-        gaps = random.exponential(1 / rate_rps, size=math.ceil(missing + 5 * math.sqrt(missing) + 8))
-        np.cumsum(gaps, out=gaps)
-        gaps += reached_s
-        reached_s = float(gaps[-1])
-        blocks.append(gaps)
-    due_s = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    due_s = _sums_of_gaps(duration_s, 1 / rate_rps, expected, seed)
     due_s *= 1e9
     due_ns = np.rint(due_s, out=due_s).astype(np.int64)
     return due_ns[: np.searchsorted(due_ns, round(duration_s * 1e9))]
+
+
+def unit_rate(until: float, seed: int) -> npt.NDArray[np.float64]:
+    """Arrivals of a Poisson process of rate 1: e_1, e_1 + e_2, ..., P(e > x) = exp(-x).
+
+    Args:
+        until: How far they reach at least, in mean gaps: at most `ARRIVALS_MAX`.
+        seed: A non-negative integer; the same seed gives the same numbers, but for rounding, however far they reach.
+
+    Returns:
+        Sums of gaps, in order, shape (n,); the last one is `until` or more.
+    """
+    return _sums_of_gaps(until, 1.0, until, seed)
+
+
+def _sums_of_gaps(until: float, mean: float, expected: float, seed: int) -> npt.NDArray[np.float64]:
+    """Sums of independent exponential gaps, up to one that is `until` or more."""
+    random = np.random.default_rng([seed, _GAPS])
+    blocks: list[npt.NDArray[np.float64]] = []
+    reached = 0.0
+    while reached < until:
+        missing = expected * (1 - reached / until)
+        gaps = random.exponential(mean, size=math.ceil(missing + 5 * math.sqrt(missing) + 8))
+        np.cumsum(gaps, out=gaps)
+        gaps += reached
+        reached = float(gaps[-1])
+        blocks.append(gaps)
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def routes(weights: Sequence[float], count: int, seed: int, start: int = 0) -> Routes:
@@ -99,7 +117,7 @@ def routes(weights: Sequence[float], count: int, seed: int, start: int = 0) -> R
         raise ValueError(f"{count} arrivals: from 0 to {ARRIVALS_MAX} can be given routes")
     upper = np.cumsum(shares) / shares.sum()
     upper[np.flatnonzero(shares)[-1] :] = 1.0  # rounding must not leave a gap below 1
-    return np.searchsorted(upper, _uniform(count, seed, _ROUTES, start), side="right").astype(np.uint16)
+    return np.searchsorted(upper, uniform(count, [seed, _ROUTES], start), side="right").astype(np.uint16)
 
 
 def variants(sizes: Sequence[int], chosen: Routes, seed: int, start: int = 0) -> Variants:
@@ -121,13 +139,13 @@ def variants(sizes: Sequence[int], chosen: Routes, seed: int, start: int = 0) ->
     if (available < 1).any():
         raise ValueError("a route has at least one variant")
     among = available[chosen]
-    drawn = (_uniform(len(chosen), seed, _VARIANTS, start) * among).astype(np.int64)
+    drawn = (uniform(len(chosen), [seed, _VARIANTS], start) * among).astype(np.int64)
     return np.minimum(drawn, among - 1).astype(np.uint32)  # rounding must not reach the size itself
 
 
-def _uniform(count: int, seed: int, stream: int, start: int) -> npt.NDArray[np.float64]:
-    """Independent uniform numbers in [0, 1): a seed's stream from its number `start` on."""
-    generator = np.random.PCG64([seed, stream])
+def uniform(count: int, stream: list[int], start: int) -> npt.NDArray[np.float64]:
+    """Independent uniform numbers in [0, 1): the stream of a seed and what it is for, from its number `start` on."""
+    generator = np.random.PCG64(stream)
     generator.advance(start)
     return np.random.Generator(generator).random(count)
 

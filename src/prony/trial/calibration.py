@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from prony.app.environment import state_folder
 from prony.errors import StackError
-from prony.load.spec import LoadResult, LoadSpec, RequestSpec
+from prony.load.account import LoadResult
+from prony.load.spec import LoadSpec, RequestSpec
 from prony.stack import folders
 from prony.stack.cores import Cores, divide
 from prony.stack.guard import HANDED

@@ -14,9 +14,11 @@ from typing import NamedTuple
 import msgspec
 from msgspec import structs
 
+from prony.app.environment import state_folder
 from prony.errors import StackError
+from prony.load.account import LoadResult, LoadTick
 from prony.load.segment import quantile_s
-from prony.load.spec import LoadResult, LoadSpec, LoadTick
+from prony.load.spec import LoadSpec
 from prony.recording import ROUTE, SAMPLE, Event, Reading
 from prony.samples import Samples, from_bytes
 from prony.stack.launch import Launcher, Process
@@ -90,6 +92,11 @@ class Generators:
     def alive(self) -> bool:
         """Whether any still runs."""
         return any(shard.process.alive for shard in self._shards)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._shards)
 
     @property
     def code(self) -> int | None:
@@ -235,7 +242,8 @@ def _launch(launcher: Launcher, cores: tuple[int, ...], folder: Path, spec: Load
     return launcher.spawn(
         "the load engine",
         [sys.executable, "-P", "-m", "prony.load.worker", str(path)],
-        env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "PYTHONUNBUFFERED": "1"},
+        env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "PYTHONUNBUFFERED": "1"}
+        | ({"XDG_STATE_HOME": str(state_folder().parent)} if spec.consent else {}),  # where the secret is
         cwd=folder,
         log=folder / "err",
         stdout=folder / "out",

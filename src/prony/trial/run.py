@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from prony.errors import PlanError, StackError
-from prony.load.spec import LoadTick
+from prony.load.account import LoadTick
 from prony.plan import Plan
 from prony.probes.app import Workers
 from prony.probes.listen import FAMILY, ListenQueue
 from prony.probes.refusals import Refusals
 from prony.probes.sampler import Probe, Sampler
 from prony.recording import Event, Reading, TrialWriter
-from prony.samples import from_bytes
+from prony.samples import Samples, from_bytes
+from prony.stack.launch import Process
 from prony.stack.stack import Stack, Start
 from prony.trial.calibration import known
-from prony.trial.generators import Generators
+from prony.trial.generators import Fresh, Generators
 from prony.trial.spec import Visitors, spec_of
 from prony.trial.watched import about, canaries, probes
 
@@ -31,11 +32,21 @@ RECYCLING = ("max_requests", "workers_max_rss")  # knobs that make a server repl
 
 
 class Progress(NamedTuple):
-    """How far a trial is: seconds of its sending window, and the engine's latest account of itself."""
+    """How far a trial is: what has just been written of it, for whoever watches.
 
-    elapsed_s: float
-    duration_s: float
+    Attributes:
+        t_ns: When (monotonic).
+        samples: The newest rows.
+        readings: The newest readings.
+        tick: The engine's latest account of itself; None before the first.
+        processes: How many send the load.
+    """
+
+    t_ns: int
+    samples: Samples
+    readings: list[Reading]
     tick: LoadTick | None
+    processes: int
 
 
 def run(
@@ -56,7 +67,7 @@ def run(
         KeyboardInterrupt: passed on, with what was recorded kept.
     """
     writer.write(_none(), [], about(stack, start, plan))
-    writer.write(_none(), [*canaries(stack), *_calibrated()])
+    writer.write(_none(), [*canaries(stack), *calibrated()])
     run_folder = stack.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
     cores = stack.cores.generator
@@ -71,8 +82,9 @@ def run(
     try:
         asked = [*probes(stack, start, workers, listen), Probe("refusals", 1.0, refusals.events)]
         with Sampler(asked) as sampler:
-            died = _follow(stack, engines, plan, writer=writer, sampler=sampler, progress=progress)
-        _write(writer, engines, sampler, died)
+            died = follow(engines, plan, stack.dead, writer=writer, sampler=sampler, progress=progress)
+        writer.write(_none(), [], workers.tables())
+        write(writer, engines, sampler, died)
         status = "done" if engines.result is not None else "failed"
     finally:
         engines.end()
@@ -87,11 +99,11 @@ def run(
         writer.finish(status, None if result is None else msgspec.to_builtins(result))
     if result is None:
         if engines.code == WRONG_SPEC and plan.traffic.journeys:
-            raise _in_journeys(plan, last)
+            raise in_journeys(plan, last)
         raise StackError(f"The load engine ended early (exit code {engines.code}).", log=last)
 
 
-def _in_journeys(plan: Plan, lines: tuple[str, ...]) -> PlanError:
+def in_journeys(plan: Plan, lines: tuple[str, ...]) -> PlanError:
     """A journey's file raised as it was run, or has not what the plan says: what reading it could not show."""
     *log, last = lines or ("",)
     what = last.partition("prony.load.worker: ")[2] or last
@@ -103,16 +115,16 @@ def _in_journeys(plan: Plan, lines: tuple[str, ...]) -> PlanError:
     )
 
 
-def _follow(
-    stack: Stack,
+def follow(
     engines: Generators,
     plan: Plan,
+    dead: Callable[[], Iterable[tuple[str, Process, str]]],
     *,
     writer: TrialWriter,
     sampler: Sampler,
     progress: Callable[[Progress], None],
 ) -> list[Event]:
-    """Writes what comes in until the engines have ended; a server that dies meanwhile is an event."""
+    """Writes what comes in until the engines have ended; a server that is `dead` meanwhile is an event."""
     traffic = plan.traffic
     began_s = time.monotonic()
     deadline_s = began_s + traffic.duration_s + traffic.drain_s + LATE_S
@@ -123,24 +135,26 @@ def _follow(
             engines.end()
             deadline_s += LATE_S
         engines.wait(WRITE_EVERY_S)
-        for tier, process, how in stack.dead():
+        for tier, process, how in dead():
             if process.pid not in told:
                 told.add(process.pid)
                 lines = " | ".join(process.last_lines(3))
                 died.append(Event(time.monotonic_ns(), "died", tier, f"{process.name}: {how}: {lines}"[:1000]))
-        _write(writer, engines, sampler, [])
-        progress(Progress(time.monotonic() - began_s, traffic.duration_s, engines.tick))
+        fresh = write(writer, engines, sampler, [])
+        progress(Progress(time.monotonic_ns(), fresh.samples, fresh.readings, engines.tick, engines.count))
     return died
 
 
-def _write(writer: TrialWriter, engines: Generators, sampler: Sampler, events: list[Event]) -> None:
-    """Writes all that is new."""
+def write(writer: TrialWriter, engines: Generators, sampler: Sampler, events: list[Event]) -> Fresh:
+    """Writes all that is new, and gives it back."""
     readings, found = sampler.take()
-    fresh = engines.fresh()
-    writer.write(fresh.samples, [*readings, *fresh.readings], [*found, *events, *fresh.events])
+    new = engines.fresh()
+    fresh = Fresh(new.samples, [*readings, *new.readings], [*found, *events, *new.events])
+    writer.write(*fresh)
+    return fresh
 
 
-def _calibrated() -> list[Reading]:
+def calibrated() -> list[Reading]:
     """What the generator could do when it was tried on this machine, if it was."""
     found = known()
     return [] if found is None else [Reading(time.monotonic_ns(), "generator", "calibrated_rps", found.closed_rps)]

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from prony.load.spec import Expectation, JourneySpec, LoadSpec, RequestSpec, StreamSpec
 from prony.plan import Plan
+from prony.traffic.profiles import Stretch
 
 PORTS = 28_000  # the kernel's own range of local ports, 32768 to 60999
 
@@ -20,6 +21,7 @@ def spec_of(plan: Plan, port: int, visitors: Visitors = ()) -> LoadSpec:
     `visitors` are the header fields of each visitor as whom requests go out.
     """
     traffic = plan.traffic
+    thinks = traffic.arrivals == "closed" or traffic.session is not None
     return LoadSpec(
         host="127.0.0.1",
         port=port,
@@ -44,8 +46,11 @@ def spec_of(plan: Plan, port: int, visitors: Visitors = ()) -> LoadSpec:
         arrivals=traffic.arrivals,  # type: ignore[arg-type] # the plan allows the same three
         rate_rps=traffic.rate_rps if traffic.users is None else None,
         users=traffic.users,
+        profile=tuple(Stretch(*each) for each in traffic.profile),
+        session=traffic.session,
         duration_s=traffic.duration_s,
-        think_s=traffic.think_s if traffic.users is not None else 0,
+        think_s=traffic.think_s if thinks else 0,
+        think_sigma=traffic.think_sigma if thinks else 0,
         timeout_s=traffic.timeout_s,
         connect_timeout_s=traffic.connect_timeout_s,
         first_byte_timeout_s=traffic.first_byte_timeout_s,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from prony.knobs.server import KNOBS
 from prony.plan import Plan
 from prony.summary import Summary
@@ -21,6 +23,8 @@ def advise(verdict: Verdict, plan: Plan, summary: Summary, costliest: str = "") 
         summary: Of the trial under a heavy load.
         costliest: The route that costs the app the most CPU time; empty where that is not known.
     """
+    if plan.destination is not None:
+        return _alone(verdict, plan)
     find = Suggestion(
         command="prony find", why="its capacity as an interval, over several fresh starts (about 2 minutes)"
     )
@@ -34,11 +38,35 @@ def advise(verdict: Verdict, plan: Plan, summary: Summary, costliest: str = "") 
     return (*_for_cause(verdict, plan, summary, costliest), find)
 
 
+def _alone(verdict: Verdict, plan: Plan) -> tuple[Suggestion, ...]:
+    """After a load of something that prony did not start."""
+    url = "" if plan.destination is None else plan.destination.url + plan.traffic.first.first
+    named = shlex.quote(url)
+    if verdict.cause == "load_generator":
+        return (Suggestion(command="prony doctor", why="what keeps this machine from sending on time"),)
+    if verdict.cause == "wrong_answers":
+        accepted = Suggestion(
+            command=f"curl -i {named}", why="what it answers; --expect-status accepts other statuses than 200"
+        )
+        return (accepted,)
+    capacity = Suggestion(
+        command=f"prony find --url {named}", why="the highest rate that holds the limits, as an interval"
+    )
+    if verdict.cause == "none":
+        return (capacity,)
+    watched = Suggestion(
+        command="prony init",
+        why="in the app's own folder, if you have it: prony run then starts it, watches each tier, and says which "
+        "gives out first",
+    )
+    return (watched, capacity)
+
+
 def _for_cause(verdict: Verdict, plan: Plan, summary: Summary, costliest: str) -> tuple[Suggestion, ...]:
     if verdict.cause == "connections_exhausted":
         return (
             Suggestion(
-                command=f"prony explain {_same_load(summary)}",
+                command=" ".join(("prony explain", *_same_load(summary, plan))),
                 why="whether more connections cure the errors: the same load with more of them, and with a placebo",
             ),
             *_pooled(plan),
@@ -58,8 +86,14 @@ def _for_cause(verdict: Verdict, plan: Plan, summary: Summary, costliest: str) -
     return _for_tier(verdict, plan)
 
 
-def _same_load(summary: Summary) -> str:
-    return f"--users {summary.users}" if summary.users else f"--rate {max(summary.offered_rps, 0.1):.1f}"
+def _same_load(summary: Summary, plan: Plan) -> tuple[str, ...]:
+    """The options that ask for the load of a trial; none where prony.toml says it, as it does of phases."""
+    if summary.phases:
+        return ()
+    if summary.users:
+        return ("--users", str(summary.users))
+    rate_rps = summary.offered_rps if summary.session is None else plan.traffic.rate_rps or 0.0
+    return ("--rate", f"{max(rate_rps, 0.1):.1f}")
 
 
 def _for_tier(verdict: Verdict, plan: Plan) -> tuple[Suggestion, ...]:

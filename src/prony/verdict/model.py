@@ -21,6 +21,7 @@ CAUSES = {
     "connections_exhausted": "The app asks for more database connections than the database gives (SQLSTATE 53300).",
     "connection_per_request": "Opening a database connection for each request is most of a request's time.",
     "load_generator": "The generator was late, short or out of CPU.",
+    "not_watched": "Not watched: prony did not start what it loaded, and cannot say which tier gave out.",
     "unknown": "Cannot tell from what was seen.",
 }
 GRADES = {

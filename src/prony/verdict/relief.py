@@ -69,7 +69,7 @@ class ConnectionsRelief:
 
     def _demand(self) -> int:
         """The most connections that could be wanted at once: one for each request in flight, at most one a slot."""
-        in_flight = self.plan.traffic.users or math.ceil(3 * self.before.backlog.mean)
+        in_flight = self.plan.traffic.most_users or math.ceil(3 * self.before.backlog.mean)
         slots = self.plan.server.slots
         return min(in_flight, slots) if slots else in_flight
 

@@ -65,7 +65,7 @@ def conclude(summary: Summary, judgement: Judgement) -> Verdict:
         return case.verdict("none", "consistent", "none", "consistent")
     for limit in judgement.broken:
         case.say(f"Limit broken: {limit}.")
-    return _slowness(case)
+    return _not_watched(case) if summary.destination else _slowness(case)
 
 
 def _generator(case: _Case, judgement: Judgement) -> Verdict:
@@ -126,6 +126,8 @@ def _errors(case: _Case, judgement: Judgement) -> Verdict | None:
     if fatal:
         case.say("The server or its workers ended or were killed: why is in the app's log.")
         return case.verdict("workers", "consistent", "unknown", "unknown")
+    if summary.destination:
+        return None
     case.say("What failed them was not among the causes known so far.")
     if len(judgement.broken) > 1:
         return None  # there is slowness to explain as well
@@ -153,6 +155,26 @@ def _slowness(case: _Case) -> Verdict:
     if locked:
         return case.verdict("database", "consistent", "unknown", "unknown")
     return _waiting(case, full=full, opens=opens)
+
+
+def _not_watched(case: _Case) -> Verdict:
+    """Load alone: what the kernel tells of the processes that listen there is evidence, but names no tier."""
+    cpu = case.summary.tiers["app"]["cpu_share"]
+    if cpu is not None:
+        one = case.figure("app", "busiest_process_share")
+        case.figures["app.cpu_share"] = cpu
+        case.say(f"The processes that listen there used {cpu:.2f} of a core; the busiest of them {one:.0%} of one.")
+        if one >= SATURATED:
+            case.say("If that one is a Python program, it is out of CPU: the GIL gives it little more than a core.")
+    cores = case.summary.tiers["host"]["cores"]
+    if cores is not None:
+        busy = case.figure("host", "busy_share")
+        case.say(f"This machine's {cores:.0f} core(s), the generator's among them, were {busy:.0%} busy.")
+    queue = case.figure("listen_queue", "length_max")
+    if queue:
+        case.say(f"Up to {queue:.0f} connections waited there to be accepted.")
+    case.say(f"What stands behind {case.summary.destination} was not watched: which tier gave out cannot be said.")
+    return case.verdict("unknown", "unknown", "not_watched", "unknown")
 
 
 def _waiting(case: _Case, *, full: bool, opens: bool) -> Verdict:

@@ -1,0 +1,162 @@
+"""A plan with a destination in, a recording out: the same load as on a stack, and what can be watched from outside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+from msgspec import structs
+
+from prony.alone.answer import ask
+from prony.errors import StackError
+from prony.load import consent
+from prony.load.spec import LoadSpec
+from prony.plan import Destination, Plan
+from prony.probes.canary import canary
+from prony.probes.listen import FAMILY, ListenQueue
+from prony.probes.listener import listeners, may_run_on
+from prony.probes.processes import Host, Tree
+from prony.probes.sampler import Probe, Sampler
+from prony.recording import Event, Reading, TrialWriter
+from prony.samples import from_bytes
+from prony.stack import folders
+from prony.stack.cores import Cores, divide
+from prony.stack.launch import Launcher
+from prony.trial import Progress
+from prony.trial.generators import Generators
+from prony.trial.run import WRONG_SPEC, calibrated, follow, in_journeys, write
+from prony.trial.spec import spec_of
+
+FOUND = "listener"  # the kind of event that says what is watched of a destination
+
+
+class Alone:
+    """What stands where a stack would: the guard that ends the engine with prony, the cores, a folder for the run."""
+
+    def __init__(self, cores: Cores | None = None) -> None:
+        self.cores = cores or divide()
+        self.run_folder = folders.run_folder()
+        self.launcher = Launcher(self.run_folder, namespace=False)  # what is loaded lives outside
+
+    def close(self) -> None:
+        """Ends whatever was started."""
+        self.launcher.close()
+
+
+def run(alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[Progress], None] = lambda _: None) -> None:
+    """One trial of what the plan's destination names, at the address it is pinned to.
+
+    Raises:
+        StackError: the load engine would not run.
+        ValueError: the plan has no destination, or no address of it.
+        KeyboardInterrupt: passed on, with what was recorded kept.
+    """
+    destination = plan.destination
+    if destination is None or not destination.address:
+        raise ValueError("a load alone needs to know where to go")
+    watched = listeners(destination.address, destination.port) if not destination.consent else {}
+    before = [*_canaries(alone, destination), *calibrated()]
+    writer.write(from_bytes(b""), before, _about(alone, destination, watched))
+    run_folder = alone.run_folder / f"load-{writer.trial}"
+    run_folder.mkdir()
+    cores = alone.cores.generator
+    count = plan.traffic.generators or max(1, len(cores))
+    engines = Generators(alone.launcher, cores, run_folder, _spec(plan, destination), count)
+    listen = ListenQueue(socket.socket(*FAMILY), {destination.port}, os.getpid())
+    status, calm = "interrupted", False
+    try:
+        with Sampler(_probes(alone, destination, tuple(watched), listen)) as sampler:
+            follow(engines, plan, tuple, writer=writer, sampler=sampler, progress=progress)
+        write(writer, engines, sampler, [])
+        status = "done" if engines.result is not None else "failed"
+        calm = _worked_off(plan, destination)
+    finally:
+        engines.end()
+        listen.close()
+        if calm:
+            writer.write(from_bytes(b""), _canaries(alone, destination))
+        result = engines.result
+        last = engines.last_lines()
+        shutil.rmtree(run_folder, ignore_errors=True)
+        writer.finish(status, None if result is None else msgspec.to_builtins(result))
+    if result is None:
+        if engines.code == WRONG_SPEC and plan.traffic.journeys:
+            raise in_journeys(plan, last)
+        raise StackError(f"The load engine ended early (exit code {engines.code}).", log=last)
+
+
+def _worked_off(plan: Plan, destination: Destination) -> bool:
+    """Whether what a trial left in the queues is done: a request that comes after it was answered, within 10 s."""
+    first = plan.traffic.first
+    if first.method != "GET":
+        return True
+    try:
+        ask(destination, first.first, plan.traffic.headers, host=plan.traffic.host)
+    except TimeoutError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
+
+
+def _spec(plan: Plan, destination: Destination) -> LoadSpec:
+    """What the engine is to do; elsewhere than on loopback with the signature that it wants to see."""
+    spec = spec_of(plan, destination.port)
+    signature = ""
+    if destination.consent:
+        signature = consent.sign(destination.address, destination.port, spec.host_header)
+    return structs.replace(spec, host=destination.address, consent=signature)
+
+
+def _probes(alone: Alone, destination: Destination, pids: tuple[int, ...], listen: ListenQueue) -> list[Probe]:
+    """What there is to see of something that prony did not start: nothing, where it is not on this machine."""
+    if destination.consent:
+        return []
+    cores = alone.cores  # whoever started it may have let it run on any of them
+    found = [
+        Probe("host", 0.2, Host(tuple(sorted({*cores.generator, *cores.side, *cores.stack}))).read),
+        Probe("listen queue", 0.05, listen.length),
+        Probe("listen overflows", 1.0, listen.overflows),
+    ]
+    if pids:
+        tree = Tree("app", *pids)
+        found += [Probe("app CPU", 0.2, tree.cpu), Probe("app memory", 1.0, tree.memory)]
+        found.append(Probe("app descriptors", 1.0, tree.descriptors))
+    return found
+
+
+def _about(alone: Alone, destination: Destination, watched: Mapping[int, str]) -> list[Event]:
+    now_ns = time.monotonic_ns()
+    found = []
+    if alone.cores.shared and not destination.consent:
+        found.append(Event(now_ns, "one_core", "host", "the generator and what it loads share a core"))
+    return [*found, Event(now_ns, FOUND, "app", _seen(destination, watched.values()) + _shared(alone.cores, watched))]
+
+
+def _seen(destination: Destination, names: Iterable[str]) -> str:
+    """What is watched, in words."""
+    if destination.consent:
+        return f"{destination.url} at {destination.place} is not on this machine, and nothing of it was watched"
+    found = ", ".join(sorted(set(names)))
+    if not found:
+        return f"of {destination.url} only the listen queue was watched: whose processes they are, this user cannot see"
+    return f"of {destination.url} only the listen queue and the processes that listen there ({found}) were watched"
+
+
+def _shared(cores: Cores, pids: Iterable[int]) -> str:
+    """What to say of processes that may run on the generator's core, where there are others."""
+    if cores.shared or not may_run_on(pids) & set(cores.generator):
+        return ""
+    others = ",".join(str(core) for core in cores.stack)
+    return (
+        f"; they may run on core {cores.generator[0]} and make the generator late (start them with taskset -c {others})"
+    )
+
+
+def _canaries(alone: Alone, destination: Destination) -> list[Reading]:
+    ours = canary("generator", alone.cores.generator)
+    return ours if destination.consent else [*canary("stack", alone.cores.stack), *ours]

@@ -1,0 +1,30 @@
+"""Plans with a destination in, measured trials out: a bench without a stack."""
+
+from __future__ import annotations
+
+from prony.alone import trial
+from prony.campaign.bench import Bench, Measured
+from prony.plan import Plan
+from prony.stack.cores import Cores
+
+START = 1  # what is loaded was started once, by somebody else
+
+
+class AloneBench(Bench):
+    """A campaign on something that runs already; its plans are pinned to an address (see `prony.alone.arrival`)."""
+
+    def _stand(self, cores: Cores) -> None:
+        self._alone = trial.Alone(cores)
+
+    def _stop(self) -> None:
+        self._alone.close()
+
+    def learn(self, plan: Plan) -> Plan:
+        """The same plan: what is asked for was named."""
+        return plan
+
+    def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:  # noqa: ARG002 - nothing of it can be started afresh
+        """One trial on what runs."""
+        writer = self.store.begin_trial(self.campaign, plan, label, role, START)
+        trial.run(self._alone, plan, writer, self.teller.watch(label, plan))
+        return self._thought(writer.trial, plan)

@@ -1,0 +1,220 @@
+"""Turns statements, and waits for a pool's connection, into the gauge's figures: Django, SQLAlchemy and the drivers."""
+
+# ruff: noqa: SIM105 (what need not be imported into somebody's interpreter is not)
+
+from __future__ import annotations
+
+from time import monotonic_ns
+
+from prony_gauge.hooks import Hook, put, timed, timed_async
+from prony_gauge.mapped import GAUGE
+from prony_gauge.work import CURRENT, FIRST, INSIDE, statement, waited
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+MYSQL = {"mysql", "mariadb"}
+
+
+def _text(query: Any, cursor: Any = None) -> str:
+    """A statement's text, of what drivers take for one."""
+    if isinstance(query, str):
+        return query
+    if isinstance(query, (bytes, bytearray)):
+        return bytes(query).decode("utf-8", "replace")
+    render = getattr(query, "as_string", None)  # psycopg's compositions
+    if render is not None:
+        return str(render(cursor))
+    return type(query).__name__
+
+
+def _times(rows: Any) -> int:
+    return max(1, len(rows)) if hasattr(rows, "__len__") else 1
+
+
+def _cursor(name: str, *, many: bool = False, mysql: bool = False) -> Hook:
+    """Of a method of a cursor: (cursor, query, params)."""
+
+    def tell(began: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
+        query = args[1] if len(args) > 1 else kwargs.get("query", kwargs.get("sql", ""))
+        rows = args[2] if len(args) > 2 else next((kwargs[key] for key in ("params_seq", "args") if key in kwargs), ())
+        statement(GAUGE, began, _text(query, args[0]), _times(rows) if many else 1, mysql=mysql)
+
+    return Hook(name, tell)
+
+
+def _said(text: str) -> Hook:
+    return Hook(text, lambda began, *_: statement(GAUGE, began, text))
+
+
+def _psycopg(kind: str, wrap: Callable[[Hook, Any], Any]) -> Callable[[Any], None]:
+    def after(module: Any) -> None:
+        owner = getattr(module, kind)
+        put(owner, ("execute",), _cursor("psycopg execute"), wrap)
+        put(owner, ("executemany",), _cursor("psycopg executemany", many=True), wrap)
+
+    return after
+
+
+def _psycopg_commits(kind: str, wrap: Callable[[Hook, Any], Any]) -> Callable[[Any], None]:
+    def after(module: Any) -> None:
+        owner = getattr(module, kind)
+        put(owner, ("commit",), _said("COMMIT"), wrap)
+        put(owner, ("rollback",), _said("ROLLBACK"), wrap)
+
+    return after
+
+
+def psycopg2_cursors(connection: Any, extensions: Any) -> None:
+    """A connection that was just made, whose cursors are of the driver's own kind: C, so a subclass is put there."""
+    if getattr(connection, "cursor_factory", connection) is not None:
+        return  # the app has one of its own, whose statements Django or SQLAlchemy may tell
+    kind = getattr(extensions, "prony_cursor", None)
+    if kind is None:
+        base = extensions.cursor
+        methods = {
+            "__slots__": (),
+            "execute": timed(_cursor("psycopg2 execute"), base.execute),
+            "executemany": timed(_cursor("psycopg2 executemany", many=True), base.executemany),
+        }
+        kind = type("cursor", (base,), methods)
+        extensions.prony_cursor = kind
+    connection.cursor_factory = kind
+
+
+def psycopg2(module: Any) -> None:
+    """After the call that counts connections has been put there."""
+    from functools import wraps
+
+    connect = module.connect
+
+    @wraps(connect)
+    def with_cursors(*args: Any, **kwargs: Any) -> Any:
+        connection = connect(*args, **kwargs)
+        try:
+            psycopg2_cursors(connection, module.extensions)
+        except Exception:
+            pass
+        return connection
+
+    module.connect = with_cursors
+
+
+def asyncpg_connection(module: Any) -> None:
+    """Its cursor-less calls; within one of them another may be made, which does not count again."""
+    names = ("execute", "fetch", "fetchval", "fetchrow", "fetchmany")
+    put(module.Connection, names, _cursor("asyncpg"), timed_async)
+    put(module.Connection, ("executemany",), _cursor("asyncpg executemany", many=True), timed_async)
+
+
+def asyncpg_prepared(module: Any) -> None:
+    """A prepared statement knows its text."""
+
+    def tell(began: int, args: tuple[Any, ...], *_: Any) -> None:
+        statement(GAUGE, began, str(args[0].get_query()))
+
+    put(module.PreparedStatement, ("fetch", "fetchval", "fetchrow", "executemany"), Hook("asyncpg", tell), timed_async)
+
+
+def django_signals(module: Any) -> None:
+    """Each connection gets a wrapper around its statements, whatever its database."""
+    hook = Hook("django", lambda *_: None)
+
+    def wrapper(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+        if not hook.on or INSIDE.get():
+            return execute(sql, params, many, context)
+        INSIDE.set(True)
+        began = monotonic_ns()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            INSIDE.set(False)
+            try:
+                mysql = context["connection"].vendor in MYSQL
+                statement(GAUGE, began, _text(sql), _times(params) if many else 1, mysql=mysql)
+            except Exception:
+                hook.told(began, (), {}, None)
+                hook.on = False
+
+    def receiver(connection: Any = None, **_: Any) -> None:
+        wrappers = getattr(connection, "execute_wrappers", None)
+        if wrappers is not None and wrapper not in wrappers:
+            wrappers.insert(0, wrapper)
+
+    module.connection_created.connect(receiver, weak=False, dispatch_uid="prony_gauge")
+
+
+def sqlalchemy_default(module: Any) -> None:
+    """What a dialect does with a cursor: (dialect, cursor, statement, parameters, context)."""
+
+    def hook(*, many: bool) -> Hook:
+        def tell(began: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
+            dialect, sql = args[0], args[2] if len(args) > 2 else kwargs["statement"]
+            rows = args[3] if len(args) > 3 else ()
+            mysql = getattr(dialect, "name", "") in MYSQL
+            statement(GAUGE, began, _text(sql), _times(rows) if many else 1, mysql=mysql)
+
+        return Hook("sqlalchemy", tell)
+
+    put(module.DefaultDialect, ("do_execute", "do_execute_no_params"), hook(many=False))
+    put(module.DefaultDialect, ("do_executemany",), hook(many=True))
+    put(module.DefaultDialect, ("do_commit",), _said("COMMIT"))
+    put(module.DefaultDialect, ("do_rollback",), _said("ROLLBACK"))
+
+
+def _waits() -> Hook:
+    return Hook("pool", lambda began, *_: waited(GAUGE, began), nested=True)
+
+
+def sqlalchemy_queue(module: Any) -> None:
+    """The queue of a pool's idle connections: who waits for one, waits here; opening one comes after."""
+    for kind in ("Queue", "AsyncAdaptedQueue"):
+        put(getattr(module, kind, None), ("get",), _waits())
+
+
+def _pool(kind: str, name: str, wrap: Callable[[Hook, Any], Any]) -> Callable[[Any], None]:
+    return lambda module: put(getattr(module, kind), (name,), _waits(), wrap)
+
+
+def asyncpg_pool(module: Any) -> None:
+    """Its pool opens connections within the wait for one: that part is taken out."""
+    from functools import wraps
+
+    place = 7 - FIRST  # of the time that connecting took, among a request's figures
+    acquire = module.Pool._acquire  # noqa: SLF001 - what `acquire`, `fetch` and the rest have in common
+    hook = Hook("asyncpg pool", lambda began, *call: waited(GAUGE, began, call[2]))
+
+    @wraps(acquire)
+    async def timing(*args: Any, **kwargs: Any) -> Any:
+        request = CURRENT.get()
+        before = request.figures[place] if request is not None else 0
+        began = monotonic_ns()
+        try:
+            return await acquire(*args, **kwargs)
+        finally:
+            connecting = request.figures[place] - before if request is not None else 0
+            if hook.on:
+                hook.told(began, args, kwargs, connecting)
+
+    module.Pool._acquire = timing  # noqa: SLF001
+
+
+AFTER_IMPORT: dict[str, Callable[[Any], Any]] = {
+    "psycopg.cursor": _psycopg("Cursor", timed),
+    "psycopg.cursor_async": _psycopg("AsyncCursor", timed_async),
+    "psycopg.connection": _psycopg_commits("Connection", timed),
+    "psycopg.connection_async": _psycopg_commits("AsyncConnection", timed_async),
+    "psycopg2": psycopg2,
+    "psycopg_pool.pool": _pool("ConnectionPool", "getconn", timed),
+    "psycopg_pool.pool_async": _pool("AsyncConnectionPool", "getconn", timed_async),
+    "asyncpg.connection": asyncpg_connection,
+    "asyncpg.prepared_stmt": asyncpg_prepared,
+    "asyncpg.pool": asyncpg_pool,
+    "django.db.backends.signals": django_signals,
+    "sqlalchemy.engine.default": sqlalchemy_default,
+    "sqlalchemy.util.queue": sqlalchemy_queue,
+    "pymysql.cursors": lambda module: put(module.Cursor, ("execute",), _cursor("pymysql", mysql=True)),
+    "MySQLdb.cursors": lambda module: put(module.BaseCursor, ("execute",), _cursor("MySQLdb", mysql=True)),
+}

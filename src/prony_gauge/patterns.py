@@ -1,0 +1,56 @@
+"""Turns a framework's own routing into the pattern under which a request is counted: `/shop/<int:pk>/`."""
+
+from __future__ import annotations
+
+from prony_gauge.hooks import Hook, put
+from prony_gauge.work import of_pattern
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def django_handlers(module: Any) -> None:
+    """Django resolves a request here, for synchronous and asynchronous views alike; its answer has the route."""
+    hook = Hook("django routes", lambda *call: of_pattern(getattr(call[3], "route", None)), nested=True)
+    put(module.BaseHandler, ("resolve_request",), hook)
+
+
+def werkzeug_map(module: Any) -> None:
+    """Flask, and whoever else asks werkzeug's map for the rule and not for the endpoint alone."""
+
+    def tell(*call: Any) -> None:
+        if call[3] is not None:
+            of_pattern(getattr(call[3][0], "rule", None))
+
+    put(module.MapAdapter, ("match",), Hook("flask routes", tell, nested=True))
+
+
+def starlette_routing(module: Any) -> None:
+    """A Route that has matched is called with the scope: what was mounted above it stands in its root path."""
+    from functools import wraps
+
+    handle = module.Route.handle
+    hook = Hook("starlette routes", lambda *call: _of_scope(*call[1][:2]))
+
+    @wraps(handle)
+    def handling(*args: Any, **kwargs: Any) -> Any:
+        if hook.on:
+            hook.told(0, args, kwargs, None)
+        return handle(*args, **kwargs)
+
+    module.Route.handle = handling
+
+
+def _of_scope(route: Any, scope: dict[str, Any]) -> None:
+    root, app_root = scope.get("root_path", ""), scope.get("app_root_path", "")
+    mounted = root.removeprefix(app_root)
+    of_pattern(mounted + route.path)
+
+
+AFTER_IMPORT: dict[str, Callable[[Any], Any]] = {
+    "django.core.handlers.base": django_handlers,
+    "werkzeug.routing.map": werkzeug_map,
+    "starlette.routing": starlette_routing,
+}

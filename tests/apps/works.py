@@ -1,0 +1,63 @@
+"""An app of known work: SQL for 20 ms, CPU for 10 ms, a call of 30 ms, and a wait for a pool of one for 40 ms."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+import httpx
+from psycopg_pool import ConnectionPool
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Response
+
+PATTERNS = ("/sql/<int:number>", "/cpu/<int:number>", "/call/<int:number>", "/pool/<int:number>")
+RULES = Map([Rule(pattern, endpoint=pattern.split("/")[1]) for pattern in PATTERNS])
+POOLS = {}
+
+
+def pool() -> ConnectionPool:
+    """This process's pool of one connection."""
+    if os.getpid() not in POOLS:
+        POOLS[os.getpid()] = ConnectionPool(os.environ["DATABASE_URL"], min_size=1, max_size=1, open=True)
+        POOLS[os.getpid()].wait()
+    return POOLS[os.getpid()]
+
+
+def burn(seconds: float) -> None:
+    """CPU time, whatever else runs."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def hold(taken: threading.Event) -> None:
+    """The only connection, for 40 ms."""
+    with pool().connection():
+        taken.set()
+        time.sleep(0.04)
+
+
+def work(what: str, number: int) -> None:
+    if what == "sql":
+        with pool().connection() as connection:
+            connection.execute(f"SELECT pg_sleep(0.02), {number}")
+    elif what == "cpu":
+        burn(0.01)
+    elif what == "call":
+        httpx.get(os.environ["SLOW_URL"])
+    else:
+        taken = threading.Event()
+        holder = threading.Thread(target=hold, args=(taken,))
+        holder.start()
+        taken.wait()
+        with pool().connection():
+            pass
+        holder.join()
+
+
+def application(environ: Any, start_response: Any) -> Any:
+    rule, given = RULES.bind_to_environ(environ).match(return_rule=True)
+    work(rule.endpoint, given["number"])
+    return Response(b"x" * 100)(environ, start_response)
