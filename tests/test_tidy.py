@@ -16,12 +16,12 @@ OURS = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglo
 ORDER = [
     "errors", "samples", "knobs", "plan", "recording", "app", "traffic",
     "load", "probes", "stack", "visit", "trial", "alone",
-    "stats", "summary", "doubts", "capacity", "verdict", "tune", "model",
+    "stats", "summary", "doubts", "capacity", "comparison", "verdict", "tune", "model",
     "document", "figures", "replays",
     "campaign", "export", "report", "cli",
 ]  # fmt: skip
 MEASURE = {"load", "stack", "probes", "visit", "trial", "alone"}
-THINK = {"stats", "summary", "doubts", "capacity", "verdict", "tune", "model"}
+THINK = {"stats", "summary", "doubts", "capacity", "comparison", "verdict", "tune", "model"}
 FORBIDDEN_NAMES = {"utils", "util", "core", "manager", "base", "helpers", "helper", "common", "misc"}
 
 

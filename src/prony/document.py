@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from prony.capacity import Capacity
+from prony.comparison import Comparison
 from prony.doubts import Doubt
 from prony.plan import Plan
 from prony.summary import Errors, Incident, Metered, RouteFigures, Slice, StreamFigures, Summary
@@ -152,6 +153,7 @@ class Document(Struct, frozen=True, kw_only=True):
     recommended: Recommended | None = None
     routes: tuple[RouteCost, ...] = ()
     next: tuple[Suggestion, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     slices: tuple[Slice, ...] = ()
 
 

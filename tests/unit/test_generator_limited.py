@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prony.capacity import Search, judge
-from prony.capacity.search import INVALID_MAX
+from prony.capacity.search import INVALID_ALL
 from prony.doubts import doubts_of
 from prony.plan import Limits
 from prony.recording import Recording
@@ -30,12 +30,13 @@ def test_the_same_limits_do_break_where_the_generator_was_well() -> None:
 def test_limits_that_broke_while_the_generator_was_at_its_own_limit_bound_nothing(name: str) -> None:
     recording = RAISED_BY[name]()
     assert held(recording, BROKEN) is None
-    search = Search(start_rps=100)
+    search = Search(start=100)
     trials = 0
     while (ask := search.ask()) is not None:
         trials += 1
-        search.tell(True if ask.rate_rps < 110 else held(recording, BROKEN))
+        search.tell(True if ask.load < 110 else held(recording, BROKEN))
     found = search.result()
     assert found.high_rps is None, "a rate that our own generator could not send is no upper end"
     assert "not to be believed" in found.at_least
-    assert trials == 2 + INVALID_MAX
+    assert found.low_rps == 100
+    assert trials <= 1 + INVALID_ALL

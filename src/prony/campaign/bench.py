@@ -182,7 +182,7 @@ class Bench:
 
     def conclude(self, document: Document) -> None:
         """Stores what the campaign came to."""
-        self.store.end_campaign(self.campaign, "done", document)
+        self.store.end_campaign(self.campaign, document.status, document)
 
     def learn(self, plan: Plan) -> Plan:
         """The plan with a mix: where neither it nor an earlier check names any page, they are looked for now."""

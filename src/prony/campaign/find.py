@@ -1,4 +1,4 @@
-"""A plan in, its capacity out: the search asks, the bench measures, until the interval is narrow or time is up."""
+"""A plan in, its capacities out: the search asks, the bench measures, until the intervals are narrow or time is up."""
 
 from __future__ import annotations
 
@@ -10,70 +10,95 @@ from msgspec import structs
 
 from prony import stats, summary
 from prony.campaign.bench import Bench, Measured
-from prony.capacity import Capacity, Search
+from prony.capacity import Capacity, Search, judge
 from prony.doubts import late
-from prony.plan import Plan
+from prony.plan import Limits, Plan
 from prony.recording import Store
 
 DRAIN_S = 1.0
+SHORT = 0.5  # of a full trial, while the search only steers
+INTERRUPTED = "interrupted"
 
 
 @dataclass(slots=True)
 class Hunt:
-    """One plan's search for capacity, a decision at a time, so that several can take turns.
+    """One plan's search for capacity, a trial at a time, so that several can take turns.
 
     Attributes:
-        plan: The configuration; its own rate is ignored.
-        search: What asks for rates.
-        trial_s: Length of one trial.
+        plan: The configuration; its own load is ignored.
+        search: What asks for loads; its goals are the plan's limits, then `more`.
+        trial_s: Length of one trial at full length; short ones take half of it.
         label: What its trials are called.
+        more: Further sets of limits, judged from the same trials.
         done: Whether there is nothing more to ask.
+        why: Why it ended early; the empty text where it did not.
     """
 
     plan: Plan
     search: Search
     trial_s: float
     label: str = ""
+    more: tuple[Limits, ...] = ()
     done: bool = False
+    why: str = ""
     held: list[Measured] = field(default_factory=list)
     failed: list[Measured] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     starts: set[int] = field(default_factory=set)
 
-    def decide(self, bench: Bench, deadline_s: float) -> None:
-        """Runs trials until one rate is decided; begins none after the deadline (monotonic seconds)."""
-        rate_rps = None
-        while time.monotonic() < deadline_s:
-            ask = self.search.ask()
-            if ask is None:
-                self.done = True
-                return
-            if rate_rps is not None and ask.rate_rps != rate_rps:
-                return
-            rate_rps = ask.rate_rps
-            low, high = self.search.known()
-            known = f"{low:.0f} holds" if low else "nothing holds yet"
-            known += f", {high:.0f} does not" if high else ""
-            seed = len(self.ids) + 1
-            loaded = self.plan.loaded(rate_rps=rate_rps, duration_s=self.trial_s, drain_s=DRAIN_S, seed=seed)
-            measured = bench.measure(loaded, f"{self.label}{rate_rps:.0f} rps ({known})", "capacity", fresh=ask.fresh)
-            self.search.tell(measured.judgement.held)
-            self.ids.append(measured.id)
-            self.starts.add(measured.start)
-            (self.held if measured.judgement.held else self.failed).append(measured)
+    def step(self, bench: Bench) -> None:
+        """Runs one trial."""
+        ask = self.search.ask()
+        if ask is None:
+            self.done = True
+            return
+        load = {"users": round(ask.load)} if self.search.users else {"rate_rps": ask.load}
+        duration_s = self.trial_s * (SHORT if ask.short else 1.0)
+        loaded = self.plan.loaded(**load, duration_s=duration_s, drain_s=DRAIN_S, seed=len(self.ids) + 1)
+        label = f"{self.label}{ask.load:.0f} {self.unit} ({self.known})"
+        measured = bench.measure(loaded, label, "capacity", fresh=ask.fresh)
+        others = (judge(measured.summary, measured.doubts, limits).held for limits in self.more)
+        self.search.tell(measured.judgement.held, *others, why=_why(measured))
+        self.ids.append(measured.id)
+        self.starts.add(measured.start)
+        (self.held if measured.judgement.held else self.failed).append(measured)
+
+    @property
+    def unit(self) -> str:
+        """What loads count."""
+        return "users" if self.search.users else "rps"
+
+    @property
+    def known(self) -> str:
+        """What is known so far, in words."""
+        low, high = self.search.known()
+        held = f"{low:.0f} holds" if low else "nothing holds yet"
+        return f"{held}, {high:.0f} does not" if high else held
+
+    @property
+    def capacities(self) -> tuple[Capacity, ...]:
+        """What is known by now, for each set of limits; no upper end where the generator shares the app's core."""
+        one_core = any(doubt.name == "one_core" for m in self.failed for doubt in m.doubts)
+        found = []
+        for goal, limits in enumerate((self.plan.limits, *self.more)):
+            each = self.search.result(
+                self.plan.title, limits.text, tuple(self.ids), goal=goal, starts=len(self.starts), why=self.why
+            )
+            if one_core:
+                why = "the generator shares the app's core"
+                each = structs.replace(each, high_rps=None, high_users=None, at_least=why)
+            found.append(each)
+        return tuple(found)
 
     @property
     def capacity(self) -> Capacity:
-        """What is known by now; no upper end where the generator shares the app's core."""
-        found = self.search.result(self.plan.title, self.plan.limits.text, tuple(self.ids), starts=len(self.starts))
-        if any(doubt.name == "one_core" for m in self.failed for doubt in m.doubts):
-            return structs.replace(found, high_rps=None, at_least="the generator shares the app's core")
-        return found
+        """That of the plan's own limits."""
+        return self.capacities[0]
 
     def p99_at_low_s(self, store: Store) -> float | None:
         """p99 latency at the highest rate that holds, over its trials' samples together; None where they are few."""
-        low = self.capacity.low_rps
-        trials = [m for m in self.held if m.plan.traffic.rate_rps == low and not late(m.doubts)]
+        low = self.capacity.low
+        trials = [m for m in self.held if _load(m) == low and not late(m.doubts)]
         latency_s = [summary.latencies_s(store.recording(m.id)) for m in trials]
         together = np.sort(np.concatenate(latency_s)) if latency_s else np.empty(0)
         return stats.quantile(together, 0.99) if len(together) >= stats.samples_wanted(0.99) else None
@@ -82,7 +107,12 @@ class Hunt:
     def worst(self) -> Measured | None:
         """The trial at the lowest rate that broke the limits."""
         broken = [m for m in self.failed if m.judgement.held is False]
-        return min(broken, key=lambda m: m.plan.traffic.rate_rps or 0.0, default=None)
+        return min(broken, key=_load, default=None)
+
+
+def _load(measured: Measured) -> float:
+    traffic = measured.plan.traffic
+    return float(traffic.users or traffic.rate_rps or 0.0)
 
 
 def saturate(bench: Bench, plan: Plan, duration_s: float, label: str) -> Measured:
@@ -96,21 +126,28 @@ def busy_users(plan: Plan) -> int:
     return min(200, max(8, 4 * plan.server.slots)) if plan.server.slots else 64
 
 
-def capacity(
-    bench: Bench, plan: Plan, start_rps: float, *, budget_s: float, trial_s: float, width: float = 0.1
-) -> Hunt:
-    """The capacity of one plan.
+def _why(measured: Measured) -> str:
+    """What kept a trial from being believed, as a reason for "at least"."""
+    voids = [doubt for doubt in measured.doubts if doubt.kind == "void"]
+    return f"{voids[0].name}: {voids[0].text}" if voids else ""
 
-    Args:
-        bench: What measures.
-        plan: The configuration; its own rate is ignored.
-        start_rps: The first rate to try.
-        budget_s: No trial is begun after so long.
-        trial_s: Length of one trial.
-        width: Width of the interval at which to stop, as a share.
+
+def hunt(bench: Bench, found: Hunt, budget_s: float) -> None:
+    """Searches until the intervals are narrow or time is up; Ctrl-C ends the search and keeps what is known.
+
+    No trial is begun that by the trials so far would pass the budget. Raises KeyboardInterrupt where nothing is known.
     """
-    hunt = Hunt(plan, Search(start_rps=max(start_rps, 1.0), width=width), trial_s)
-    deadline_s = time.monotonic() + budget_s
-    while not hunt.done and time.monotonic() < deadline_s:
-        hunt.decide(bench, deadline_s)
-    return hunt
+    began_s = time.monotonic()
+    longest_s = 0.0
+    try:
+        while not found.done:
+            trial_began_s = time.monotonic()
+            if trial_began_s + longest_s > began_s + budget_s:
+                found.why = "time was up"
+                return
+            found.step(bench)
+            longest_s = max(longest_s, time.monotonic() - trial_began_s)
+    except KeyboardInterrupt:
+        if not found.ids:
+            raise
+        found.why = INTERRUPTED

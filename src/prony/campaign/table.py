@@ -16,6 +16,7 @@ from prony.plan import Plan
 from prony.stack.servers import procfile_line
 
 TRIAL_S = 2.5
+FIRST_TURN = 4
 WIDTH = 0.15
 START = 0.8  # of the rate served under the rush: the first rate to try
 CONFIRM_S = 6.0
@@ -65,21 +66,24 @@ def measure(bench: Bench, script: Script, known: Known) -> tuple[list[Configurat
 def _hunt(row: ScriptConfiguration, plan: Plan, rush: Measured, r_rps: float) -> find.Hunt:
     """A search that begins a little below what the configuration served under the rush."""
     served = rush.summary.achieved_rps if rush.summary.errors.share < 0.2 else r_rps
-    return find.Hunt(plan, Search(start_rps=max(1.0, START * served), width=WIDTH), TRIAL_S, f"{row.name}: ")
+    return find.Hunt(plan, Search(start=max(1.0, START * served), width=WIDTH), TRIAL_S, f"{row.name}: ")
 
 
 def _take_turns(bench: Bench, hunts: dict[str, find.Hunt], deadline_s: float, seed: int) -> None:
-    """Two decisions each, in an order drawn anew every round: a drift of the machine meets them all alike.
+    """Some trials each, in an order drawn anew every round: a drift of the machine meets them all alike.
 
-    Two, because the first two mostly find a rate that holds and one that does not, and a turn costs a boot.
+    Several at first, because they mostly share a start, and a turn costs a boot.
     """
+    trials = FIRST_TURN
     order = random.Random(seed)  # noqa: S311 - an order, recorded with its seed
     while time.monotonic() < deadline_s and not all(hunt.done for hunt in hunts.values()):
         names = [name for name, hunt in hunts.items() if not hunt.done]
         order.shuffle(names)
         for name in names:
-            for _ in range(2):
-                hunts[name].decide(bench, deadline_s)
+            for _ in range(trials):
+                if time.monotonic() < deadline_s and not hunts[name].done:
+                    hunts[name].step(bench)
+        trials = 1
 
 
 def _same_rush(one: Plan, other: Plan) -> bool:

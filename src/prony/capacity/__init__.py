@@ -1,6 +1,6 @@
 """The highest offered rate that holds the limits, as an interval, by ask and tell."""
 
 from prony.capacity.limits import Judgement, judge
-from prony.capacity.search import Ask, Capacity, Search
+from prony.capacity.search import Ask, Capacity, Goal, Search
 
-__all__ = ["Ask", "Capacity", "Judgement", "Search", "judge"]
+__all__ = ["Ask", "Capacity", "Goal", "Judgement", "Search", "judge"]

@@ -1,39 +1,62 @@
-"""Trials' outcomes in, the next rate to try out, and in the end capacity as an interval: rising, then bisected.
+"""Trials' outcomes in, the next load to try out, and in the end capacity as an interval: short trials, then long ones.
 
-A decision at a rate takes at least two trials, each on a start of its own; when they disagree, a third. Where trials
-at one rate disagreed, that rate bounds nothing: the interval reaches past it to the nearest rates on which all trials
-agreed. A trial that is not to be believed is repeated, and not counted.
+After RFC 9971 (MLRsearch): short trials rise or fall until one holds and one fails, and halve what lies between; they
+only steer. Then trials of full length, each on a start of its own, at loads where the belief (`belief`) is least sure.
+Trials that disagree are weighed, not settled by the last. Several goals share every trial. A trial that is not to be
+believed is repeated, and not counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from prony.capacity.belief import Belief
+
 RISE = 1.5
-OUTWARDS = 1.15
-TRIALS_PER_DECISION = 2
-INVALID_MAX = 4
+NEAR = 1.12  # short trials end when what holds and what fails are as near as this
+ASK_AT = 0.15  # trials at these quantiles of the belief, by turns
+NEARBY = 0.2  # a trial that far from the middle, as a share, says little of it
+SURE = 0.95  # how sure the interval is, by the belief
+FULL_LEAST = 6  # trials of full length, each on a start of its own
+INVALID_MAX = 3  # in a row at one load
+INVALID_ALL = 12
+
+
+class Goal(Struct, frozen=True, kw_only=True):
+    """What one capacity is about.
+
+    Attributes:
+        name: Its limits, in words.
+        exceed_ratio: The share of starts that may fail at the capacity; one half: the median start.
+    """
+
+    name: str = ""
+    exceed_ratio: float = 0.5
 
 
 class Ask(NamedTuple):
-    """The next trial: its offered rate, and whether it wants a fresh start."""
+    """The next trial: its load (rate or users), whether it wants a fresh start, whether a short one does."""
 
-    rate_rps: float
+    load: float
     fresh: bool
+    short: bool
 
 
 class Capacity(Struct, frozen=True, kw_only=True):
     """The highest offered rate that holds the limits: between low_rps and high_rps.
 
     Attributes:
-        low_rps: The highest rate at which every trial held; None when none did.
-        high_rps: The lowest rate above it at which no trial held; None when none failed: then "at least low_rps".
+        low_rps: A rate that was tried and held, and surely lies below the capacity; None where none did.
+        high_rps: A rate that was tried and failed, and surely lies above it; None: "at least low_rps".
         at_least: Why there is no upper end; the empty text where there is one.
         starts: On how many starts the trials ran.
         trials: How many trials counted.
+        low_users: The same in users of a closed loop; then the rates are null.
+        high_users: The same.
     """
 
     title: str = ""
@@ -44,46 +67,50 @@ class Capacity(Struct, frozen=True, kw_only=True):
     trials: int
     limits: str = ""
     trial_ids: tuple[str, ...] = ()
+    low_users: int | None = None
+    high_users: int | None = None
+
+    @property
+    def low(self) -> float | None:
+        """The lower end, in rates or users."""
+        return self.low_rps if self.low_users is None else self.low_users
+
+    @property
+    def high(self) -> float | None:
+        """The upper end, in rates or users."""
+        return self.high_rps if self.high_users is None else self.high_users
+
+    @property
+    def unit(self) -> str:
+        """What the ends count."""
+        return "rps" if self.low_users is None and self.high_users is None else "users"
 
     @property
     def text(self) -> str:
         """The interval in words."""
-        if self.low_rps is None:
-            return f"unknown ({self.at_least})" if self.high_rps is None else f"below {self.high_rps:.0f} rps"
-        if self.high_rps is None:
-            return f"at least {self.low_rps:.0f} rps ({self.at_least})"
-        return f"{self.low_rps:.0f} to {self.high_rps:.0f} rps"
+        low, high = self.low, self.high
+        if low is None:
+            return f"unknown ({self.at_least})" if high is None else f"below {high:.0f} {self.unit}"
+        if high is None:
+            return f"at least {low:.0f} {self.unit} ({self.at_least})"
+        return f"{low:.0f} to {high:.0f} {self.unit}"
 
     @property
     def short(self) -> str:
-        """The interval as a table shows it, in requests per second."""
-        if self.low_rps is None:
-            return "unknown" if self.high_rps is None else f"< {self.high_rps:.0f}"
-        return f"≥ {self.low_rps:.0f}" if self.high_rps is None else f"{self.low_rps:.0f} – {self.high_rps:.0f}"
+        """The interval as a table shows it, without its unit."""
+        low, high = self.low, self.high
+        if low is None:
+            return "unknown" if high is None else f"< {high:.0f}"
+        return f"≥ {low:.0f}" if high is None else f"{low:.0f} – {high:.0f}"
 
 
 @dataclass(slots=True)
-class _Votes:
-    held: int = 0
-    failed: int = 0
-    invalid: int = 0
+class _Tried:
+    """One trial that counted: `held` has an answer for each goal."""
 
-    @property
-    def count(self) -> int:
-        return self.held + self.failed
-
-    @property
-    def split(self) -> bool:
-        return bool(self.held and self.failed)
-
-    @property
-    def decided(self) -> bool:
-        wanted = TRIALS_PER_DECISION + 1 if self.split else TRIALS_PER_DECISION
-        return self.count >= wanted
-
-    @property
-    def passes(self) -> bool:
-        return self.held > self.failed
+    load: float
+    short: bool
+    held: tuple[bool, ...]
 
 
 @dataclass(slots=True)
@@ -91,109 +118,185 @@ class Search:
     """The search itself: `ask()` for the next trial, run it, `tell()` how it went, until `ask()` is None.
 
     Attributes:
-        start_rps: The first rate to try.
-        width: It ends when high ÷ low ≤ 1 + width.
+        start: The first load to try.
+        goals: The sets of limits; each has a capacity of its own.
+        width: It ends when high ÷ low ≤ 1 + width for every goal.
         trials_max: It ends after so many trials in any case.
-        least_rps: Below this it does not look.
-        most_rps: Above this it does not look.
+        least: Below this it does not look.
+        most: Above this it does not look.
+        users: Whether loads are whole numbers of users.
     """
 
-    start_rps: float
-    width: float = 0.1
-    trials_max: int = 40
-    least_rps: float = 1.0
-    most_rps: float = 200_000.0
-    _votes: dict[float, _Votes] = field(default_factory=dict)
-    _trials: int = 0
-    _current: float | None = None
+    start: float
+    goals: Sequence[Goal] = (Goal(),)
+    width: float = 0.06
+    trials_max: int = 60
+    least: float = 1.0
+    most: float = 200_000.0
+    users: bool = False
+    _tried: list[_Tried] = field(default_factory=list)
+    _beliefs: dict[int, Belief] = field(default_factory=dict)
+    _asked: Ask | None = None
+    _again: Ask | None = None
+    _invalid: int = 0
+    _invalid_all: int = 0
+    _why: str = ""
     _stopped: str = ""
 
     def ask(self) -> Ask | None:
         """The next trial, or None when the search is over."""
-        if self._stopped or self._trials >= self.trials_max:
+        if self._stopped or len(self._tried) + self._invalid_all >= self.trials_max:
             return None
-        if self._current is None or self._votes[self._current].decided:
-            self._current = self._next_rate()
-            if self._current is None:
-                return None
-            fresh = self._trials == 0
-        else:
-            # Every further trial at a rate runs on a start of its own: replication spans starts, not requests.
-            fresh = self._votes[self._current].count > 0
-        self._votes.setdefault(self._current, _Votes())
-        return Ask(self._current, fresh)
+        self._asked = self._again or self._next()
+        return self._asked
 
-    def tell(self, held: bool | None) -> None:  # noqa: FBT001 - the answer itself
-        """How the asked trial went: held the limits, broke them, or (None) is not to be believed."""
-        if self._current is None:
+    def tell(self, *held: bool | None, why: str = "") -> None:
+        """How the asked trial went, for each goal: held the limits, broke them, or (None) is not to be believed."""
+        if self._asked is None:
             raise ValueError("tell() without ask()")
-        votes = self._votes[self._current]
-        self._trials += 1
-        if held is None:
-            votes.invalid += 1
-            if votes.invalid >= INVALID_MAX:
-                self._stopped = f"trials at {self._current:.0f} rps were not to be believed"
-        elif held:
-            votes.held += 1
-        else:
-            votes.failed += 1
+        ask, self._asked = self._asked, None
+        if None in held:
+            self._invalid += 1
+            self._invalid_all += 1
+            # Another start: what is wrong may be this one's.
+            self._again = Ask(ask.load, fresh=True, short=ask.short)
+            if self._invalid >= INVALID_MAX:
+                self._turn_away(ask.load, why or "trials were not to be believed")
+            if self._invalid_all >= INVALID_ALL:
+                self._stopped = why or "trials were not to be believed"
+            return
+        self._invalid, self._again = 0, None
+        answers = tuple(bool(each) for each in held)
+        self._tried.append(_Tried(ask.load, ask.short, answers))
+        for goal, belief in self._beliefs.items():
+            belief.tell(ask.load, held=answers[goal], short=ask.short)
 
-    def known(self) -> tuple[float | None, float | None]:
-        """Low and high as steering sees them: by majority."""
-        passed = [rate for rate, v in self._votes.items() if v.decided and v.passes]
-        failed = [rate for rate, v in self._votes.items() if v.decided and not v.passes]
-        low = max(passed, default=None)
-        high = min((rate for rate in failed if low is None or rate > low), default=None)
-        return low, high
-
-    def _next_rate(self) -> float | None:
-        low, high = self.known()
-        if low is None and high is None:
-            return self.start_rps
-        if high is None:
-            rate = (low or 0) * RISE
-            return rate if rate <= self.most_rps else None
-        if low is None:
-            rate = high / RISE**2
-            return rate if rate >= self.least_rps else None
-        if high / low > 1 + self.width:
-            return float((low * high) ** 0.5)
-        return self._outwards()
-
-    def _outwards(self) -> float | None:
-        """Where trials at the ends disagreed, the next rates beyond them: until both ends are agreed on."""
-        sure_low, sure_high = self._agreed()
-        if sure_high is None and max(self._votes) * OUTWARDS <= self.most_rps:
-            return max(self._votes) * OUTWARDS
-        if sure_low is None and min(self._votes) / OUTWARDS >= self.least_rps:
-            return min(self._votes) / OUTWARDS
-        return None
-
-    def _agreed(self) -> tuple[float | None, float | None]:
-        """The highest rate below the limit at which all trials held, and the lowest above it at which none did."""
-        low, high = self.known()
-        held = [r for r, v in self._votes.items() if v.held >= TRIALS_PER_DECISION and not v.failed]
-        failed = [r for r, v in self._votes.items() if v.failed >= TRIALS_PER_DECISION and not v.held]
-        sure_low = max((rate for rate in held if high is None or rate < high), default=None)
-        sure_high = min((rate for rate in failed if rate > (low or 0)), default=None)
-        return sure_low, sure_high
+    def known(self, goal: int = 0) -> tuple[float | None, float | None]:
+        """Low and high by now: from the belief where there is one, else as short trials steer."""
+        if len(self._full(goal)) >= FULL_LEAST // 2:
+            low, high = self._beliefs[goal].quantiles((1 - SURE) / 2, (1 + SURE) / 2)
+            return low, high
+        return self._bracket(goal)
 
     def result(
-        self, title: str = "", limits: str = "", trial_ids: tuple[str, ...] = (), *, starts: int = 0
+        self,
+        title: str = "",
+        limits: str = "",
+        trial_ids: tuple[str, ...] = (),
+        *,
+        goal: int = 0,
+        starts: int = 0,
+        why: str = "",
     ) -> Capacity:
-        """What is known by now; also when the search was broken off. `starts`: how many the trials ran on."""
-        sure_low, sure_high = self._agreed()
-        why = ""
-        if sure_high is None:
-            disagreed = any(v.failed for v in self._votes.values())
-            why = self._stopped or ("trials disagreed, or time was up" if disagreed else "no rate failed")
+        """What is known by now; also when the search was broken off, and then `why`. `starts`: the trials ran on."""
+        low, high = self._ends(goal)
+        at_least = ""
+        if high is None:
+            failed = any(not trial.held[goal] for trial in self._tried)
+            at_least = self._why or self._stopped or why or ("time was up" if failed else "no load failed")
+        rates = (None, None) if self.users else (low, high)
         return Capacity(
             title=title,
-            low_rps=sure_low,
-            high_rps=sure_high,
-            at_least=why,
+            low_rps=rates[0],
+            high_rps=rates[1],
+            at_least=at_least,
             starts=starts,
-            trials=sum(v.count for v in self._votes.values()),
-            limits=limits,
+            trials=len(self._tried),
+            limits=limits or self.goals[goal].name,
             trial_ids=trial_ids,
+            low_users=round(low) if self.users and low is not None else None,
+            high_users=round(high) if self.users and high is not None else None,
         )
+
+    def _next(self) -> Ask | None:
+        for goal in range(len(self.goals)):
+            if goal not in self._beliefs and (load := self._coarse(goal)) is not None:
+                return Ask(load, fresh=not self._tried, short=True)
+            if goal not in self._beliefs:
+                self._beliefs[goal] = self._belief(goal)
+        # The goal whose interval is widest is served first; every trial tells all of them.
+        open_ = [goal for goal in range(len(self.goals)) if not self._done(goal)]
+        if not open_:
+            return None
+        goal = max(open_, key=self._openness)
+        low, median, high = self._beliefs[goal].quantiles(ASK_AT, 0.5, 1 - ASK_AT)
+        near = self._near(goal)
+        below = sum(trial.load < median for trial in near)
+        load = low if 2 * below <= len(near) else high
+        return Ask(self._allowed(load, up=load == high), fresh=True, short=False)
+
+    def _openness(self, goal: int) -> float:
+        low, high = self._beliefs[goal].quantiles((1 - SURE) / 2, (1 + SURE) / 2)
+        return high / low
+
+    def _coarse(self, goal: int) -> float | None:
+        """The next short trial of a goal; None where they have said what they can."""
+        low, high = self._bracket(goal)
+        if low is None and high is None:
+            return self._allowed(self.start)
+        if high is None:
+            return None if low is None or low >= self.most else self._allowed(low * RISE, up=True)
+        if low is None:
+            return None if high <= self.least else self._allowed(high / RISE**2)
+        if high / low <= NEAR or (self.users and high - low <= 1):
+            return None
+        load = self._allowed(float((low * high) ** 0.5))
+        return load if low < load < high else None
+
+    def _belief(self, goal: int) -> Belief:
+        """What is believed of a goal: by all trials, so also where the search was broken off among short ones."""
+        low, high = self._bracket(goal)
+        belief = Belief(float((low or high or 1.0) * (high or low or 1.0)) ** 0.5, self.goals[goal].exceed_ratio)
+        for trial in self._tried:
+            belief.tell(trial.load, held=trial.held[goal], short=trial.short)
+        return belief
+
+    def _bracket(self, goal: int) -> tuple[float | None, float | None]:
+        """As trials say by now, the last at a load deciding: the highest that held below the lowest to fail."""
+        last = {trial.load: trial.held[goal] for trial in self._tried}
+        high = min((load for load, held in last.items() if not held), default=None)
+        low = max((load for load, held in last.items() if held and (high is None or load < high)), default=None)
+        return low, high
+
+    def _done(self, goal: int) -> bool:
+        median = self._beliefs[goal].quantiles(0.5)[0]
+        if median >= self.most or median <= self.least:
+            return len(self._full(goal)) >= FULL_LEAST
+        if len(self._near(goal)) < FULL_LEAST:
+            return False
+        low, high = self._ends(goal)
+        if low is None or high is None:
+            return False
+        return high / low <= 1 + self.width or (self.users and high - low <= 1)
+
+    def _ends(self, goal: int) -> tuple[float | None, float | None]:
+        """Loads that were tried, below and above the capacity as surely as is wanted."""
+        held = [trial.load for trial in self._tried if trial.held[goal]]
+        failed = [trial.load for trial in self._tried if not trial.held[goal]]
+        if not failed or not held:
+            return max(held, default=None), min(failed, default=None)
+        belief = self._beliefs.get(goal) or self._belief(goal)
+        sure_low, sure_high = belief.quantiles((1 - SURE) / 2, (1 + SURE) / 2)
+        low = max((load for load in held if load <= sure_low), default=None)
+        return low, min((load for load in failed if load >= sure_high), default=None)
+
+    def _full(self, goal: int) -> list[_Tried]:
+        return [trial for trial in self._tried if not trial.short] if goal in self._beliefs else []
+
+    def _near(self, goal: int) -> list[_Tried]:
+        """The full trials that say something of this goal; others were asked for another's sake."""
+        median = self._beliefs[goal].quantiles(0.5)[0]
+        return [trial for trial in self._full(goal) if abs(trial.load - median) <= max(1.0, NEARBY * median)]
+
+    def _turn_away(self, load: float, why: str) -> None:
+        """Trials at a load are not to be had: it bounds what may be tried."""
+        self._again, self._invalid, self._why = None, 0, why
+        if load <= self.least * RISE:
+            self._stopped = why
+        self.most = min(self.most, load / 1.1)
+
+    def _allowed(self, load: float, *, up: bool = False) -> float:
+        load = min(self.most, max(self.least, load))
+        if not self.users:
+            return load
+        return float(max(1, int(load) + (up and load > int(load))))

@@ -10,7 +10,7 @@ import sys
 import click
 
 import prony
-from prony.cli import change, check, doctor, find, import_, init, lists, replay, run, up
+from prony.cli import change, check, compare, doctor, find, gate, import_, init, lists, replay, run, up
 from prony.errors import PronyError
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -49,6 +49,8 @@ for command in (
     run.run,
     run.explain,
     find.find,
+    compare.compare,
+    gate.gate,
     replay.replay,
     lists.list_,
     lists.report,

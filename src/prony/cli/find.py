@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from msgspec import structs
 
 from prony.alone.arrival import arrive
 from prony.campaign import costs
 from prony.campaign import find as finding
 from prony.campaign.bench import Bench
 from prony.campaign.explain import explain
+from prony.capacity import Goal, Search
 from prony.cli import alone, options, output
 from prony.document import Document, RouteCost
 from prony.errors import PlanError
-from prony.plan import Plan
+from prony.plan import Limits, Plan
+from prony.plan.read import limits_of
 from prony.report import terminal
 
+USERS_MAX = 2000
+RATE_MAX = 200_000.0
 COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the budget
 
 
@@ -31,7 +36,22 @@ COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the
         "--trial", type=options.Duration(1, 3600), default="5s", show_default=True, help="Length of one trial."
     ),
     click.option(
-        "--start", type=click.FloatRange(0.1, 200_000), help="First rate to try; default: from a short saturated run."
+        "--start", type=click.FloatRange(0.1, 200_000), help="First load to try; default: from a short saturated run."
+    ),
+    click.option("--users", is_flag=True, help="Users in a closed loop instead of a rate: usable up to so many."),
+    click.option(
+        "--width",
+        type=click.FloatRange(0.01, 1.0),
+        default=0.06,
+        show_default=True,
+        help="End when the interval is as narrow as this share.",
+    ),
+    click.option(
+        "--limits",
+        "more",
+        multiple=True,
+        metavar="NAME=VALUE,...",
+        help="Another set of limits, found by the same trials, such as p99=200ms,errors=0.1%; repeatable.",
     ),
     options.sets,
     options.as_json,
@@ -39,13 +59,15 @@ COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the
     options.debug,
 )
 def find(**given: Any) -> None:
-    """Capacity: the highest offered rate that holds the limits, between two rates, over several fresh starts.
+    """Capacity: the highest offered rate that holds the limits, as an interval over many fresh starts.
 
     With --url: of what runs there already, which prony cannot start afresh.
 
     \b
     Example:  prony find --budget 3m
               prony find --set server.workers=5 --json
+              prony find --limits p99=200ms,errors=0.1%
+              prony find --users
               prony find --url http://127.0.0.1:8000/
     """
     shown = output.Shown()
@@ -80,7 +102,7 @@ def find(**given: Any) -> None:
         terminal.show(output.results(), document, {})
     if beside:
         alone.tell_where(given, document.campaign)
-    click.get_current_context().exit(0 if found.capacity.low_rps else 1)
+    click.get_current_context().exit(130 if document.status == finding.INTERRUPTED else 0 if found.capacity.low else 1)
 
 
 def _found(bench: Bench, plan: Plan, given: dict[str, Any], shown: output.Shown) -> tuple[Document, finding.Hunt]:
@@ -90,9 +112,28 @@ def _found(bench: Bench, plan: Plan, given: dict[str, Any], shown: output.Shown)
     if not plan.traffic.declared:  # what holds whatever the mix comes first
         shown.stage("What each page costs by itself")
         routes, _ = costs.measure(bench, plan, COSTS_S)
+    further = tuple(_limits(text) for text in given["more"])
+    users = given["users"]
     if start is None:
-        saturated = finding.saturate(bench, plan, min(given["trial"], 5.0), "saturation")
-        start = 0.7 * saturated.summary.achieved_rps
-    found = finding.capacity(bench, plan, start, budget_s=given["budget"], trial_s=given["trial"])
+        saturated = finding.saturate(bench, plan, min(given["trial"], 5.0), "saturation").summary.achieved_rps
+        start = float(finding.busy_users(plan)) if users else 0.7 * saturated
+    search = Search(
+        start=max(start, 1.0),
+        goals=tuple(Goal(name=each.text) for each in (plan.limits, *further)),
+        width=given["width"],
+        users=users,
+        most=USERS_MAX if users else RATE_MAX,
+    )
+    found = finding.Hunt(plan, search, given["trial"], more=further)
+    finding.hunt(bench, found, given["budget"])
     verdicts = () if found.worst is None else (explain(bench, found.worst, relieve=False).verdict,)
-    return bench.document(capacities=(found.capacity,), verdicts=verdicts, routes=routes), found
+    document = bench.document(capacities=found.capacities, verdicts=verdicts, routes=routes)
+    if found.why == finding.INTERRUPTED:
+        document = structs.replace(document, status=finding.INTERRUPTED)
+    return document, found
+
+
+def _limits(text: str) -> Limits:
+    """A set of limits as --limits gives it."""
+    table = dict(part.partition("=")[::2] for part in text.replace(" ", "").split(","))
+    return limits_of({"limits": table}, "--limits")

@@ -117,7 +117,7 @@ def _plan(document: dict[str, Any], source: str, folder: Path) -> Plan:
         **found,
         traffic=traffic.read(document, source, folder),
         login=login.read(document, source, folder),
-        limits=_limits(document, source),
+        limits=limits_of(document, source),
         source=source,
         document=document,
     )
@@ -199,7 +199,8 @@ def _egress(hosts: tuple[str, ...], source: str) -> tuple[str, ...]:
     return hosts
 
 
-def _limits(document: Mapping[str, Any], source: str) -> Limits:
+def limits_of(document: Mapping[str, Any], source: str) -> Limits:
+    """The [limits] table of a document; raises PlanError."""
     table = table_of(document, "limits", source)
     only_known(table, (key.name for key in keys.LIMITS), source, "limits")
     values = values_of(table, keys.LIMITS, source, "limits")

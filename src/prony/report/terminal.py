@@ -14,6 +14,7 @@ from prony.document import Configuration, Document, Recommended, RouteCost, Test
 from prony.doubts import Doubt
 from prony.figures import count, duration, load_in_words, percent, rate, share, size
 from prony.recording import Campaign
+from prony.report import comparison
 from prony.report.gauged import gauged
 from prony.report.series import Series
 from prony.summary import Incident, Quantile, Slice, StreamFigures
@@ -41,7 +42,7 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
         console.print(_routes(document.routes))
     for test in document.tests:
         console.print(_test(test))
-    if not document.tests:
+    if not document.tests and not document.comparisons:
         _trials(console, document, series)
     if document.configurations:
         console.print()
@@ -53,6 +54,7 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
                 f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} "
                 f"start{'' if capacity.starts == 1 else 's'}: this machine, these starts, this day."
             )
+    comparison.show(console, document.comparisons)
     if document.recommended is not None:
         console.print(_recommended(document.recommended))
     if document.next:

@@ -1,0 +1,127 @@
+"""A seed in, a simulated system out that holds or breaks a limit at a load: what bench/search.py searches."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+START_SD = 0.015
+P99_NOISE = 0.15
+OUTLIERS = 0.05
+KNEE = 0.95  # utilisation at which the noise-free p99 is at its limit
+
+
+class System(NamedTuple):
+    """Its true capacity; `boot()` is a fresh start; `trial(load, duration_s)` says whether the limits held."""
+
+    truth: float
+    boot: Callable[[], None]
+    trial: Callable[[float, float], bool]
+
+
+def noisy(seed: int, *, drift: float = 0.0, slow: float = 1.0) -> System:
+    """A queue whose p99 goes as 1 ÷ (1 − utilisation), with noise; `drift` over 600 s of load, `slow` a cost.
+
+    Between starts the capacity varies with a standard deviation of 1.5 %, p99 by 15 % a trial, and one trial in twenty
+    has five times the latency.
+    """
+    random = np.random.default_rng(seed)
+    truth = float(np.exp(random.uniform(np.log(20), np.log(3000)))) / slow
+    state = {"start": truth, "spent_s": 0.0}
+
+    def boot() -> None:
+        state["start"] = truth * float(np.exp(random.normal(0, START_SD)))
+
+    def trial(load: float, duration_s: float) -> bool:
+        state["spent_s"] += duration_s
+        here = state["start"] * (1 + drift * (state["spent_s"] / 600 - 0.1))
+        utilisation = load / here * KNEE
+        if utilisation >= 1:
+            return False
+        p99 = (1 - KNEE) / (1 - utilisation) * float(np.exp(random.normal(0, P99_NOISE)))
+        return bool(p99 * (5 if random.random() < OUTLIERS else 1) <= 1)
+
+    return System(truth, boot, trial)
+
+
+def queue(seed: int, truth: float, *, servers: int, service_s: float, limit_s: float) -> System:
+    """An M/M/c queue simulated request by request, each start's speed its own; `truth` comes from `middle_of`."""
+    random = np.random.default_rng(seed)
+    state = {"speed": 1.0}
+
+    def boot() -> None:
+        state["speed"] = float(np.exp(random.normal(0, START_SD)))
+
+    def trial(load: float, duration_s: float) -> bool:
+        latency_s = many_servers(random, load, duration_s, servers, service_s / state["speed"])
+        slow = 5 if random.random() < OUTLIERS else 1
+        return bool(np.quantile(latency_s, 0.99) * slow <= limit_s)
+
+    return System(truth, boot, trial)
+
+
+def shared(seed: int, truth: float, *, service_s: float, limit_s: float) -> System:
+    """A processor-sharing server (one core, many requests at once), else as `queue`."""
+    random = np.random.default_rng(seed)
+    state = {"speed": 1.0}
+
+    def boot() -> None:
+        state["speed"] = float(np.exp(random.normal(0, START_SD)))
+
+    def trial(load: float, duration_s: float) -> bool:
+        latency_s = one_shared(random, load, duration_s, service_s / state["speed"])
+        return bool(np.quantile(latency_s, 0.99) * (5 if random.random() < OUTLIERS else 1) <= limit_s)
+
+    return System(truth, boot, trial)
+
+
+def many_servers(
+    random: np.random.Generator, load: float, duration_s: float, servers: int, service_s: float
+) -> np.ndarray:
+    """Latencies in seconds of a first-come, first-served queue before `servers` servers, with exponential times."""
+    count = max(20, int(random.poisson(load * duration_s)))
+    due_s = np.sort(random.uniform(0, duration_s, count))
+    works_s = random.exponential(service_s, count)
+    free = [0.0] * servers
+    latency_s = np.empty(count)
+    for i in range(count):
+        begun = max(due_s[i], heapq.heappop(free))
+        heapq.heappush(free, begun + works_s[i])
+        latency_s[i] = begun + works_s[i] - due_s[i]
+    return latency_s
+
+
+def one_shared(random: np.random.Generator, load: float, duration_s: float, service_s: float) -> np.ndarray:
+    """Latencies in seconds where all requests present share one server evenly, with exponential work."""
+    count = max(20, int(random.poisson(load * duration_s)))
+    due_s = np.sort(random.uniform(0, duration_s, count))
+    works_s = random.exponential(service_s, count)
+    latency_s = np.empty(count)
+    present: list[tuple[float, int]] = []  # by the level of service at which each is done
+    level = now = 0.0
+    i = 0
+    while i < count or present:
+        done = now + (present[0][0] - level) * len(present) if present else np.inf
+        if i < count and due_s[i] <= done:
+            level += (due_s[i] - now) / len(present) if present else 0.0
+            now = due_s[i]
+            heapq.heappush(present, (level + works_s[i], i))
+            i += 1
+        else:
+            level, number = heapq.heappop(present)
+            now = done
+            latency_s[number] = now - due_s[number]
+    return latency_s
+
+
+def middle_of(latencies: Callable[[float], np.ndarray], limit_s: float, guess: float) -> float:
+    """The load at which half of a median start's trials hold: by bisection with many trials each."""
+    low, high = guess / 2, guess * 1.2
+    while high / low > 1.005:
+        load = (low * high) ** 0.5
+        held = np.mean([np.quantile(latencies(load), 0.99) <= limit_s for _ in range(400)])
+        low, high = (load, high) if held >= 0.5 else (low, load)
+    return float((low * high) ** 0.5)

@@ -1,0 +1,5 @@
+"""Figures of several starts of two plans in, better, worse or tie out, for each figure, with errors kept over all."""
+
+from prony.comparison.ratio import Comparison, Gain, compare
+
+__all__ = ["Comparison", "Gain", "compare"]

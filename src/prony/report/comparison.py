@@ -1,0 +1,57 @@
+"""A comparison in, its table at the terminal, as Markdown and as JUnit XML out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from prony.comparison import Comparison, Gain
+from prony.figures import duration, size
+
+STYLES = {"better": "bold green", "worse": "bold red", "tie": "", "unknown": "yellow"}
+
+
+def show(console: Console, comparisons: Iterable[Comparison]) -> None:
+    """Prints each comparison."""
+    for each in comparisons:
+        console.print(table(each))
+
+
+def table(found: Comparison) -> RenderableType:
+    """Every figure of B against A."""
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    rows.add_column("figure")
+    for name in ("A", "B", "B against A", "verdict"):
+        rows.add_column(name, justify="right")
+    for gain in found.gains:
+        rows.add_row(*cells(gain), style=STYLES[gain.verdict])
+    head = f"\n[bold]B[/bold] {escape(found.b)}\nagainst [bold]A[/bold] {escape(found.a)}"
+    said = f"  95 % intervals over starts, wide enough for all figures together; order by seed {found.seed}."
+    return Group(head, Padding(rows, (0, 0, 0, 2)), f"[dim]{said}[/dim]")
+
+
+def cells(gain: Gain) -> tuple[str, str, str, str, str]:
+    """One figure's row in words."""
+    against = "–"
+    if gain.low is not None and gain.high is not None:
+        against = f"{gain.low - 1:+.1%} to {gain.high - 1:+.1%}"
+    verdict: str = gain.verdict
+    if gain.verdict == "tie" and gain.least_seen is not None:
+        verdict = f"tie (±{gain.least_seen:.1%} could be seen)"
+    if gain.verdict == "unknown":
+        verdict = f"unknown ({gain.starts[0]} and {gain.starts[1]} starts to be believed)"
+    return gain.figure, value(gain.figure, gain.a), value(gain.figure, gain.b), against, verdict
+
+
+def value(figure: str, number: float | None) -> str:
+    """A figure with its unit, by its name."""
+    if figure.endswith("_bytes"):
+        return size(number)
+    if "_s" in figure and not figure.endswith("_rps"):
+        return duration(number)
+    return "–" if number is None else f"{number:,.0f}"

@@ -1,0 +1,70 @@
+"""Plans compared by their starts: identical ones tie, a planted loss is found, and what was not measured is unknown."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from prony.campaign.compare import FIGURES, comparisons, turns
+from prony.comparison import compare
+from prony.report.comparison import cells
+
+
+def starts(seed: int, scale: float = 1.0, number: int = 10, sd: float = 0.015) -> np.ndarray:
+    return 100 * scale * np.exp(np.random.default_rng(seed).normal(0, sd, number))
+
+
+def test_identical_plans_are_seldom_called_different_over_eight_figures_together() -> None:
+    called = 0
+    for seed in range(100):
+        figures = {str(i): (starts(100 * seed + i), starts(100 * seed + 50 + i)) for i in range(8)}
+        called += any(gain.verdict != "tie" for gain in compare(figures))
+    assert called <= 0.05 * 100
+
+
+def test_a_planted_loss_of_a_tenth_is_found_and_lies_in_its_interval() -> None:
+    gains = [
+        compare({"rps": (starts(seed), starts(seed + 1000, 0.9))}, higher_is_better={"rps"})[0] for seed in range(50)
+    ]
+    assert sum(gain.verdict == "worse" for gain in gains) >= 48
+    assert sum((gain.low or 0) <= 0.9 <= (gain.high or 0) for gain in gains) >= 47
+
+
+@pytest.mark.parametrize(
+    ("scale", "up", "verdict"), [(1.5, True, "better"), (1.5, False, "worse"), (0.5, False, "better")]
+)
+def test_more_is_better_or_worse_as_the_figure_has_it(scale: float, up: bool, verdict: str) -> None:  # noqa: FBT001
+    found = compare({"it": (starts(1), starts(2, scale))}, higher_is_better={"it"} if up else ())
+    assert found[0].verdict == verdict
+
+
+def test_a_tie_says_how_small_a_difference_could_have_been_seen() -> None:
+    found = compare({"it": (starts(1), starts(2))})[0]
+    assert found.verdict == "tie"
+    assert 0.005 < (found.least_seen or 0) < 0.1
+    assert "could be seen" in cells(found)[-1]
+
+
+def test_figures_not_to_be_believed_are_left_out_and_too_few_are_unknown() -> None:
+    values = [math.nan] * 7 + [1.0, 1.0, 1.0]
+    found = compare({"it": (values, starts(1))})[0]
+    assert (found.verdict, found.starts, found.ratio) == ("unknown", (3, 10), None)
+    assert compare({"it": ([math.nan], [math.nan])})[0].a is None
+
+
+def test_the_order_of_starts_is_drawn_anew_each_round_and_repeats_with_its_seed() -> None:
+    order = turns(3, 20, seed=4)
+    assert order == turns(3, 20, seed=4) != turns(3, 20, seed=5)
+    rounds = [tuple(order[i : i + 3]) for i in range(0, 60, 3)]
+    assert all(Counter(each) == {0: 1, 1: 1, 2: 1} for each in rounds)
+    assert len(set(rounds)) > 2
+
+
+def test_every_later_plan_is_compared_with_the_first() -> None:
+    sides = [{name: list(starts(side * 10 + i)) for i, name in enumerate(FIGURES)} for side in range(3)]
+    found = comparisons(["one", "two", "three"], sides, seed=1)
+    assert [(each.a, each.b) for each in found] == [("one", "two"), ("one", "three")]
+    assert {gain.figure for gain in found[0].gains} == set(FIGURES)

@@ -1,0 +1,70 @@
+"""A baseline and fresh figures at the gate: what passes, what fails, and what cannot be told."""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from prony.cli import cli
+from prony.comparison.gate import Baseline, checks, verdict
+from prony.report.gate import junit, markdown
+
+UP = {"saturated_rps"}
+
+
+def baseline() -> Baseline:
+    values: dict[str, tuple[float | None, ...]] = {}
+    for seed, name in enumerate(("saturated_rps", "latency_p50_s")):
+        values[name] = tuple(float(value) for value in drawn(seed))
+    return Baseline(
+        prony="0", title="it", machine="m", rate_rps=9, trial_s=5, figures=values, allowed=dict.fromkeys(values, 0.1)
+    )
+
+
+def drawn(seed: int, scale: float = 1.0) -> np.ndarray:
+    return 100 * scale * np.exp(np.random.default_rng(seed).normal(0, 0.015, 10))
+
+
+@pytest.mark.parametrize(
+    ("rps", "latency", "outcome"),
+    [(1.0, 1.0, "passed"), (0.7, 1.0, "failed"), (1.0, 1.4, "failed"), (1.5, 0.5, "passed"), (0.95, 1.05, "passed")],
+)
+def test_what_surely_lost_more_than_is_allowed_fails(rps: float, latency: float, outcome: str) -> None:
+    now = {"saturated_rps": list(drawn(7, rps)), "latency_p50_s": list(drawn(8, latency))}
+    assert verdict(checks(baseline(), now, higher_is_better=UP)) == outcome
+
+
+def test_what_was_not_measured_is_unknown_unless_another_figure_failed() -> None:
+    now = {"saturated_rps": list(drawn(7)), "latency_p50_s": [math.nan] * 10}
+    assert verdict(checks(baseline(), now, higher_is_better=UP)) == "unknown"
+    now["saturated_rps"] = list(drawn(7, 0.5))
+    assert verdict(checks(baseline(), now, higher_is_better=UP)) == "failed"
+    assert verdict([]) == "unknown"
+
+
+def test_junit_and_markdown_tell_each_figure() -> None:
+    now = {"saturated_rps": list(drawn(7, 0.5)), "latency_p50_s": [math.nan] * 10}
+    found = checks(baseline(), now, higher_is_better=UP)
+    suite = ET.fromstring(junit('a "title" <&', found))  # noqa: S314 - our own
+    assert suite.attrib == {"name": 'a "title" <&', "tests": "2", "failures": "1", "errors": "1"}
+    assert [case[0].tag for case in suite] == ["failure", "error"]
+    text = markdown("it", found)
+    assert "| saturated_rps |" in text
+    assert "**failed**" in text
+
+
+def test_a_missing_or_foreign_baseline_and_an_unknown_figure_name_what_to_do(tmp_path: object) -> None:
+    from pathlib import Path
+
+    path = Path(str(tmp_path)) / "other.json"
+    for _ in range(2):
+        result = CliRunner().invoke(cli, ["gate", "--baseline", str(path)])
+        assert "baseline" in str(result.exception)
+        path.write_text("{}", encoding="utf-8")
+    result = CliRunner().invoke(cli, ["gate", "--write", "--allow", "speed=1"])
+    assert result.exit_code == 2
+    assert "latency_p99_s" in result.output
