@@ -159,7 +159,7 @@ def of_server(folder: Path, name: str, rounds: int, count: int) -> list[dict[str
 def main() -> None:
     """Measures every server in turn."""
     given = arguments(__doc__)
-    rounds, count = (6, 150) if given.quick else (20, 500)
+    rounds, count = (5, 80) if given.quick else (20, 500)
     if "OTEL_PYTHON" not in os.environ:
         print("OpenTelemetry is left out: no OTEL_PYTHON", file=sys.stderr)
     with tempfile.TemporaryDirectory() as made:

@@ -17,6 +17,8 @@ from prony.probes.meters import rows_of
 from prony.stack.stack import Stack
 from tests.stack.tiers_case import until
 
+pytestmark = pytest.mark.alone  # times are compared
+
 APPS = Path(__file__).parent.parent / "apps"
 TIMES = 12
 WORK = ("sql", "cpu", "call", "pool")
