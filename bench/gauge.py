@@ -68,7 +68,7 @@ class Served:
             gauges = folder / f"gauges-{self.port}"
             gauges.mkdir()
             env["PYTHONPATH"] = os.pathsep.join([str(folder / "run"), str(folder)])
-            env |= {"PRONY_GAUGE_DIR": str(gauges), "PRONY_GAUGE_ENTRY": f"benched:{kind}"}
+            env |= {"PRONY_GAUGE_DIR": str(gauges), "PRONY_GAUGE_ENTRY": f"benched:{kind}", "PRONY_GAUGE_DETAIL": "on"}
         if how == "opentelemetry":
             bin_folder = Path(os.environ["OTEL_PYTHON"]).parent
             python = [str(bin_folder / "opentelemetry-instrument"), str(bin_folder / "python"), "-m"]

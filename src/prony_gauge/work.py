@@ -216,9 +216,9 @@ def _write_timing(request: Request, route: int, now: int) -> None:
 
 
 def detailed() -> bool:
-    """Whether more than requests begun and ended is wanted: PRONY_GAUGE_DETAIL=off says no."""
+    """Whether more than requests begun and ended is wanted: PRONY_GAUGE_DETAIL=on says so."""
     import os
 
-    from prony_gauge.boot import OFF
+    from prony_gauge.boot import ON
 
-    return os.environ.get("PRONY_GAUGE_DETAIL", "").lower() not in OFF
+    return os.environ.get("PRONY_GAUGE_DETAIL", "").lower() in ON
