@@ -17,6 +17,7 @@ from prony.comparison import compare
 TRIAL_S = 5.0
 HELD_OUT = 100_000  # seeds below it chose the constants of the search; those from it on are only reported
 VOTES_MAX = 15
+STARTS = 10  # as prony compare has by default
 LOSSES = (0.10, 0.05)
 
 
@@ -139,7 +140,7 @@ def searches(number: int) -> Iterator[dict[str, Any]]:
 
 
 def comparisons(number: int) -> Iterator[dict[str, Any]]:
-    """Two identical plans called different, and planted losses found, from figures of eight starts each."""
+    """Two identical plans called different, and planted losses found, from figures of STARTS starts each."""
 
     def verdicts(loss: float) -> float:
         called = 0
@@ -150,8 +151,11 @@ def comparisons(number: int) -> Iterator[dict[str, Any]]:
                 sd = 0.04 if figure else START_SD
                 scale = 1 - loss if figure == 0 else 1.0
                 figures[f"figure {figure}"] = (
-                    100 * np.exp(random.normal(0, sd, 8)) * np.where(random.random(8) < OUTLIERS, 0.8, 1),
-                    100 * scale * np.exp(random.normal(0, sd, 8)) * np.where(random.random(8) < OUTLIERS, 0.8, 1),
+                    100 * np.exp(random.normal(0, sd, STARTS)) * np.where(random.random(STARTS) < OUTLIERS, 0.8, 1),
+                    100
+                    * scale
+                    * np.exp(random.normal(0, sd, STARTS))
+                    * np.where(random.random(STARTS) < OUTLIERS, 0.8, 1),
                 )
             found = compare(figures, higher_is_better={"figure 0"}, seed=seed)
             called += any(each.verdict != "tie" for each in found) if loss == 0 else found[0].verdict == "worse"

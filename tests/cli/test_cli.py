@@ -20,6 +20,8 @@ VERBS = (
     "run",
     "explain",
     "find",
+    "compare",
+    "gate",
     "replay",
     "list",
     "report",
