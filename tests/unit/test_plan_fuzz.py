@@ -87,7 +87,7 @@ SKELETON: dict[str, Any] = {
     "link": {"database": all_of(link.LINK)},
     "box": {"app": all_of(keys.BOX, services=["app"], size="droplet-512mb")},
     "traffic": all_of(
-        tuple(key for key in keys.TRAFFIC if key.name not in {"file", "users"}),  # which exclude others
+        tuple(key for key in keys.TRAFFIC if key.name not in {"file", "users", "retries"}),  # which exclude others
         headers={"Authorization": SECRET},
         request=[REQUEST],
         host="shop.example.com",
