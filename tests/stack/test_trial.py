@@ -26,12 +26,14 @@ pytestmark = pytest.mark.alone
 
 PAGE = Path(prony.__file__).parent / "workloads" / "page"
 SLEEPS = """
+import time
 def application(environ, start_response):
     time.sleep(0.05)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"rested"]
 """
 BURNS = """
+import time
 def application(environ, start_response):
     end = time.thread_time() + 0.02
     while time.thread_time() < end:
