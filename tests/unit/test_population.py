@@ -28,15 +28,16 @@ def here(profile: tuple[Stretch, ...], t_ns: int) -> list[int]:
 
 @given(profile=PROFILES, share=st.floats(0, 1))
 def test_as_many_users_are_there_as_the_profile_says(profile: tuple[Stretch, ...], share: float) -> None:
-    """The whole part of N(t), and always the first of them; for 100 ms after a jump they may still be coming."""
+    """The whole part of N(t), the first of them; for 100 ms after a jump, as at the beginning, they still come."""
     breaks_ns = np.cumsum([0, *(round(s.duration_s * 1e9) for s in profile)])
     t_ns = round(share * breaks_ns[-1])
     wanted = float(profiles.rate_at(profile, t_ns / 1e9))
     found = here(profile, t_ns)
-    assert found == list(range(len(found)))
     since_a_break_ns = min(abs(int(at) - t_ns) for at in breaks_ns)
-    if since_a_break_ns > SPREAD_NS + 10 and abs(wanted - round(wanted)) > 1e-6:
-        assert len(found) == math.floor(wanted)
+    if since_a_break_ns > SPREAD_NS + 10:
+        assert found == list(range(len(found)))
+        if abs(wanted - round(wanted)) > 1e-6:
+            assert len(found) == math.floor(wanted)
     assert len(found) <= math.ceil(max(max(s.start, s.end) for s in profile) + 1e-9)
 
 
