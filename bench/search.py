@@ -34,7 +34,7 @@ def prony(system: System, start: float, width: float, budget_s: float) -> Found:
     search = Search(start=start, width=width, trials_max=1000)
     spent_s = 0.0
     system.boot()
-    while (ask := search.ask()) is not None:
+    while (ask := search.ask((budget_s - spent_s) / TRIAL_S)) is not None:
         duration_s = TRIAL_S / 2 if ask.short else TRIAL_S
         if spent_s + duration_s > budget_s:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -46,9 +47,9 @@ class Hunt:
     ids: list[str] = field(default_factory=list)
     starts: set[int] = field(default_factory=set)
 
-    def step(self, bench: Bench) -> None:
-        """Runs one trial."""
-        ask = self.search.ask()
+    def step(self, bench: Bench, left: float = math.inf) -> None:
+        """Runs one trial; `left`: for how many there still is time."""
+        ask = self.search.ask(left)
         if ask is None:
             self.done = True
             return
@@ -142,10 +143,11 @@ def hunt(bench: Bench, found: Hunt, budget_s: float) -> None:
     try:
         while not found.done:
             trial_began_s = time.monotonic()
-            if trial_began_s + longest_s > began_s + budget_s:
+            left_s = began_s + budget_s - trial_began_s
+            if longest_s > left_s:
                 found.why = "time was up"
                 return
-            found.step(bench)
+            found.step(bench, left_s / longest_s if longest_s else math.inf)
             longest_s = max(longest_s, time.monotonic() - trial_began_s)
     except KeyboardInterrupt:
         if not found.ids:

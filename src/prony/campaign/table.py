@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from prony.stack.servers import procfile_line
 TRIAL_S = 2.5
 FIRST_TURN = 4
 WIDTH = 0.15
+SURE = 0.8  # of each interval: there is time for a few trials each
 START = 0.8  # of the rate served under the rush: the first rate to try
 CONFIRM_S = 6.0
 CONFIRM_STARTS = 2
@@ -66,7 +68,7 @@ def measure(bench: Bench, script: Script, known: Known) -> tuple[list[Configurat
 def _hunt(row: ScriptConfiguration, plan: Plan, rush: Measured, r_rps: float) -> find.Hunt:
     """A search that begins a little below what the configuration served under the rush."""
     served = rush.summary.achieved_rps if rush.summary.errors.share < 0.2 else r_rps
-    return find.Hunt(plan, Search(start=max(1.0, START * served), width=WIDTH), TRIAL_S, f"{row.name}: ")
+    return find.Hunt(plan, Search(start=max(1.0, START * served), width=WIDTH, sure=SURE), TRIAL_S, f"{row.name}: ")
 
 
 def _take_turns(bench: Bench, hunts: dict[str, find.Hunt], deadline_s: float, seed: int) -> None:
@@ -74,15 +76,17 @@ def _take_turns(bench: Bench, hunts: dict[str, find.Hunt], deadline_s: float, se
 
     Several at first, because they mostly share a start, and a turn costs a boot.
     """
-    trials = FIRST_TURN
+    trials, longest_s = FIRST_TURN, 0.0
     order = random.Random(seed)  # noqa: S311 - an order, recorded with its seed
     while time.monotonic() < deadline_s and not all(hunt.done for hunt in hunts.values()):
         names = [name for name, hunt in hunts.items() if not hunt.done]
         order.shuffle(names)
-        for name in names:
-            for _ in range(trials):
-                if time.monotonic() < deadline_s and not hunts[name].done:
-                    hunts[name].step(bench)
+        for hunt in (hunts[name] for name in names for _ in range(trials)):
+            began_s = time.monotonic()
+            if began_s < deadline_s and not hunt.done:
+                each_s = longest_s * len(names)
+                hunt.step(bench, (deadline_s - began_s) / each_s if each_s else math.inf)
+                longest_s = max(longest_s, time.monotonic() - began_s)
         trials = 1
 
 

@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 
 Grid = NDArray[np.float64]
 
-SPREADS = np.geomspace(0.004, 0.12, 9)  # of the log load at which a start fails
+SPREADS = np.geomspace(0.004, 0.3, 12)  # of the log load at which a start fails
 STRAY_FAIL = 0.05  # trials that fail whatever the load
 STRAY_HOLD = 0.01  # trials that hold whatever the load
 SHORT_SPREAD = 0.1  # of a short trial: it steers, and weighs little
@@ -72,7 +72,7 @@ class Belief:
 
     def _likelihood(self, load: float, held: bool, short: bool) -> Grid:  # noqa: FBT001
         if short:
-            fails = ndtr((load - self._at[:, None]) / SHORT_SPREAD)
+            fails = ndtr((load - self._at[:, None]) / np.hypot(SPREADS, SHORT_SPREAD)[None, :])
             return np.asarray(np.log(SHORT_STRAY + (1 - 2 * SHORT_STRAY) * (1 - fails if held else fails)))
         fails = ndtr((load - self._at[:, None]) / SPREADS[None, :])
         p = STRAY_FAIL + (1 - STRAY_FAIL - STRAY_HOLD) * fails

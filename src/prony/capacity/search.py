@@ -8,6 +8,7 @@ believed is repeated, and not counted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,7 +21,7 @@ RISE = 1.5
 NEAR = 1.12  # short trials end when what holds and what fails are as near as this
 ASK_AT = 0.15  # trials at these quantiles of the belief, by turns
 NEARBY = 0.2  # a trial that far from the middle, as a share, says little of it
-SURE = 0.95  # how sure the interval is, by the belief
+SURE = 0.95
 FULL_LEAST = 6  # trials of full length, each on a start of its own
 INVALID_MAX = 3  # in a row at one load
 INVALID_ALL = 12
@@ -55,6 +56,7 @@ class Capacity(Struct, frozen=True, kw_only=True):
         at_least: Why there is no upper end; the empty text where there is one.
         starts: On how many starts the trials ran.
         trials: How many trials counted.
+        sure: How sure it is, by what is believed after these trials: 0.95 is 95 %.
         low_users: The same in users of a closed loop; then the rates are null.
         high_users: The same.
     """
@@ -69,6 +71,7 @@ class Capacity(Struct, frozen=True, kw_only=True):
     trial_ids: tuple[str, ...] = ()
     low_users: int | None = None
     high_users: int | None = None
+    sure: float = SURE
 
     @property
     def low(self) -> float | None:
@@ -125,6 +128,7 @@ class Search:
         least: Below this it does not look.
         most: Above this it does not look.
         users: Whether loads are whole numbers of users.
+        sure: How sure an interval is to be, by the belief: 0.95 is 95 %.
     """
 
     start: float
@@ -134,6 +138,7 @@ class Search:
     least: float = 1.0
     most: float = 200_000.0
     users: bool = False
+    sure: float = SURE
     _tried: list[_Tried] = field(default_factory=list)
     _beliefs: dict[int, Belief] = field(default_factory=dict)
     _asked: Ask | None = None
@@ -143,12 +148,31 @@ class Search:
     _why: str = ""
     _stopped: str = ""
 
-    def ask(self) -> Ask | None:
-        """The next trial, or None when the search is over."""
+    def ask(self, left: float = math.inf) -> Ask | None:
+        """The next trial, or None when the search is over.
+
+        Args:
+            left: For how many trials of full length there still is time. The last ones are for ends that an interval
+                lacks: loads that surely lie below or above, by the belief, and that were not tried yet.
+        """
         if self._stopped or len(self._tried) + self._invalid_all >= self.trials_max:
             return None
-        self._asked = self._again or self._next()
+        closing = self._closing() if self._tried else []
+        self._asked = closing[0] if closing and left < len(closing) + 1 else self._again or self._next()
         return self._asked
+
+    def _closing(self) -> list[Ask]:
+        """A trial for each end that an interval lacks and could have."""
+        found = []
+        for goal in range(len(self.goals)):
+            low, high = self._ends(goal)
+            if low is None or high is None:
+                belief = self._beliefs.get(goal) or self._belief(goal)
+                sure_low, sure_high = belief.quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
+                wanted = ([sure_low] if low is None else []) + ([sure_high] if high is None else [])
+                inside = [load for load in wanted if self.least < load < self.most]
+                found += [Ask(self._allowed(load, up=load == sure_high), fresh=False, short=False) for load in inside]
+        return found
 
     def tell(self, *held: bool | None, why: str = "") -> None:
         """How the asked trial went, for each goal: held the limits, broke them, or (None) is not to be believed."""
@@ -174,7 +198,7 @@ class Search:
     def known(self, goal: int = 0) -> tuple[float | None, float | None]:
         """Low and high by now: from the belief where there is one, else as short trials steer."""
         if len(self._full(goal)) >= FULL_LEAST // 2:
-            low, high = self._beliefs[goal].quantiles((1 - SURE) / 2, (1 + SURE) / 2)
+            low, high = self._beliefs[goal].quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
             return low, high
         return self._bracket(goal)
 
@@ -204,6 +228,7 @@ class Search:
             trials=len(self._tried),
             limits=limits or self.goals[goal].name,
             trial_ids=trial_ids,
+            sure=self.sure,
             low_users=round(low) if self.users and low is not None else None,
             high_users=round(high) if self.users and high is not None else None,
         )
@@ -226,7 +251,7 @@ class Search:
         return Ask(self._allowed(load, up=load == high), fresh=True, short=False)
 
     def _openness(self, goal: int) -> float:
-        low, high = self._beliefs[goal].quantiles((1 - SURE) / 2, (1 + SURE) / 2)
+        low, high = self._beliefs[goal].quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
         return high / low
 
     def _coarse(self, goal: int) -> float | None:
@@ -276,7 +301,7 @@ class Search:
         if not failed or not held:
             return max(held, default=None), min(failed, default=None)
         belief = self._beliefs.get(goal) or self._belief(goal)
-        sure_low, sure_high = belief.quantiles((1 - SURE) / 2, (1 + SURE) / 2)
+        sure_low, sure_high = belief.quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
         low = max((load for load in held if load <= sure_low), default=None)
         return low, min((load for load in failed if load >= sure_high), default=None)
 

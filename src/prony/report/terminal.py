@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -52,7 +52,8 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
             console.print(
                 f"\n[bold]Capacity[/bold] of {escape(capacity.title)}: [bold]{escape(capacity.text)}[/bold]\n"
                 f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} "
-                f"start{'' if capacity.starts == 1 else 's'}: this machine, these starts, this day."
+                f"start{'' if capacity.starts == 1 else 's'}, {capacity.sure:.0%} sure: "
+                "this machine, these starts, this day."
             )
     comparison.show(console, document.comparisons)
     if document.recommended is not None:
@@ -241,8 +242,9 @@ def _test(test: Test) -> RenderableType:
     return "\n".join(parts)
 
 
-def _configurations(rows: Iterable[Configuration], recommended: Recommended | None) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="What each configuration can do", title_justify="left", title_style="bold")
+def _configurations(rows: Sequence[Configuration], recommended: Recommended | None) -> Table:
+    title = f"What each configuration can do (each capacity {rows[0].capacity.sure:.0%} sure)"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     table.add_column("configuration")
     for name in ("capacity, rps", "p99 at it", "rush: failed", "rush: rps", "memory", "db conns"):
         table.add_column(name, justify="right")
