@@ -11,7 +11,17 @@ from prony.capacity import Capacity
 from prony.comparison import Comparison
 from prony.doubts import Doubt
 from prony.plan import Plan
-from prony.summary import Errors, Incident, Metered, RouteFigures, Slice, StreamFigures, Summary
+from prony.summary import (
+    Errors,
+    Incident,
+    Metered,
+    RouteFigures,
+    Sampled,
+    Slice,
+    Spent,
+    StreamFigures,
+    Summary,
+)
 from prony.verdict import Suggestion, Verdict
 
 
@@ -39,6 +49,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     retries: int = 0
     streams: tuple[StreamFigures, ...] = ()
     gauged: tuple[Metered, ...] = ()
+    spent: tuple[Spent, ...] = ()
 
 
 class RouteCost(Struct, frozen=True, kw_only=True):
@@ -155,6 +166,7 @@ class Document(Struct, frozen=True, kw_only=True):
     next: tuple[Suggestion, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[Slice, ...] = ()
+    requests: tuple[Sampled, ...] = ()
 
 
 def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
@@ -183,6 +195,7 @@ def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
         retries=summary.retries,
         streams=summary.streams,
         gauged=summary.gauged,
+        spent=() if any("all" in doubt.voids for doubt in doubts) else summary.spent,
     )
 
 

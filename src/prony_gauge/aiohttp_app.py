@@ -8,7 +8,7 @@ from prony_gauge.asgi import opened
 from prony_gauge.layout import HOOK_OFF
 from prony_gauge.mapped import GAUGE
 from prony_gauge.work import Request, detailed
-from prony_gauge.wsgi import BYTES, raised
+from prony_gauge.wsgi import raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +31,16 @@ def measured(app: Any) -> Any:
     return application
 
 
+DETAIL = detailed()
+
+
 async def _counting(request: Any, handler: Any) -> Any:
     """Count a request until its handler ends, which a stream's does when it has sent everything."""
     if request.headers.get("Upgrade", "").lower() == "websocket":
         return await handler(request)  # it lasts as long as its client likes
-    entry = GAUGE.begin()
-    own = opened(entry, getattr(request, "method", "GET"), request.headers.get("Prony-Timing")) if detailed() else None
+    own = Request(GAUGE, GAUGE.begin(), getattr(request, "method", "GET"), request.headers.get("Prony-Timing"))
+    if DETAIL:
+        opened(own)
     answer = None
     try:
         answer = await handler(request)
@@ -47,9 +51,7 @@ async def _counting(request: Any, handler: Any) -> Any:
             raised(error)
         raise
     finally:
-        if own is not None:
-            _close(own, request, answer)
-        GAUGE.end(entry)
+        _close(own, request, answer)
 
 
 def _close(own: Request, request: Any, answer: Optional[Any]) -> None:
@@ -57,7 +59,7 @@ def _close(own: Request, request: Any, answer: Optional[Any]) -> None:
         resource = getattr(getattr(request.match_info, "route", None), "resource", None)
         own.route = getattr(resource, "canonical", "")
         length = getattr(answer, "content_length", None)
-        own.figures[BYTES] += length if isinstance(length, int) else 0
+        own.size += length if isinstance(length, int) else 0
     except Exception:
         GAUGE.count(HOOK_OFF, "aiohttp request")
     own.over()

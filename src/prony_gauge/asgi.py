@@ -9,12 +9,12 @@ from prony_gauge.layout import HOOK_OFF
 from prony_gauge.mapped import GAUGE
 from prony_gauge.target import is_double
 from prony_gauge.work import CURRENT, Request, detailed
-from prony_gauge.wsgi import BYTES, raised
+from prony_gauge.wsgi import raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Any, Optional
+    from typing import Any
 
 
 def measured(app: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,17 +23,16 @@ def measured(app: Callable[..., Any]) -> Callable[..., Any]:
     Lifespan and websockets pass through uncounted: they last as long as the server or the client likes. A request
     whose coroutine is cancelled (the client left, the server stops) ends, and is no failure of the app's.
     """
-    begin, end = GAUGE.begin, GAUGE.end
+    begin = GAUGE.begin
     called = _single(app) if is_double(app) else app
     detail = detailed()
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> Any:
         if scope["type"] != "http":
             return await called(scope, receive, send)
-        entry = begin()
-        request = None
+        request = Request(GAUGE, begin(), scope.get("method", "GET"), _timing(scope) if detail else None)
         if detail:
-            request = opened(entry, scope.get("method", "GET"), _timing(scope))
+            opened(request)
             send = _counting(send, request)
         try:
             return await called(scope, receive, send)
@@ -41,26 +40,21 @@ def measured(app: Callable[..., Any]) -> Callable[..., Any]:
             raised(error)
             raise
         finally:
-            if request is not None:
-                request.over()
-            end(entry)
+            request.over()
 
     return application
 
 
-def opened(entry: int, method: str, timing: Any) -> Optional[Request]:
-    """A request's own account, which the tasks and threads that its task starts share; none where that fails."""
+def opened(request: Request) -> None:
+    """From here on the tasks and threads that the request's task starts add to its account."""
+    CURRENT.set(request)
     try:
-        request = Request(GAUGE, entry, method, timing)
-        CURRENT.set(request)
         if HEARTBEAT.pid != GAUGE.pid:
             HEARTBEAT.start()
         if HEARTBEAT.limiter is None:
             HEARTBEAT.find_limiter()
     except Exception:
-        GAUGE.count(HOOK_OFF, "request")
-        return None
-    return request
+        GAUGE.count(HOOK_OFF, "event loop")
 
 
 def _timing(scope: dict[str, Any]) -> Any:
@@ -70,15 +64,12 @@ def _timing(scope: dict[str, Any]) -> Any:
     return None
 
 
-def _counting(send: Any, request: Optional[Request]) -> Any:
+def _counting(send: Any, request: Request) -> Any:
     """`send`, with the bytes of bodies counted on the way; no coroutine of its own."""
-    if request is None:
-        return send
-    figures = request.figures
 
     def counting(message: Any) -> Any:
         try:
-            figures[BYTES] += len(message["body"])
+            request.size += len(message["body"])
         except Exception:  # a message without a body, or one that is for the server to judge
             pass
         return send(message)

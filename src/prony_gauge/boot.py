@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-ON = {"on", "1", "true", "yes"}  # of PRONY_GAUGE_DETAIL: else requests, connections and exceptions are counted alone
+OFF = {"off", "0", "false", "no"}  # of PRONY_GAUGE_DETAIL: requests, connections and exceptions are counted alone
 
 
 def start() -> None:
@@ -33,7 +33,7 @@ def start() -> None:
         from prony_gauge.mapped import follow_forks
 
         after.update(AFTER_IMPORT)
-        if os.environ.get("PRONY_GAUGE_DETAIL", "").lower() in ON:
+        if os.environ.get("PRONY_GAUGE_DETAIL", "").lower() not in OFF:
             from prony_gauge import calls, databases, patterns
             from prony_gauge.imports import both
 

@@ -34,9 +34,9 @@ def _with_port(host: Any, port: Any, scheme: str) -> str:
 def httpx_client(module: Any) -> None:
     """`send`, redirects and body included (a stream's body is not): (client, request)."""
 
-    def tell(began: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
+    def tell(began: int, ended: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
         url = (args[1] if len(args) > 1 else kwargs["request"]).url
-        called_out(GAUGE, began, _with_port(url.host, url.port, url.scheme))
+        called_out(GAUGE, began, ended, _with_port(url.host, url.port, url.scheme))
 
     put(module.Client, ("send",), Hook("httpx", tell))
     put(module.AsyncClient, ("send",), Hook("httpx", tell), timed_async)
@@ -45,8 +45,8 @@ def httpx_client(module: Any) -> None:
 def requests_sessions(module: Any) -> None:
     """`send`: (session, prepared request)."""
 
-    def tell(began: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
-        called_out(GAUGE, began, _host((args[1] if len(args) > 1 else kwargs["request"]).url))
+    def tell(began: int, ended: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
+        called_out(GAUGE, began, ended, _host((args[1] if len(args) > 1 else kwargs["request"]).url))
 
     put(module.Session, ("send",), Hook("requests", tell))
 
@@ -54,9 +54,9 @@ def requests_sessions(module: Any) -> None:
 def urllib3_pool(module: Any) -> None:
     """`urlopen` of a host's pool of connections."""
 
-    def tell(began: int, args: tuple[Any, ...], *_: Any) -> None:
+    def tell(began: int, ended: int, args: tuple[Any, ...], *_: Any) -> None:
         pool = args[0]
-        called_out(GAUGE, began, _with_port(pool.host, pool.port, pool.scheme))
+        called_out(GAUGE, began, ended, _with_port(pool.host, pool.port, pool.scheme))
 
     put(module.HTTPConnectionPool, ("urlopen",), Hook("urllib3", tell))
 
@@ -64,13 +64,15 @@ def urllib3_pool(module: Any) -> None:
 def aiohttp_client(module: Any) -> None:
     """Until the answer's headers are there: (session, method, url)."""
 
-    def tell(began: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
-        called_out(GAUGE, began, _host(args[2] if len(args) > 2 else kwargs.get("url", kwargs.get("str_or_url"))))
+    def tell(began: int, ended: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
+        called_out(
+            GAUGE, began, ended, _host(args[2] if len(args) > 2 else kwargs.get("url", kwargs.get("str_or_url")))
+        )
 
     put(module.ClientSession, ("_request",), Hook("aiohttp client", tell), timed_async)
 
 
-def _command(began: int, args: tuple[Any, ...], _: dict[str, Any], answer: Any) -> None:
+def _command(began: int, ended: int, args: tuple[Any, ...], _: dict[str, Any], answer: Any) -> None:
     name = str(args[1]).partition(" ")[0].upper()
     if name.startswith(BLOCKING):
         return
@@ -79,11 +81,11 @@ def _command(began: int, args: tuple[Any, ...], _: dict[str, Any], answer: Any) 
         lookups, hits = 1, int(answer is not None)
     elif name in MANY and isinstance(answer, (list, tuple)):
         lookups, hits = len(answer), sum(1 for each in answer if each is not None)
-    cached(GAUGE, began, "redis " + name, lookups, hits)
+    cached(GAUGE, began, ended, "redis " + name, (lookups, hits))
 
 
-def _pipeline(began: int, *_: Any) -> None:
-    cached(GAUGE, began, "redis pipeline", 0, 0)
+def _pipeline(began: int, ended: int, *_: Any) -> None:
+    cached(GAUGE, began, ended, "redis pipeline", (0, 0))
 
 
 def _redis(wrap: Callable[[Hook, Any], Any]) -> Callable[[Any], None]:
@@ -96,8 +98,8 @@ def _redis(wrap: Callable[[Hook, Any], Any]) -> Callable[[Any], None]:
 
 def _memcached(library: str, kind: Any, sets: tuple[str, ...]) -> None:
     def teller(name: str, keys: Callable[[Any, Any], tuple[int, int]]) -> Hook:
-        def tell(began: int, args: tuple[Any, ...], _: dict[str, Any], answer: Any) -> None:
-            cached(GAUGE, began, library + " " + name, *keys(args, answer))
+        def tell(began: int, ended: int, args: tuple[Any, ...], _: dict[str, Any], answer: Any) -> None:
+            cached(GAUGE, began, ended, library + " " + name, keys(args, answer))
 
         return Hook(library, tell)
 

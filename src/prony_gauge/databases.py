@@ -7,8 +7,9 @@ from __future__ import annotations
 from time import monotonic_ns
 
 from prony_gauge.hooks import Hook, put, timed, timed_async
+from prony_gauge.layout import KIND_BITS, S_CONNECT
 from prony_gauge.mapped import GAUGE
-from prony_gauge.work import CURRENT, FIRST, INSIDE, statement, waited
+from prony_gauge.work import CURRENT, FULL, INSIDE, ONCE, statement, waited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,16 +38,21 @@ def _times(rows: Any) -> int:
 def _cursor(name: str, *, many: bool = False, mysql: bool = False) -> Hook:
     """Of a method of a cursor: (cursor, query, params)."""
 
-    def tell(began: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
+    def tell(began: int, ended: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
         query = args[1] if len(args) > 1 else kwargs.get("query", kwargs.get("sql", ""))
-        rows = args[2] if len(args) > 2 else next((kwargs[key] for key in ("params_seq", "args") if key in kwargs), ())
-        statement(GAUGE, began, _text(query, args[0]), _times(rows) if many else 1, mysql=mysql)
+        if type(query) is not str:
+            query = _text(query, args[0])
+        times = 1
+        if many:
+            rows = args[2] if len(args) > 2 else kwargs.get("params_seq", kwargs.get("args", ()))
+            times = _times(rows)
+        statement(GAUGE, began, ended, query, times, mysql=mysql)
 
     return Hook(name, tell)
 
 
 def _said(text: str) -> Hook:
-    return Hook(text, lambda began, *_: statement(GAUGE, began, text))
+    return Hook(text, lambda began, ended, *_: statement(GAUGE, began, ended, text))
 
 
 def _psycopg(kind: str, wrap: Callable[[Hook, Any], Any]) -> Callable[[Any], None]:
@@ -112,8 +118,8 @@ def asyncpg_connection(module: Any) -> None:
 def asyncpg_prepared(module: Any) -> None:
     """A prepared statement knows its text."""
 
-    def tell(began: int, args: tuple[Any, ...], *_: Any) -> None:
-        statement(GAUGE, began, str(args[0].get_query()))
+    def tell(began: int, ended: int, args: tuple[Any, ...], *_: Any) -> None:
+        statement(GAUGE, began, ended, str(args[0].get_query()))
 
     put(module.PreparedStatement, ("fetch", "fetchval", "fetchrow", "executemany"), Hook("asyncpg", tell), timed_async)
 
@@ -122,21 +128,27 @@ def django_signals(module: Any) -> None:
     """Each connection gets a wrapper around its statements, whatever its database."""
     hook = Hook("django", lambda *_: None)
 
+    enter, inside, current, now = INSIDE.set, INSIDE.get, CURRENT.get, monotonic_ns
+
     def wrapper(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
-        if not hook.on or INSIDE.get():
+        if inside() or not hook.on:
             return execute(sql, params, many, context)
-        INSIDE.set(True)
-        began = monotonic_ns()
+        enter(True)
+        began = now()
         try:
             return execute(sql, params, many, context)
         finally:
-            INSIDE.set(False)
+            ended = now()
+            enter(False)
             try:
-                mysql = context["connection"].vendor in MYSQL
-                statement(GAUGE, began, _text(sql), _times(params) if many else 1, mysql=mysql)
+                request, at = current(), GAUGE.statements.get(sql)
+                if at is not None and not many and request is not None and request.entry and len(request.steps) < FULL:
+                    request.steps.extend((ONCE | at, began, ended))  # what `statement` comes to, without two calls
+                else:
+                    mysql = context["connection"].vendor in MYSQL
+                    statement(GAUGE, began, ended, _text(sql), _times(params) if many else 1, mysql=mysql)
             except Exception:
-                hook.told(began, (), {}, None)
-                hook.on = False
+                hook.broke()
 
     def receiver(connection: Any = None, **_: Any) -> None:
         wrappers = getattr(connection, "execute_wrappers", None)
@@ -150,11 +162,11 @@ def sqlalchemy_default(module: Any) -> None:
     """What a dialect does with a cursor: (dialect, cursor, statement, parameters, context)."""
 
     def hook(*, many: bool) -> Hook:
-        def tell(began: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
+        def tell(began: int, ended: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
             dialect, sql = args[0], args[2] if len(args) > 2 else kwargs["statement"]
             rows = args[3] if len(args) > 3 else ()
             mysql = getattr(dialect, "name", "") in MYSQL
-            statement(GAUGE, began, _text(sql), _times(rows) if many else 1, mysql=mysql)
+            statement(GAUGE, began, ended, _text(sql), _times(rows) if many else 1, mysql=mysql)
 
         return Hook("sqlalchemy", tell)
 
@@ -165,7 +177,7 @@ def sqlalchemy_default(module: Any) -> None:
 
 
 def _waits() -> Hook:
-    return Hook("pool", lambda began, *_: waited(GAUGE, began), nested=True)
+    return Hook("pool", lambda began, ended, *_: waited(GAUGE, began, ended), nested=True)
 
 
 def sqlalchemy_queue(module: Any) -> None:
@@ -178,25 +190,33 @@ def _pool(kind: str, name: str, wrap: Callable[[Hook, Any], Any]) -> Callable[[A
     return lambda module: put(getattr(module, kind), (name,), _waits(), wrap)
 
 
+def _connecting(steps: list[int], first: int) -> int:
+    """Nanoseconds that went into opening connections, of the steps from the first on."""
+    places = range(min(first, len(steps)), len(steps), 3)
+    return sum(steps[i + 2] - steps[i + 1] for i in places if steps[i] >> KIND_BITS == S_CONNECT)
+
+
 def asyncpg_pool(module: Any) -> None:
     """Its pool opens connections within the wait for one: that part is taken out."""
     from functools import wraps
 
-    place = 7 - FIRST  # of the time that connecting took, among a request's figures
     acquire = module.Pool._acquire  # noqa: SLF001 - what `acquire`, `fetch` and the rest have in common
-    hook = Hook("asyncpg pool", lambda began, *call: waited(GAUGE, began, call[2]))
+    hook = Hook("asyncpg pool", lambda *_: None)
 
     @wraps(acquire)
     async def timing(*args: Any, **kwargs: Any) -> Any:
         request = CURRENT.get()
-        before = request.figures[place] if request is not None else 0
+        before = len(request.steps) if request is not None else 0
         began = monotonic_ns()
         try:
             return await acquire(*args, **kwargs)
         finally:
-            connecting = request.figures[place] - before if request is not None else 0
-            if hook.on:
-                hook.told(began, args, kwargs, connecting)
+            ended = monotonic_ns()
+            try:
+                if hook.on:
+                    waited(GAUGE, began, ended, _connecting(request.steps, before) if request is not None else 0)
+            except Exception:
+                hook.broke()
 
     module.Pool._acquire = timing  # noqa: SLF001
 

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Tell = Callable[[int, tuple[Any, ...], dict[str, Any], Any], None]
+    # Of a timed call: began_ns, ended_ns, args, kwargs and the answer, None where it raised. Else: args and the answer.
+    Tell = Callable[..., None]
 
 
 class Hook:
     """One library's way in. What it tells must not fail; when it does, that is counted and it tells no more.
 
     Attributes:
-        tell: Called with (began_ns, args, kwargs, answer); the answer is None where the call raised.
+        tell: What is called with the call; see above.
         nested: Whether it counts within another timed call too, and lets others count within it.
     """
 
@@ -32,37 +33,38 @@ class Hook:
         self.nested = nested
         self.on = True
 
-    def told(self, began: int, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
-        """A call has ended."""
-        try:
-            self.tell(began, args, kwargs, answer)
-        except Exception:
-            self.on = False
-            GAUGE.count(HOOK_OFF, self.name)
+    def broke(self) -> None:
+        """What it tells has failed."""
+        self.on = False
+        GAUGE.count(HOOK_OFF, self.name)
 
 
 def timed(hook: Hook, call: Callable[..., Any]) -> Callable[..., Any]:
     """The function, timed where it is the outermost of those that are."""
     from functools import wraps
 
-    enter = INSIDE.set
-    inside = INSIDE.get
+    enter, inside, tell, now = INSIDE.set, INSIDE.get, hook.tell, monotonic_ns
+    nested = hook.nested
 
     @wraps(call)
     def timing(*args: Any, **kwargs: Any) -> Any:
-        if not hook.on or inside():
+        if inside() or not hook.on:
             return call(*args, **kwargs)
-        answer = None
-        if not hook.nested:
+        if not nested:
             enter(True)
-        began = monotonic_ns()
+        answer = None
+        began = now()
         try:
             answer = call(*args, **kwargs)
             return answer
         finally:
-            hook.told(began, args, kwargs, answer)
-            if not hook.nested:
+            ended = now()
+            if not nested:
                 enter(False)
+            try:
+                tell(began, ended, args, kwargs, answer)
+            except Exception:
+                hook.broke()
 
     return timing
 
@@ -71,26 +73,67 @@ def timed_async(hook: Hook, call: Callable[..., Any]) -> Callable[..., Any]:
     """The same of a coroutine function."""
     from functools import wraps
 
-    enter = INSIDE.set
-    inside = INSIDE.get
+    enter, inside, tell, now = INSIDE.set, INSIDE.get, hook.tell, monotonic_ns
+    nested = hook.nested
 
     @wraps(call)
     async def timing(*args: Any, **kwargs: Any) -> Any:
-        if not hook.on or inside():
+        if inside() or not hook.on:
             return await call(*args, **kwargs)
-        answer = None
-        if not hook.nested:
+        if not nested:
             enter(True)
-        began = monotonic_ns()
+        answer = None
+        began = now()
         try:
             answer = await call(*args, **kwargs)
             return answer
         finally:
-            hook.told(began, args, kwargs, answer)
-            if not hook.nested:
+            ended = now()
+            if not nested:
                 enter(False)
+            try:
+                tell(began, ended, args, kwargs, answer)
+            except Exception:
+                hook.broke()
 
     return timing
+
+
+def seen(hook: Hook, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose answers are seen; no time is taken."""
+    from functools import wraps
+
+    tell = hook.tell
+
+    @wraps(call)
+    def seeing(*args: Any, **kwargs: Any) -> Any:
+        answer = call(*args, **kwargs)
+        if hook.on:
+            try:
+                tell(args, answer)
+            except Exception:
+                hook.broke()
+        return answer
+
+    return seeing
+
+
+def foreseen(hook: Hook, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose arguments are seen before it is called."""
+    from functools import wraps
+
+    tell = hook.tell
+
+    @wraps(call)
+    def foreseeing(*args: Any, **kwargs: Any) -> Any:
+        if hook.on:
+            try:
+                tell(args, None)
+            except Exception:
+                hook.broke()
+        return call(*args, **kwargs)
+
+    return foreseeing
 
 
 def put(owner: Any, names: tuple[str, ...], hook: Hook, wrap: Callable[[Hook, Any], Any] = timed) -> None:

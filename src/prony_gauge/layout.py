@@ -4,23 +4,25 @@ A file is made of aligned 8-byte words in the machine's byte order. Offsets are 
 
     header   64 words
     names    128 entries of (count, kind and length, 248 bytes of UTF-8)
-    rows     128 rows, one an OS thread, of 32 words and a ring of the last 256 (entry_ns, exit_ns)
-    meters   by kind, bounded: a label, 16 figures and a histogram of powers of two of nanoseconds
-    timings  a ring of 128 requests that carried their due and sent instants, with up to 24 steps each
+    labels   by kind, bounded: the routes, statements, hosts and cache commands that records name by number
+    ring     the records of the last requests, with their steps: what a reader adds up, so that the app need not
 
 Every clock value is CLOCK_MONOTONIC in nanoseconds. A file appears under its final name (`<pid>.gauge`) complete, and
 is locked (a POSIX record lock) while its process lives: death, and exec, let go of it.
 """
 
 MAGIC = 0x45475541_47595250  # "PRYGAUGE", read as a little-endian word
-VERSION = 3
+VERSION = 4
 SUFFIX = ".gauge"
 
 # The header.
-MAGIC_AT, VERSION_AT, PID_AT, PARENT_AT, SLOTS_AT, CREATED_AT, ROLE_AT, USED_AT = range(8)
+MAGIC_AT, VERSION_AT, PID_AT, PARENT_AT, SLOTS_AT, CREATED_AT, ROLE_AT = range(7)
 # Levels of an event loop's process, and sums: how late its loop came to a timer, its threads for synchronous work.
 LAGS_AT, LAG_NS_AT, LAG_MOST_AT, TOKENS_AT, TOKENS_USED_AT, TOKENS_WAITED_AT, ASGIREF_QUEUE_AT = range(8, 15)
-TIMED_AT, SENT_TO_ENTRY_AT = 15, 16  # requests that carried their instants: how many, and their sum of entry - sent
+# Counters: requests that entered, and that are over; database connections tried, their time, and how many failed.
+BEGUN_AT, ENDED_AT, CONNECTS_AT, CONNECT_NS_AT, CONNECT_FAILED_AT = range(16, 21)
+COUNTERS = 5
+HEAD_AT = 21  # words ever written to the ring: a reader takes it up to here
 HEADER_WORDS = 64
 
 # What the process is to the app.
@@ -38,40 +40,34 @@ EXCEPTION, CONNECT_ERROR, REFUSED, HOOK_OFF = 1, 2, 3, 4
 KINDS = 4  # the last entries, one a kind, hold what no longer found a place
 OTHERS = "(others)"
 
-# The rows.
-ROWS = 128
-ROWS_AT = NAMES_AT + NAMES * NAME_WORDS
-BEGUN, ENDED, BUSY, LAST_ENTRY, LAST_EXIT, CONNECTS, CONNECT_NS, CONNECT_FAILED, ERRORS = range(9)
-STATEMENTS, STATEMENT_NS, POOL_WAITS, POOL_NS, OUTBOUND, OUTBOUND_NS = range(9, 15)
-CACHE_CALLS, CACHE_NS, CACHE_LOOKUPS, CACHE_HITS, CPU_NS, CPU_TIMED, SENT_BYTES = range(15, 22)
-COUNTERS = 22
-RING_AT = 32
-RING = 256
-ROW_WORDS = RING_AT + 2 * RING
-
-# The meters: each kind has a stretch of its own, whose last entry holds what no longer found a place.
+# The labels: each kind has a stretch of its own, whose last entry holds what no longer found a place.
 ROUTE, STATEMENT, HOST, CACHE = 1, 2, 3, 4
-METER_CAPS = {ROUTE: 160, STATEMENT: 384, HOST: 64, CACHE: 64}
-METER_FIRST = {ROUTE: 0, STATEMENT: 160, HOST: 544, CACHE: 608}
-METERS = 672
-METERS_AT = ROWS_AT + ROWS * ROW_WORDS
-METER_TEXT, METER_BYTES = 2, 384  # the first word holds kind and length, as a name's does
-FIGURES_AT, FIGURES = 50, 16
-BUCKETS_AT, BUCKETS = 66, 46  # bucket b counts what took 2^(b-1) ns or more, and less than 2^b
-METER_WORDS = 112
-# The figures. A count is written last. All kinds have the first three, a cache its lookups, a route all.
-M_COUNT, M_NS, M_MOST = 0, 1, 2
-M_CPU_NS, M_STATEMENTS, M_STATEMENT_NS, M_POOL_NS, M_CONNECTS, M_CONNECT_NS = range(3, 9)
-M_OUTBOUND, M_OUTBOUND_NS, M_CACHE_CALLS, M_CACHE_NS, M_LOOKUPS, M_HITS, M_BYTES = range(9, 16)
+LABEL_CAPS = {ROUTE: 160, STATEMENT: 384, HOST: 64, CACHE: 64}
+LABEL_FIRST = {ROUTE: 0, STATEMENT: 160, HOST: 544, CACHE: 608}
+LABELS = 672
+LABELS_AT = NAMES_AT + NAMES * NAME_WORDS
+LABEL_BYTES = 384
+LABEL_WORDS = 1 + LABEL_BYTES // 8  # the first word holds kind and length, as a name's does
 
-# The timings: id, due, sent, entry, exit, meter of the route, how many steps, then (what, began_ns, ended_ns) each.
-# The header's TIMED_AT counts those that were written: the latest stands at (count - 1) % TIMINGS.
-TIMINGS_AT = METERS_AT + METERS * METER_WORDS
-TIMINGS = 128
-T_ID, T_DUE, T_SENT, T_ENTRY, T_EXIT, T_ROUTE, T_STEPS = range(7)
-STEPS_AT, STEPS = 8, 24
-S_STATEMENT, S_POOL, S_CONNECT, S_OUTBOUND, S_CACHE = 1, 2, 3, 4, 5  # in the upper half; below, the meter's number
-TIMING_WORDS = STEPS_AT + 3 * STEPS
+# The ring. A record: its size in words (lower 16 bits) and number (above), what it is of, entry_ns, exit_ns, CPU ns (0:
+# not known), bytes of the answer's body; then steps of three words each. None lies across the ring's end: a word with a
+# size and no number says that nothing follows up to there.
+RING_AT = LABELS_AT + LABELS * LABEL_WORDS
+RING_WORDS = 1 << 15
+RECORD_WORDS = 6
+R_SIZE, R_OF, R_ENTRY, R_EXIT, R_CPU_NS, R_BYTES = range(RECORD_WORDS)
+SIZE_BITS = 16
+# What a record is of: a route's number and one for a request; else one of these.
+ALONE = 0  # steps outside of any request
+PART = 1 << 40  # steps of a request that goes on, whose number stands in place of its CPU time
+BARE = 1 << 41  # a request of which no more is known than when it entered and ended
+STEPS_MOST = 64  # of one record
+RECORD_MOST = RECORD_WORDS + 3 * STEPS_MOST
+# A step: kind (upper 4 bits) with two counts of 20 bits and a label's number of 20 bits, began_ns, ended_ns.
+KIND_BITS, FIRST_BITS, SECOND_BITS, COUNT_MOST = 60, 40, 20, (1 << 20) - 1
+S_STATEMENT, S_POOL, S_CONNECT, S_OUTBOUND, S_CACHE = 1, 2, 3, 4, 5  # counts: times; or a cache's lookups and hits
+S_TIMING = 6  # the request carried an id (in place of counts and label), and when it was due and sent
+S_PARTS = 7  # the request left parts before, under the number that stands in place of `began`
 
-WORDS = TIMINGS_AT + TIMINGS * TIMING_WORDS
+WORDS = RING_AT + RING_WORDS
 SIZE_BYTES = WORDS * 8

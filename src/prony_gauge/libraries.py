@@ -65,7 +65,7 @@ def _counted_async(connect: Callable[..., Any]) -> Callable[..., Any]:
 def _succeeded(began: int) -> None:
     try:
         GAUGE.connected(began, failed=False)
-        connected(began)
+        connected(GAUGE, began)
     except Exception:
         pass
 

@@ -5,24 +5,32 @@
 from __future__ import annotations
 
 import os
-import sys
-from _thread import RLock, get_ident  # the originals, taken before gevent puts its own in their place
+from _thread import RLock  # the original, taken before gevent puts its own in its place
+from struct import Struct
 from time import monotonic_ns
 
 from prony_gauge import layout
-from prony_gauge.layout import BEGUN, BUSY, ENDED, LAST_ENTRY, LAST_EXIT, RING, RING_AT
+from prony_gauge.layout import BARE, BEGUN_AT, ENDED_AT, HEAD_AT, PART, RECORD_WORDS, RING_AT, RING_WORDS, SIZE_BITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Optional
+    from typing import Callable, Optional
+
+_RING_BYTES = 8 * RING_AT
+_PACKERS: list[Optional[Callable[..., None]]] = [None] * (layout.RECORD_MOST + 1)  # by words of a record
+
+
+def _packer(size: int) -> Callable[..., None]:
+    made = _PACKERS[size] = Struct("=" + str(size) + "Q").pack_into
+    return made
 
 
 class Gauge:
     """One process's numbers. The file is made at the first of them, or when the entry has been loaded.
 
     Nothing here raises into the app: where no file can be made, the numbers go to memory that nobody reads.
-    A request's entry time is held by its caller, as several are in flight on one row under gevent.
+    A request's entry time is held by its caller, as several are in flight at once.
 
     Attributes:
         folder: Where the file goes; empty means that the gauge is off.
@@ -42,10 +50,11 @@ class Gauge:
         self.created = 0
         self.octets = memoryview(b"")
         self.words = self.octets.cast("Q")
-        self.rows: dict[int, int] = {}
         self.names: dict[tuple[int, str], int] = {}
-        self.meters: dict[tuple[int, str], int] = {}
-        self.statements: dict[str, int] = {}  # meters by the text as the app wrote it: see statements.py
+        self.labels: dict[tuple[int, str], int] = {}
+        self.statements: dict[str, int] = {}  # labels by the text as the app wrote it: see statements.py
+        self.routes: dict[tuple[str, str], int] = {}  # labels and one, by method and pattern
+        self.begun = self.ended = self.head = self.records = self.parts = 0
         self.descriptor: Optional[int] = None
 
     def serving(self) -> None:
@@ -72,91 +81,71 @@ class Gauge:
 
     def begin(self) -> int:
         """A request enters: its entry time, to be handed to `end`."""
-        try:
-            at = self.rows[get_ident()]
-        except KeyError:
-            at = self._row()
-        words = self.words
-        now = monotonic_ns()
-        words[at + BEGUN] += 1
-        words[at + LAST_ENTRY] = now
-        return now
+        with self.lock:
+            if not self.pid:
+                self._open()
+            self.begun = self.words[BEGUN_AT] = self.begun + 1
+        return monotonic_ns()
 
     def end(self, entry: int) -> None:
-        """The request that entered then is over."""
-        if entry < self.created:
-            return  # it entered in the process that forked this one, and ends there
-        try:
-            at = self.rows[get_ident()]
-        except KeyError:
-            at = self._row()
-        words = self.words
-        now = monotonic_ns()
-        ended = words[at + ENDED]
-        pair = at + RING_AT + 2 * (ended % RING)
-        words[pair] = entry
-        words[pair + 1] = now
-        words[at + BUSY] += now - entry
-        words[at + LAST_EXIT] = now
-        words[at + ENDED] = ended + 1  # last: a reader takes the ring up to here
+        """The request that entered then is over, and no more is known of it."""
+        if entry >= self.created:  # else it entered in the process that forked this one, and ends there
+            self.record(BARE, entry, monotonic_ns(), 0, 0, ())
 
     def connected(self, began: int, *, failed: bool) -> None:
         """A database connection was tried from `began` until now."""
         if not self.folder:
             return
-        at = self.rows.get(get_ident()) or self._row()
-        words = self.words
-        words[at + layout.CONNECTS] += 1
-        words[at + layout.CONNECT_NS] += monotonic_ns() - began
-        words[at + layout.CONNECT_FAILED] += failed
+        taken = monotonic_ns() - began
+        with self.lock:
+            if not self.pid:
+                self._open()
+            words = self.words
+            words[layout.CONNECTS_AT] += 1
+            words[layout.CONNECT_NS_AT] += taken
+            words[layout.CONNECT_FAILED_AT] += failed
 
-    def add(self, *pairs: int) -> None:
-        """Add to this thread's counters: (counter, by how much) in turn."""
-        at = self.rows.get(get_ident()) or self._row()
-        words = self.words
-        for i in range(0, len(pairs), 2):
-            words[at + pairs[i]] += pairs[i + 1]
-
-    def meter(self, kind: int, text: str) -> int:
-        """Where the meter of that label stands, made when there is none; beyond the last, one for all others."""
-        at = self.meters.get((kind, text))
-        if at is not None:
-            return at
+    def label(self, kind: int, text: str) -> int:
+        """The number of that label, given when it has none; beyond the last, one for all others."""
+        number = self.labels.get((kind, text))
+        if number is not None:
+            return number
         with self.lock:
             self._open()
-            first, cap = layout.METER_FIRST[kind], layout.METER_CAPS[kind]
-            index = sum(1 for each, _ in self.meters if each == kind)
+            first, cap = layout.LABEL_FIRST[kind], layout.LABEL_CAPS[kind]
+            index = sum(1 for each, _ in self.labels if each == kind)
             full = index >= cap - 1
-            index, label = (cap - 1, layout.OTHERS) if full else (index, text)
-            at = layout.METERS_AT + (first + index) * layout.METER_WORDS
-            octets = label.encode("utf-8", "replace")[: layout.METER_BYTES]
-            start = (at + layout.METER_TEXT) * 8
-            self.octets[start : start + len(octets)] = octets
+            index, written = (cap - 1, layout.OTHERS) if full else (index, text)
+            number = first + index
+            at = layout.LABELS_AT + number * layout.LABEL_WORDS
+            octets = written.encode("utf-8", "replace")[: layout.LABEL_BYTES]
+            self.octets[8 * at + 8 : 8 * at + 8 + len(octets)] = octets
             self.words[at] = kind << 32 | len(octets)
             if not full:
-                self.meters[kind, text] = at
-            return at
+                self.labels[kind, text] = number
+            return number
 
-    def spend(self, at: int, taken: int, times: int = 1, figures: Sequence[int] = ()) -> None:
-        """Add to a meter: nanoseconds, over so many times, and a route's other figures from the fourth on."""
-        words = self.words
-        figure = at + layout.FIGURES_AT
-        bucket = at + layout.BUCKETS_AT + min((taken // times if times > 1 else taken).bit_length(), layout.BUCKETS - 1)
-        with self.lock:  # threads share a meter, and an addition is not one step
-            for i, value in enumerate(figures):
-                if value:
-                    words[figure + 3 + i] += value
-            words[figure + layout.M_NS] += taken
-            words[figure + layout.M_MOST] = max(words[figure + layout.M_MOST], taken)
-            words[bucket] += times
-            words[figure] += times
+    def record(self, of: int, entry: int, ended: int, cpu: int, size: int, steps: Sequence[int]) -> None:  # noqa: PLR0917
+        """One record to the ring: see layout.py. Nothing is added up here: that is the reader's work."""
+        length = RECORD_WORDS + len(steps)
+        pack = _PACKERS[length] or _packer(length)
+        with self.lock:
+            if not self.pid:
+                self._open()
+            words, head = self.words, self.head
+            at = head % RING_WORDS
+            if at + length > RING_WORDS:
+                words[RING_AT + at] = RING_WORDS - at
+                head += RING_WORDS - at
+                at = 0
+            self.records = number = self.records + 1
+            pack(self.octets, _RING_BYTES + 8 * at, number << SIZE_BITS | length, of, entry, ended, cpu, size, *steps)
+            self.head = words[HEAD_AT] = head + length  # after it: a reader takes the ring up to here
+            if of and of != PART:
+                self.ended = words[ENDED_AT] = self.ended + 1
 
     def failed(self, text: str) -> None:
         """A request ended in the exception of this name."""
-        if not self.folder:
-            return
-        at = self.rows.get(get_ident()) or self._row()
-        self.words[at + layout.ERRORS] += 1
         self.count(layout.EXCEPTION, text)
 
     def count(self, kind: int, text: str) -> None:
@@ -183,25 +172,6 @@ class Gauge:
         if index < layout.NAMES - layout.KINDS:
             self.names[kind, text] = at
         return at
-
-    def _row(self) -> int:
-        """This thread's row, made when it has none; beyond the last, one of a thread that has gone, or shared."""
-        ident = get_ident()
-        with self.lock:
-            self._open()
-            used = self.words[layout.USED_AT]
-            at = layout.ROWS_AT + used * layout.ROW_WORDS if used < layout.ROWS else self._left()
-            self.rows[ident] = at
-            self.words[layout.USED_AT] = min(used + 1, layout.ROWS)
-            return at
-
-    def _left(self) -> int:
-        running = sys._current_frames()  # noqa: SLF001 - threads that are in Python: others look for their row anew
-        for ident, at in self.rows.items():
-            if ident not in running:
-                del self.rows[ident]
-                return at
-        return layout.ROWS_AT + (layout.ROWS - 1) * layout.ROW_WORDS
 
     def _open(self) -> None:
         with self.lock:

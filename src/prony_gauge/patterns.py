@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prony_gauge.hooks import Hook, put
+from prony_gauge.hooks import Hook, foreseen, put, seen
 from prony_gauge.work import of_pattern
 
 TYPE_CHECKING = False
@@ -13,34 +13,24 @@ if TYPE_CHECKING:
 
 def django_handlers(module: Any) -> None:
     """Django resolves a request here, for synchronous and asynchronous views alike; its answer has the route."""
-    hook = Hook("django routes", lambda *call: of_pattern(getattr(call[3], "route", None)), nested=True)
-    put(module.BaseHandler, ("resolve_request",), hook)
+    hook = Hook("django routes", lambda _, match: of_pattern(getattr(match, "route", None)))
+    put(module.BaseHandler, ("resolve_request",), hook, seen)
 
 
 def werkzeug_map(module: Any) -> None:
     """Flask, and whoever else asks werkzeug's map for the rule and not for the endpoint alone."""
 
-    def tell(*call: Any) -> None:
-        if call[3] is not None:
-            of_pattern(getattr(call[3][0], "rule", None))
+    def tell(_: Any, found: Any) -> None:
+        if found is not None:
+            of_pattern(getattr(found[0], "rule", None))
 
-    put(module.MapAdapter, ("match",), Hook("flask routes", tell, nested=True))
+    put(module.MapAdapter, ("match",), Hook("flask routes", tell), seen)
 
 
 def starlette_routing(module: Any) -> None:
     """A Route that has matched is called with the scope: what was mounted above it stands in its root path."""
-    from functools import wraps
-
-    handle = module.Route.handle
-    hook = Hook("starlette routes", lambda *call: _of_scope(*call[1][:2]))
-
-    @wraps(handle)
-    def handling(*args: Any, **kwargs: Any) -> Any:
-        if hook.on:
-            hook.told(0, args, kwargs, None)
-        return handle(*args, **kwargs)
-
-    module.Route.handle = handling
+    hook = Hook("starlette routes", lambda args, _: _of_scope(*args[:2]))
+    put(module.Route, ("handle",), hook, foreseen)
 
 
 def _of_scope(route: Any, scope: dict[str, Any]) -> None:

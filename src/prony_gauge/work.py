@@ -1,4 +1,4 @@
-"""Turns what a request does on its way into figures of its own: statements, waits, calls out, cache, bytes, CPU."""
+"""Turns what a request does on its way into one record of steps: statements, waits, calls out, cache, bytes, CPU."""
 
 from __future__ import annotations
 
@@ -9,24 +9,17 @@ from time import monotonic_ns, thread_time_ns
 
 from prony_gauge import layout
 from prony_gauge.layout import (
+    ALONE,
     CACHE,
-    CACHE_CALLS,
-    CACHE_HITS,
-    CACHE_LOOKUPS,
-    CACHE_NS,
-    CPU_NS,
-    CPU_TIMED,
+    COUNT_MOST,
+    FIRST_BITS,
     HOST,
+    KIND_BITS,
     OTHER,
-    OUTBOUND,
-    OUTBOUND_NS,
-    POOL_NS,
-    POOL_WAITS,
     ROUTE,
-    SENT_BYTES,
+    SECOND_BITS,
     STATEMENT,
-    STATEMENT_NS,
-    STATEMENTS,
+    STEPS_MOST,
 )
 
 TYPE_CHECKING = False
@@ -37,60 +30,86 @@ if TYPE_CHECKING:
 
 NO_PATTERN = "(no pattern)"  # a path may hold names and keys: without a framework's pattern it is not kept
 RAW_MOST, RAW_CHARS = 512, 2048  # statements whose shape is remembered, and how long they may be
-FIRST = layout.M_CPU_NS  # of a route's figures that a request carries
-_PLACES = layout.FIGURES - FIRST
+ONCE = layout.S_STATEMENT << KIND_BITS | 1 << FIRST_BITS  # a statement that was executed one time
+POOL = layout.S_POOL << KIND_BITS
+CONNECT = layout.S_CONNECT << KIND_BITS
+OUTBOUND = layout.S_OUTBOUND << KIND_BITS | 1 << FIRST_BITS
+FULL = 3 * (STEPS_MOST - 2)  # numbers of steps kept: two more find place in a record
 
 
 class Request:
     """One request's own account, from entry to exit. Whoever holds the context it was made in adds to it.
 
     Attributes:
-        route: The framework's own pattern, once it is known.
-        figures: A route's figures from CPU time on.
-        instants: (id, due_ns, sent_ns) where the request carried them; `steps` are kept of such alone.
+        entry: When it entered, ns; 0 once it is over.
+        route: The framework's own pattern as it gave it, once it is known.
+        steps: Three numbers each, as the ring has them.
+        size: Bytes of the answer's body.
+        part: The number under which it left parts; 0 while it has left none.
+        id: What it carries of the load's; -1 where nothing.
     """
 
-    __slots__ = ("cpu", "entry", "figures", "gauge", "instants", "method", "route", "steps", "thread")
+    __slots__ = ("cpu", "entry", "gauge", "id", "method", "part", "route", "size", "steps", "thread")
 
-    def __init__(self, gauge: Gauge, entry: int, method: str, timing: Any = None, *, owns_thread: bool = False) -> None:
+    def __init__(self, gauge: Gauge, entry: int, method: str, timing: Any = None) -> None:
         self.gauge = gauge
         self.entry = entry
         self.method = method
         self.route = ""
-        self.figures = [0] * _PLACES
-        self.instants = None if timing is None else _instants(timing)
-        self.steps: list[tuple[int, int, int, int]] = []
-        self.thread = get_ident() if owns_thread else 0
-        self.cpu = thread_time_ns() if owns_thread else 0
+        self.size = self.part = self.thread = 0
+        self.id = -1
+        self.steps: list[int] = []
+        if timing is not None:
+            self.steps += self._instants(timing)
 
-    def step(self, what: int, meter: int, began: int, ended: int) -> None:
-        """One part of a timeline, where one is kept."""
-        if self.instants is not None and len(self.steps) < layout.STEPS:
-            self.steps.append((what, meter, began, ended))
+    def own_thread(self) -> None:
+        """The request has its thread to itself: the thread's CPU time from here on is the request's."""
+        self.thread = get_ident()
+        self.cpu = thread_time_ns()
+
+    def _instants(self, timing: Any) -> tuple[int, ...]:
+        """`<id> <due_ns> <sent_ns>`, as a sampled request's Prony-Timing header has it."""
+        parts = (timing.decode("latin-1") if isinstance(timing, bytes) else str(timing)).split()
+        if len(parts) != 3 or not all(part.isdigit() and len(part) < 19 for part in parts):
+            return ()
+        self.id = int(parts[0])
+        return (layout.S_TIMING << KIND_BITS | self.id, int(parts[1]), int(parts[2]))
+
+    def leave_part(self) -> None:
+        """What was kept so far goes to the ring, while the request goes on."""
+        gauge, steps = self.gauge, self.steps
+        with gauge.lock:
+            if not self.part:
+                gauge.parts += 1
+                self.part = gauge.parts
+            kept = 3 if self.id >= 0 else 0
+            taken = steps[kept:]
+            del steps[kept : kept + len(taken)]  # a thread of the request's may have added one since
+        if gauge.role != OTHER and self.entry >= gauge.created:
+            gauge.record(layout.PART, self.entry, self.entry, self.part, 0, taken)
 
     def over(self) -> None:
-        """It has ended now: its figures go to its route's meter. Called once."""
-        try:
-            self._over()
-        except Exception:
-            self.gauge.count(layout.HOOK_OFF, "request")
-
-    def _over(self) -> None:
-        now = monotonic_ns()
-        gauge, figures = self.gauge, self.figures
-        if CURRENT.get() is self:
-            CURRENT.set(None)
-        if gauge.role == OTHER or self.entry < gauge.created:
+        """It has ended now: its record goes to the ring, once."""
+        gauge, entry = self.gauge, self.entry
+        self.entry = 0
+        if entry < gauge.created or not entry:
             return
-        if self.thread and self.thread == get_ident():
-            figures[0] = cpu = thread_time_ns() - self.cpu
-            gauge.add(CPU_NS, cpu, CPU_TIMED, 1, SENT_BYTES, figures[layout.M_BYTES - FIRST])
-        else:
-            gauge.add(SENT_BYTES, figures[layout.M_BYTES - FIRST])
-        at = gauge.meter(ROUTE, self.method + " " + (self.route or NO_PATTERN))
-        gauge.spend(at, now - self.entry, 1, figures)
-        if self.instants is not None:
-            _write_timing(self, at, now)
+        try:
+            cpu = thread_time_ns() - self.cpu if self.thread and self.thread == get_ident() else 0
+            of = gauge.routes.get((self.method, self.route)) or self._route()
+            if self.part:
+                self.steps += (layout.S_PARTS << KIND_BITS, self.part, 0)
+            gauge.record(of, entry, monotonic_ns(), cpu, self.size, self.steps)
+        except Exception:
+            gauge.count(layout.HOOK_OFF, "request")
+
+    def _route(self) -> int:
+        gauge, route = self.gauge, self.route
+        pattern = route if route.startswith("/") else "/" + route if route else NO_PATTERN
+        of = gauge.label(ROUTE, self.method + " " + pattern) + 1
+        if len(gauge.routes) < RAW_MOST:
+            gauge.routes[self.method, route] = of
+        return of
 
 
 CURRENT: ContextVar[Optional[Request]] = ContextVar("prony_request", default=None)
@@ -107,24 +126,42 @@ def of_pattern(pattern: Any) -> None:
     """The framework has found by which pattern the request of this context goes."""
     request = CURRENT.get()
     if request is not None and isinstance(pattern, str):
-        request.route = pattern if pattern.startswith("/") else "/" + pattern
+        request.route = pattern or "/"
 
 
-def statement(gauge: Gauge, began: int, text: str, times: int = 1, *, mysql: bool = False) -> None:
-    """A statement has been executed, from `began` until now."""
-    taken = monotonic_ns() - began
-    if gauge.role == OTHER:
+def step(gauge: Gauge, what: int, began: int, ended: int) -> None:
+    """To the request of this context, or to none, goes one step."""
+    request = CURRENT.get()
+    if request is None or not request.entry:
+        if gauge.role != OTHER:
+            gauge.record(ALONE, began, ended, 0, 0, (what, began, ended))
         return
-    at = gauge.statements.get(text) or _shape(gauge, text, mysql=mysql)
-    gauge.spend(at, taken, times)
-    gauge.add(STATEMENTS, times, STATEMENT_NS, taken)
-    _of_request(layout.M_STATEMENTS, times, taken, (layout.S_STATEMENT, at, began))
+    steps = request.steps
+    if len(steps) >= FULL:
+        request.leave_part()
+    steps.extend((what, began, ended))
+
+
+def statement(gauge: Gauge, began: int, ended: int, text: str, times: int = 1, *, mysql: bool = False) -> None:
+    """A statement was executed between these instants."""
+    at = gauge.statements.get(text)
+    if at is None:
+        if gauge.role == OTHER:
+            return
+        at = _shape(gauge, text, mysql=mysql)
+    if times == 1:
+        step(gauge, ONCE | at, began, ended)
+        return
+    first, rest = min(times, COUNT_MOST), max(0, times - COUNT_MOST)
+    step(gauge, layout.S_STATEMENT << KIND_BITS | first << FIRST_BITS | at, began, ended)
+    if rest:  # more than a step can count: those that follow took no time
+        statement(gauge, ended, ended, text, rest, mysql=mysql)
 
 
 def _shape(gauge: Gauge, text: str, *, mysql: bool) -> int:
     from prony_gauge.statements import shape_of
 
-    at = gauge.meter(STATEMENT, shape_of(text, mysql=mysql))
+    at = gauge.label(STATEMENT, shape_of(text, mysql=mysql))
     if len(text) <= RAW_CHARS:
         if len(gauge.statements) >= RAW_MOST:
             gauge.statements.clear()
@@ -132,93 +169,34 @@ def _shape(gauge: Gauge, text: str, *, mysql: bool) -> int:
     return at
 
 
-def waited(gauge: Gauge, began: int, connecting: int = 0) -> None:
-    """A connection was had from a pool; of the time since `began` so much went into opening one."""
-    taken = max(0, monotonic_ns() - began - connecting)
-    if gauge.role == OTHER:
-        return
-    gauge.add(POOL_WAITS, 1, POOL_NS, taken)
-    request = CURRENT.get()
-    if request is not None:
-        request.figures[layout.M_POOL_NS - FIRST] += taken
-        request.step(layout.S_POOL, 0, began, began + taken)
+def waited(gauge: Gauge, began: int, ended: int, connecting: int = 0) -> None:
+    """A connection was had from a pool; of the time so much went into opening one."""
+    step(gauge, POOL, began, max(began, ended - connecting))
 
 
-def connected(began: int) -> None:
-    """A connection was opened for the request of this context."""
-    _of_request(layout.M_CONNECTS, 1, monotonic_ns() - began, (layout.S_CONNECT, 0, began))
+def connected(gauge: Gauge, began: int) -> None:
+    """A connection was opened, from `began` until now; those outside of requests are counted elsewhere."""
+    if CURRENT.get() is not None:
+        step(gauge, CONNECT, began, monotonic_ns())
 
 
-def called_out(gauge: Gauge, began: int, host: str) -> None:
-    """A call to another host's HTTP server has been answered, or has failed."""
-    taken = monotonic_ns() - began
-    if gauge.role == OTHER:
-        return
-    at = gauge.meter(HOST, host)
-    gauge.spend(at, taken)
-    gauge.add(OUTBOUND, 1, OUTBOUND_NS, taken)
-    _of_request(layout.M_OUTBOUND, 1, taken, (layout.S_OUTBOUND, at, began))
+def called_out(gauge: Gauge, began: int, ended: int, host: str) -> None:
+    """A call to another host's HTTP server was answered, or failed."""
+    if gauge.role != OTHER:
+        step(gauge, OUTBOUND | gauge.label(HOST, host), began, ended)
 
 
-def cached(gauge: Gauge, began: int, command: str, lookups: int, hits: int) -> None:
-    """A cache has been asked: for so many keys' values, of which it had so many."""
-    taken = monotonic_ns() - began
-    if gauge.role == OTHER:
-        return
-    at = gauge.meter(CACHE, command)
-    places = layout.M_LOOKUPS - FIRST
-    gauge.spend(at, taken, 1, (*(0,) * places, lookups, hits))
-    gauge.add(CACHE_CALLS, 1, CACHE_NS, taken, CACHE_LOOKUPS, lookups, CACHE_HITS, hits)
-    request = CURRENT.get()
-    if request is not None:
-        request.figures[places] += lookups
-        request.figures[places + 1] += hits
-    _of_request(layout.M_CACHE_CALLS, 1, taken, (layout.S_CACHE, at, began))
-
-
-def _of_request(count: int, times: int, taken: int, step: tuple[int, int, int]) -> None:
-    """To a count go so many times, to the sum that follows it the nanoseconds, to a timeline the step."""
-    request = CURRENT.get()
-    if request is not None:
-        request.figures[count - FIRST] += times
-        request.figures[count + 1 - FIRST] += taken
-        request.step(*step, step[2] + taken)
-
-
-def _instants(timing: Any) -> Optional[tuple[int, int, int]]:
-    """`<id> <due_ns> <sent_ns>`, as a sampled request's Prony-Timing header has it."""
-    parts = (timing.decode("latin-1") if isinstance(timing, bytes) else str(timing)).split()
-    if len(parts) != 3 or not all(part.isdigit() and len(part) < 19 for part in parts):
-        return None
-    return int(parts[0]), int(parts[1]), int(parts[2])
-
-
-def _number(at: int) -> int:
-    return (at - layout.METERS_AT) // layout.METER_WORDS if at else 0
-
-
-def _write_timing(request: Request, route: int, now: int) -> None:
-    gauge, instants = request.gauge, request.instants
-    if instants is None:
-        return
-    with gauge.lock:
-        words = gauge.words
-        done = words[layout.TIMED_AT]
-        at = layout.TIMINGS_AT + done % layout.TIMINGS * layout.TIMING_WORDS
-        values = (*instants, request.entry, now, _number(route), len(request.steps))
-        for i, value in enumerate(values):
-            words[at + i] = value
-        for i, (what, meter, began, ended) in enumerate(request.steps):
-            step = at + layout.STEPS_AT + 3 * i
-            words[step], words[step + 1], words[step + 2] = what << 32 | _number(meter), began, ended
-        words[layout.SENT_TO_ENTRY_AT] += max(0, request.entry - instants[2])
-        words[layout.TIMED_AT] = done + 1  # last: a reader takes the ring up to here
+def cached(gauge: Gauge, began: int, ended: int, command: str, found: tuple[int, int]) -> None:
+    """A cache was asked: `found` is for how many keys' values, and how many of them it had."""
+    if gauge.role != OTHER:
+        counts = min(found[0], COUNT_MOST) << FIRST_BITS | min(found[1], COUNT_MOST) << SECOND_BITS
+        step(gauge, layout.S_CACHE << KIND_BITS | counts | gauge.label(CACHE, command), began, ended)
 
 
 def detailed() -> bool:
-    """Whether more than requests begun and ended is wanted: PRONY_GAUGE_DETAIL=on says so."""
+    """Whether more than requests begun and ended is wanted: PRONY_GAUGE_DETAIL=off says that it is not."""
     import os
 
-    from prony_gauge.boot import ON
+    from prony_gauge.boot import OFF
 
-    return os.environ.get("PRONY_GAUGE_DETAIL", "").lower() in ON
+    return os.environ.get("PRONY_GAUGE_DETAIL", "").lower() not in OFF

@@ -4,19 +4,14 @@
 
 from __future__ import annotations
 
-from prony_gauge.layout import HOOK_OFF, M_BYTES
 from prony_gauge.mapped import GAUGE
 from prony_gauge.sqlstate import name_of
-from prony_gauge.work import CURRENT, FIRST, Request, detailed, owns_thread
+from prony_gauge.work import CURRENT, Request, detailed, owns_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, Optional
-
-    from prony_gauge.mapped import Gauge
-
-BYTES = M_BYTES - FIRST
+    from typing import Any
 
 
 def raised(error: BaseException) -> None:
@@ -27,43 +22,45 @@ def raised(error: BaseException) -> None:
         pass
 
 
-class Chunks:
+KINDS_MOST = 100
+
+
+def chunks(parts: Any, request: Request) -> Iterator[bytes]:
     """The chunks of a response: counts their bytes, and what is raised on the way."""
+    size = 0
+    try:
+        for chunk in parts:
+            if type(chunk) is bytes:
+                size += len(chunk)
+            yield chunk
+    except GeneratorExit:  # the server has gone away from it
+        raise
+    except BaseException as error:
+        raised(error)
+        raise
+    finally:
+        request.size += size
 
-    __slots__ = ("request", "step")
 
-    def __init__(self, answer: Any, request: Optional[Request]) -> None:
-        self.step = iter(answer).__next__
-        self.request = request
+LIST: Any = type(iter([]))
+
+
+class Answered(Request):
+    """A request that is its response's iterable too: it ends when that is closed (or dropped unclosed)."""
+
+    __slots__ = ("answer",)
+    answer: Any
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
+        parts = iter(self.answer)
+        if type(parts) is not LIST:
+            return chunks(parts, self)
+        whole = list(parts)  # it is there already: to go over it again costs little, and raises nothing
         try:
-            chunk = self.step()
-            if self.request is not None and isinstance(chunk, bytes):
-                self.request.figures[BYTES] += len(chunk)
-        except StopIteration:
-            raise
-        except BaseException as error:
-            raised(error)
-            raise
-        return chunk  # type: ignore[no-any-return] # it is the app's
-
-
-class Answer:
-    """A response's iterable, which ends the request when it is closed (or dropped unclosed)."""
-
-    __slots__ = ("answer", "entry", "request")
-
-    def __init__(self, answer: Any, entry: int, request: Optional[Request] = None) -> None:
-        self.answer = answer
-        self.entry = entry
-        self.request = request
-
-    def __iter__(self) -> Iterator[bytes]:
-        return Chunks(self.answer, self.request)
+            self.size += len(whole[0]) if len(whole) == 1 else sum(map(len, whole))
+        except TypeError:
+            pass
+        return iter(whole)
 
     def close(self) -> None:
         """What a server calls once, after the last chunk or the client's leaving."""
@@ -75,21 +72,16 @@ class Answer:
             raised(error)
             raise
         finally:
-            self._end()
-
-    def _end(self) -> None:
-        entry, self.entry = self.entry, 0
-        if entry:
-            if self.request is not None:
-                self.request.over()
-            GAUGE.end(entry)
+            self.over()
+            if CURRENT.get() is self:  # else it would keep the app's answer until this thread's next request
+                CURRENT.set(None)
 
     def __del__(self) -> None:
         if self.entry:
-            self._end()
+            self.over()
 
 
-class SizedAnswer(Answer):
+class SizedAnswer(Answered):
     """The same for an iterable that knows its length: of one chunk, servers make a Content-Length."""
 
     __slots__ = ()
@@ -98,50 +90,49 @@ class SizedAnswer(Answer):
         return len(self.answer)
 
 
-def opening(gauge: Gauge) -> Callable[[int, dict[str, Any]], Optional[Request]]:
-    """What makes a request's own account; none where that fails."""
-    owned: list[bool] = []  # asked at the first request: a worker patches after it was forked, and before it serves
-
-    def opened(entry: int, environ: dict[str, Any]) -> Optional[Request]:
-        try:
-            if not owned:
-                owned.append(owns_thread())
-            timing = environ.get("HTTP_PRONY_TIMING")
-            request = Request(gauge, entry, environ.get("REQUEST_METHOD", "GET"), timing, owns_thread=owned[0])
-            CURRENT.set(request)
-        except Exception:
-            gauge.count(HOOK_OFF, "request")
-            return None
-        return request
-
-    return opened
-
-
 def measured(app: Callable[..., Any]) -> Callable[..., Any]:
-    """The app, counted."""
-    begin = GAUGE.begin
-    opened = opening(GAUGE) if detailed() else None
-
-    def end(entry: int, request: Optional[Request]) -> None:
-        if request is not None:
-            request.over()
-        GAUGE.end(entry)
+    """The app, counted, and its requests' steps kept where that is wanted."""
+    gauge, begin, detail = GAUGE, GAUGE.begin, detailed()
+    owned: list[bool] = []  # asked at the first request: a worker patches after it was forked, and before it serves
+    kinds: dict[type, Any] = {}  # by type of the app's answer: None is the server's own file wrapper
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        entry = begin()
-        request = opened(entry, environ) if opened is not None else None
+        request = Answered(gauge, begin(), environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_PRONY_TIMING"))
+        if detail:
+            if not owned:
+                owned.append(owns_thread())
+            if owned[0]:
+                request.own_thread()
+            CURRENT.set(request)
         try:
             answer = app(environ, start_response)
         except BaseException as error:
-            end(entry, request)
+            request.over()
             raised(error)
             raise
-        wrapper = environ.get("wsgi.file_wrapper")
-        if wrapper and (isinstance(answer, wrapper) if isinstance(wrapper, type) else hasattr(answer, "fileno")):
-            # the server knows its own file wrapper by type (uWSGI the file itself), and sends it its own way
-            end(entry, request)
+        try:
+            kind = kinds[type(answer)]
+        except KeyError:
+            kind = _kind(answer, environ, kinds)
+        if kind is None:  # the server knows its own file wrapper, and sends it its own way
+            request.over()
             return answer
-        kind = SizedAnswer if hasattr(answer, "__len__") else Answer
-        return kind(answer, entry, request)
+        request.answer = answer
+        if kind is not Answered:
+            request.__class__ = kind
+        return request
 
     return application
+
+
+def _kind(answer: Any, environ: dict[str, Any], kinds: dict[type, Any]) -> Any:
+    """What becomes of an answer. A server's wrapper is known by its type, uWSGI's by being the file itself."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    if wrapper and not isinstance(wrapper, type) and hasattr(answer, "fileno"):
+        return None
+    kind: Any = SizedAnswer if hasattr(answer, "__len__") else Answered
+    if isinstance(wrapper, type) and isinstance(answer, wrapper):
+        kind = None
+    if len(kinds) < KINDS_MOST:
+        kinds[type(answer)] = kind
+    return kind

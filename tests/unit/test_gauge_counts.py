@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prony.probes.gauge import GaugeReader
-from prony_gauge import layout
+from prony_gauge import layout, work
 from prony_gauge.mapped import Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -58,13 +63,40 @@ def test_spans_are_handed_out_once(gauge: Gauge, reader: GaugeReader) -> None:
     assert len(reader.spans()) == 1
 
 
-def test_a_ring_that_ran_over_keeps_the_last_256(gauge: Gauge, reader: GaugeReader) -> None:
+def test_a_ring_that_ran_over_keeps_the_last_and_says_how_many_are_lost(gauge: Gauge, reader: GaugeReader) -> None:
     gauge.serving()
+    gauge.end(gauge.begin())
+    assert len(reader.spans()) == 1
     entries = []
-    for _ in range(300):
+    for _ in range(10_000):
         entries.append(gauge.begin())
         gauge.end(entries[-1])
-    assert reader.spans()[:, 0].tolist() == entries[-256:]
+    kept = reader.spans()[:, 0].tolist()
+    assert 0 < len(kept) < 10_000
+    assert kept == entries[-len(kept) :]
+    assert reader.read().counters["records_lost"] == 10_000 - len(kept)
+    assert (reader.read().ended, reader.read().in_flight) == (10_001, 0)
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=80), st.integers(1, 9))
+@settings(max_examples=40, deadline=None)
+def test_a_ring_read_in_time_loses_nothing_wherever_its_end_lies(steps: list[int], laps: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        gauge, reader = Gauge(folder, slots=1), GaugeReader(Path(folder))
+        gauge.serving()
+        told = 0
+        for lap in range(laps * 10):
+            for count in steps:
+                gauge.record(1, 5, 7, 0, 0, [work.ONCE, 5, 6] * count)
+                told += count
+            if lap % 3 == 0 or sum(steps) > 2000:
+                reader.read()
+        counters = reader.read().counters
+        assert (counters["statements"], counters["records_lost"]) == (told, 0)
+        assert len(reader.spans()) == laps * 10 * len(steps)
+        reader.close()
+        assert gauge.descriptor is not None
+        os.close(gauge.descriptor)
 
 
 def test_names_are_counted_by_kind(gauge: Gauge, reader: GaugeReader) -> None:
@@ -103,29 +135,25 @@ def test_a_long_name_is_cut_at_248_bytes_and_those_cut_alike_count_as_one(gauge:
     assert reader.read().exceptions == {"é" * 124: 2}
 
 
-def test_threads_beyond_the_last_row_share_it(
-    gauge: Gauge, reader: GaugeReader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_at_once_lose_no_request(gauge: Gauge, reader: GaugeReader) -> None:
     gauge.serving()
-    monkeypatch.setattr("sys._current_frames", lambda: range(1, 201))
-    for ident in range(1, 201):
-        monkeypatch.setattr("prony_gauge.mapped.get_ident", lambda ident=ident: ident)
-        gauge.end(gauge.begin())
-    assert (len(gauge.rows), len(set(gauge.rows.values()))) == (200, layout.ROWS)
-    assert (reader.read().ended, len(reader.spans())) == (200, 200)
 
+    def serve() -> None:
+        for _ in range(500):
+            gauge.end(gauge.begin())
 
-def test_a_thread_that_has_gone_leaves_its_row_to_the_next(
-    gauge: Gauge, reader: GaugeReader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gauge.serving()
-    monkeypatch.setattr("sys._current_frames", lambda: range(150, 160))
-    for ident in range(1, 301):  # a thread a connection, as Django's runserver makes them
-        monkeypatch.setattr("prony_gauge.mapped.get_ident", lambda ident=ident: ident)
-        gauge.end(gauge.begin())
-    assert len(set(gauge.rows.values())) == len(gauge.rows) == layout.ROWS
-    assert set(gauge.rows) >= set(range(150, 160))
-    assert (reader.read().ended, reader.read().in_flight) == (300, 0)
+    threads = [threading.Thread(target=serve) for _ in range(6)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(before)
+    totals = reader.read()
+    assert (totals.begun, totals.ended, len(reader.spans())) == (3000, 3000, 3000)
 
 
 def test_a_request_that_entered_before_a_fork_does_not_end_in_the_child(gauge: Gauge, reader: GaugeReader) -> None:
@@ -170,7 +198,7 @@ def file_of(folder: Path, pid: int, role: int, parent: int = 0, begun: int = 0) 
     words = memoryview(bytearray(layout.SIZE_BYTES)).cast("Q")
     words[layout.MAGIC_AT], words[layout.VERSION_AT], words[layout.PID_AT] = layout.MAGIC, layout.VERSION, pid
     words[layout.ROLE_AT], words[layout.PARENT_AT], words[layout.SLOTS_AT] = role, parent, 1
-    words[layout.USED_AT], words[layout.ROWS_AT + layout.BEGUN] = 1, begun
+    words[layout.BEGUN_AT] = begun
     (folder / f"{pid}.gauge").write_bytes(words)
 
 

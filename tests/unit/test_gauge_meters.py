@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prony.probes.gauge import GaugeReader
-from prony.probes.meters import merged, rows_of, since, timings_of
+from prony.probes.ledger import M_COUNT
+from prony.probes.meters import merged, rows_of, since
 from prony.summary.gauged import quantile
 from prony_gauge import layout, work
 from prony_gauge.hooks import Hook, timed
@@ -18,7 +20,6 @@ from prony_gauge.mapped import GAUGE, Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -38,6 +39,17 @@ def reader(tmp_path: Path) -> Iterator[GaugeReader]:
     made.close()
 
 
+STEPS = {layout.STATEMENT: work.ONCE, layout.HOST: work.OUTBOUND, layout.CACHE: layout.S_CACHE << layout.KIND_BITS}
+
+
+def spend(gauge: Gauge, kind: int, text: str, taken: int) -> None:
+    number = gauge.label(kind, text)
+    if kind == layout.ROUTE:
+        gauge.record(number + 1, 1, 1 + taken, 0, 0, ())
+    else:
+        gauge.record(layout.ALONE, 0, 0, 0, 0, (STEPS[kind] | number, 1, 1 + taken))
+
+
 def a_request(gauge: Gauge, route: str = "/shop", timing: str | None = None) -> work.Request:
     request = work.Request(gauge, gauge.begin(), "GET", timing)
     work.CURRENT.set(request)
@@ -47,12 +59,13 @@ def a_request(gauge: Gauge, route: str = "/shop", timing: str | None = None) -> 
 
 def test_what_is_done_in_a_request_is_its_route_s(gauge: Gauge, reader: GaugeReader) -> None:
     request = a_request(gauge)
-    work.statement(gauge, request.entry, "SELECT 1", 3)
-    work.waited(gauge, request.entry)
-    work.called_out(gauge, request.entry, "api.example")
-    work.cached(gauge, request.entry, "redis GET", 2, 1)
+    entry = request.entry
+    work.statement(gauge, entry, entry + 5, "SELECT 1", 3)
+    work.waited(gauge, entry, entry + 7)
+    work.called_out(gauge, entry, entry + 9, "api.example")
+    work.cached(gauge, entry, entry + 11, "redis GET", (2, 1))
     request.over()
-    work.statement(gauge, request.entry, "SELECT 2")
+    work.statement(gauge, entry, entry + 5, "SELECT 2")
     rows = {(row["kind"], row["label"]): row for row in rows_of(reader.meters())}
     route = rows["route", "GET /shop"]
     assert (route["count"], route["statements"], route["outbound"], route["cache_calls"]) == (1, 3, 1, 1)
@@ -67,51 +80,73 @@ def test_what_is_done_in_a_request_is_its_route_s(gauge: Gauge, reader: GaugeRea
 
 def test_a_process_that_does_not_serve_counts_no_statement(tmp_path: Path, reader: GaugeReader) -> None:
     command = Gauge(str(tmp_path), slots=1)
-    work.statement(command, 0, "SELECT 1")
+    work.statement(command, 0, 1, "SELECT 1")
     assert reader.meters() == {}
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", [layout.ROUTE, layout.STATEMENT, layout.HOST, layout.CACHE])
 def test_labels_beyond_the_cap_are_counted_together(gauge: Gauge, reader: GaugeReader, kind: int) -> None:
-    cap = layout.METER_CAPS[kind]
+    cap = layout.LABEL_CAPS[kind]
     for i in range(cap + 9):
-        gauge.spend(gauge.meter(kind, f"label {i}"), 1000)
+        spend(gauge, kind, f"label {i}", 1000)
     rows = {row["label"]: row["count"] for row in rows_of(reader.meters())}
     assert len(rows) == cap
     assert rows[layout.OTHERS] == 10
 
 
 def test_the_kinds_stretches_follow_each_other() -> None:
-    ends = [layout.METER_FIRST[kind] + cap for kind, cap in layout.METER_CAPS.items()]
-    assert [*layout.METER_FIRST.values(), layout.METERS][1:] == ends
-    assert layout.FIGURES_AT + layout.FIGURES == layout.BUCKETS_AT
-    assert layout.BUCKETS_AT + layout.BUCKETS == layout.METER_WORDS
-    assert layout.METER_TEXT * 8 + layout.METER_BYTES <= layout.FIGURES_AT * 8
+    ends = [layout.LABEL_FIRST[kind] + cap for kind, cap in layout.LABEL_CAPS.items()]
+    assert [*layout.LABEL_FIRST.values(), layout.LABELS][1:] == ends
+    assert layout.LABELS <= layout.COUNT_MOST
+    assert layout.RECORD_MOST < 1 << layout.SIZE_BITS
 
 
 @given(st.lists(st.integers(1, 10**12), min_size=1, max_size=50), st.sampled_from([0.5, 0.99]))
+@settings(deadline=None)
 def test_a_quantile_of_buckets_is_good_to_a_factor_of_two(taken: list[int], q: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        gauge = Gauge(folder, slots=1)
-        at = gauge.meter(layout.STATEMENT, "SELECT ?")
+        gauge, reader = Gauge(folder, slots=1), GaugeReader(Path(folder))
         for each in taken:
-            gauge.spend(at, each)
-        words = list(gauge.words[at + layout.BUCKETS_AT : at + layout.METER_WORDS])
-    found = quantile([[b, n] for b, n in enumerate(words) if n], q)
+            spend(gauge, layout.STATEMENT, "SELECT ?", each)
+        [row] = rows_of(reader.meters())
+        reader.close()
+        assert gauge.descriptor is not None
+        os.close(gauge.descriptor)
+    found = quantile(row["buckets"], q)
     truth = float(np.quantile(np.array(taken), q, method="inverted_cdf"))
     assert truth / 2 <= found * 1e9 <= truth * 2
+    assert row["most_s"] == max(taken) / 1e9
 
 
 def test_of_two_looks_only_what_was_added_is_told(gauge: Gauge, reader: GaugeReader) -> None:
-    at = gauge.meter(layout.HOST, "api.example")
-    gauge.spend(at, 3_000_000_000)
+    spend(gauge, layout.HOST, "api.example", 3_000_000_000)
     before = reader.meters()
     assert since(before, reader.meters()) == {}
-    gauge.spend(at, 1_000_000_000)
+    spend(gauge, layout.HOST, "api.example", 1_000_000_000)
     [row] = rows_of(since(before, reader.meters()))
     assert (row["count"], row["total_s"], sum(n for _, n in row["buckets"])) == (1, 1.0, 1)
-    assert merged([before, before])["host", "api.example"][layout.M_COUNT] == 2
+    assert merged([before, before])["host", "api.example"][M_COUNT] == 2
+
+
+def test_more_steps_than_a_record_holds_are_the_route_s_all_the_same(gauge: Gauge, reader: GaugeReader) -> None:
+    for statements in (1, 61, 62, 63, 500):
+        request = a_request(gauge, f"/{statements}", timing="7 1 2")
+        for _ in range(statements):
+            work.statement(gauge, request.entry, request.entry + 10, "SELECT 1")
+        reader.read()  # what it left so far is kept for it
+        request.over()
+        row = {row["label"]: row for row in rows_of(reader.meters())}[f"GET /{statements}"]
+        assert (row["count"], row["statements"], row["statement_s"]) == (1, statements, statements * 10 / 1e9)
+    assert reader.read().counters["statements"] == 687
+    assert [each.id for each in reader.timings()] == [7] * 5
+
+
+def test_more_rows_than_a_step_counts_are_all_counted(gauge: Gauge, reader: GaugeReader) -> None:
+    gauge.role = layout.LOADED
+    work.statement(gauge, 1, 2, "INSERT INTO t VALUES (1)", 2_500_000)
+    [row] = rows_of(reader.meters())
+    assert row["count"] == 2_500_000
 
 
 def test_a_hook_that_fails_is_off_and_counted_and_the_call_goes_on(
@@ -142,26 +177,20 @@ def test_of_calls_within_calls_the_outermost_is_told() -> None:
 def test_a_sampled_request_leaves_its_steps(gauge: Gauge, reader: GaugeReader) -> None:
     for ident in range(3):
         request = a_request(gauge, timing=f"{ident} 5 7")
-        work.statement(gauge, request.entry, "SELECT 1")
-        work.waited(gauge, request.entry)
+        entry = request.entry
+        work.statement(gauge, entry, entry + 3, "SELECT 1")
+        work.waited(gauge, entry, entry + 4)
         request.over()
     a_request(gauge, timing="not three numbers").over()
-    timings, done = timings_of(np.asarray(gauge.words))
-    assert (done, [each.id for each in timings]) == (3, [0, 1, 2])
+    a_request(gauge).over()
+    timings = reader.timings()
+    assert [each.id for each in timings] == [0, 1, 2]
     one = timings[1]
     assert (one.due_ns, one.sent_ns, one.route) == (5, 7, "GET /shop")
     assert [(step.kind, step.label) for step in one.steps] == [("statement", "SELECT ?"), ("pool", "")]
-    assert one.entry_ns <= one.steps[0].ended_ns <= one.exit_ns
-    assert reader.read().loop["timed"] == 3
-
-
-def test_a_ring_of_timings_that_ran_over_keeps_the_last(gauge: Gauge) -> None:
-    for ident in range(layout.TIMINGS + 40):
-        a_request(gauge, timing=f"{ident} 5 7").over()
-    timings, done = timings_of(np.asarray(gauge.words))
-    assert done == layout.TIMINGS + 40
-    assert [each.id for each in timings] == list(range(41, layout.TIMINGS + 40))
-    assert timings_of(np.asarray(gauge.words), done) == ([], done)
+    assert one.entry_ns <= one.steps[0].ended_ns
+    assert one.entry_ns <= one.exit_ns
+    assert reader.timings() == []
 
 
 def test_the_gauge_of_this_process_is_off() -> None:

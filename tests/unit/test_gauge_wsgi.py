@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,11 +62,22 @@ def test_an_answer_knows_its_length_where_the_app_s_does(read: Callable[[], Gaug
     assert read().in_flight == 0
 
 
-def test_an_answer_dropped_unclosed_ends_too(read: Callable[[], GaugeTotals]) -> None:
+def test_an_answer_dropped_unclosed_ends_at_the_next_request_at_the_latest(read: Callable[[], GaugeTotals]) -> None:
     answer = call(lambda *_: [b"one"])
     assert read().in_flight == 1
     del answer
+    call(lambda *_: [b"two"]).close()
     assert read().in_flight == 0
+
+
+def test_an_answer_that_was_closed_is_not_kept(read: Callable[[], GaugeTotals]) -> None:
+    body = Body()
+    kept = weakref.ref(body)
+    answer = call(lambda *_: body)
+    answer.close()
+    del answer, body
+    assert kept() is None
+    assert read().ended == 1
 
 
 def test_the_server_s_file_wrapper_comes_back_untouched(read: Callable[[], GaugeTotals]) -> None:

@@ -10,8 +10,9 @@ from msgspec import structs
 from prony.campaign.bench import Measured, think
 from prony.document import Document
 from prony.doubts import Doubt
+from prony.errors import PlanError, RecordingError
 from prony.recording import Campaign, Store
-from prony.summary import Part, sliced
+from prony.summary import Part, sampled_of, sliced
 from prony.verdict import conclude
 
 
@@ -34,6 +35,31 @@ def recall_trial(store: Store, campaign: Campaign, trial: str, part: Part | None
         return document
     timed = part.from_s is not None or part.to_s is not None
     return structs.replace(document, slices=(sliced(recording, part, _voiding(measured.doubts, timed=timed)),))
+
+
+def recall_request(store: Store, campaign: Campaign, trial: str, wanted: str) -> Document:
+    """One sampled request of a trial, by its id or as "slowest" or "median", in `requests`.
+
+    Raises:
+        PlanError: there is none of that id among those that were sampled.
+    """
+    found = sorted(sampled_of(store.recording(trial)), key=lambda each: each.latency_s)
+    if not found:
+        raise RecordingError(
+            f"Trial {trial} holds no sampled request: the gauge tells of none without its app, of journeys, or where "
+            "PRONY_GAUGE_DETAIL is off.",
+            hint=f"prony report {trial}",
+        )
+    by_name = {"slowest": found[-1], "median": found[(len(found) - 1) // 2]}
+    one = by_name.get(wanted) or next((each for each in found if str(each.id) == wanted), None)
+    if one is None:
+        near = ", ".join(str(each.id) for each in found[:-6:-1])
+        raise PlanError(
+            f"--request: found {wanted}; allowed: slowest, median, or one of the {len(found)} sampled requests of "
+            f"trial {trial}, such as the slowest: {near}.",
+            hint=f"prony report {trial} --request slowest",
+        )
+    return structs.replace(recall_trial(store, campaign, trial), requests=(one,))
 
 
 def _voiding(doubts: Iterable[Doubt], *, timed: bool) -> tuple[str, ...]:

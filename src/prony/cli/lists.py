@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from prony.campaign.recall import recall, recall_trial
+from prony.campaign.recall import recall, recall_request, recall_trial
 from prony.cli import options, output
 from prony.errors import PlanError, RecordingError
 from prony.recording import Campaign, Recording, Store
-from prony.report import hdrlog, samples_csv, samples_parquet, terminal
+from prony.report import hdrlog, samples_csv, samples_parquet, spent, terminal
 from prony.report.series import drawings
 from prony.summary import Part, sending_window
 
@@ -70,6 +70,7 @@ def list_(*, number: int | None, project: Path, demo: bool, as_json: bool, debug
 @click.option("--route", metavar="NAME", help="Of one trial: only requests of this route.")
 @click.option("--from", "from_s", type=options.Duration(0, 86_400), help="Of one trial: only requests due since.")
 @click.option("--to", "to_s", type=options.Duration(0, 86_400), help="Of one trial: only requests due before.")
+@click.option("--request", metavar="REQUEST", help="One sampled request, part by part: its id, slowest, or median.")
 @_file("--html", "Write the report as one HTML file.")
 @_file("--csv", "Write every sample as a line.")
 @_file("--parquet", "Write the same as Parquet; needs prony[parquet].")
@@ -85,13 +86,22 @@ def report(*, named: str | None, project: Path, demo: bool, as_json: bool, debug
     Example:  prony report
               prony report 3 --html report.html
               prony report 3.2 --route / --from 5s --to 10s
+              prony report 3.2 --request slowest
               prony report 3.2 --csv samples.csv
     """
     store, _ = options.open_store(None if demo else options.project_folder(project))
     campaign, trial = _found(store, named)
     part = Part(given["route"], given["from_s"], given["to_s"])
-    if trial is None and (any(each is not None for each in part) or given["hdr"]):
-        trial = _the_one(campaign, "--hdr" if given["hdr"] else "--route, --from and --to")
+    request = given["request"]
+    if trial is None and (any(each is not None for each in part) or given["hdr"] or request):
+        trial = _the_one(campaign, "--hdr" if given["hdr"] else "--request" if request else "--route, --from and --to")
+    if request is not None:
+        document = recall_request(store, campaign, str(trial), request)
+        if as_json:
+            output.print_json(document)
+        else:
+            output.results().print(spent.request(document.requests[0]))
+        return
     if any(each is not None for each in part):
         _check(store.recording(str(trial)), part)
     sliced = part if any(each is not None for each in part) else None

@@ -29,6 +29,7 @@ from prony.load.opening import opened
 from prony.load.schedule import Closed, Sessions, Thinking, schedule_of
 from prony.load.segment import FINE_BITS, FINE_NS, LagCounts, Segment
 from prony.load.spec import LoadSpec, address_of
+from prony.load.timed import Timed
 from prony.load.timer import Timer
 from prony.samples import NOT_SENT, OUTCOME_BITS, REFUSED, RESET, UNANSWERED, word
 from prony.traffic.arrivals import ARRIVALS_MAX
@@ -68,6 +69,7 @@ class Engine:
         self._connection = kind_for(self._mix.routes, https=spec.https)
         self._lacking: dict[str, int] = {}
         self.kept_bytes = 0
+        self.timed = Timed(on=spec.timed, rate_rps=spec.rate_rps or 0.0)
         self.server_name = spec.server_name
         self._schedule = schedule_of(spec)
         self._closed = self._schedule if isinstance(self._schedule, Closed | Sessions) else None
@@ -89,11 +91,9 @@ class Engine:
         self._one_each = not spec.keep_alive
         self.start_at_ns = 0  # when to begin (monotonic), where that is to be a certain instant
         self._start_ns = self._end_ns = self._drained_ns = self._keeps = self._next_tick_ns = 0
-        self._sending = False
+        self._sending = self._running = False
         self._users_go_on = False  # a user's next request is due at once
-        self._running = False
-        self._interrupted = False
-        self._cpu_start_s = 0.0
+        self._interrupted, self._cpu_start_s = False, 0.0
 
     def run(self, stop_signals: Iterable[signal.Signals] = ()) -> LoadResult:
         """Send until the window ends, wait for the last answers, and close everything.
@@ -334,6 +334,7 @@ class Engine:
             self._segment.flush()
         if now_ns >= self._next_tick_ns:
             self._next_tick_ns += _SECOND_NS
+            self.timed.second(self._sent)
             if self._on_tick is not None:
                 self._on_tick(self._tick(now_ns))
         if self._running:
@@ -364,8 +365,7 @@ class Engine:
         self._running = self._sending = self._users_go_on = False
         self._drained_ns = now_ns = _monotonic_ns()
         for c in (*self._in_flight, *self._apart):
-            index = c.route.number if c.route else 0
-            end = word(c.turn, UNANSWERED)
+            index, end = c.route.number if c.route else 0, word(c.turn, UNANSWERED)
             self.add(c.due_ns, c.sent_ns, c.first_byte_ns, now_ns, c.received, index, c.status, end)
         for due_ns, _, turn, route, _ in self._waiting:
             self.add(due_ns, 0, 0, now_ns, 0, route.number, 0, word(turn, NOT_SENT))

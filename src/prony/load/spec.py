@@ -220,6 +220,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         seed: Of the arrivals and of the choice of routes.
         body_bytes_max: Longest body taken, as transferred; a longer one is a protocol error.
         host_header: The Host field; host and port where empty.
+        timed: Whether some requests say in a header field which they are and when they were due and sent.
         visitors: Header fields of each visitor, such as their Cookie or Authorization. Each request goes out, and each
             journey is begun, as one of them: user i of a closed loop as visitor i modulo their number, the arrivals of
             an open loop in turn.
@@ -256,6 +257,7 @@ class LoadSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     seed: int = 1
     body_bytes_max: int = 16 * 1024 * 1024
     host_header: str = ""
+    timed: bool = False
     visitors: tuple[dict[str, str], ...] = ()
     segment: str
     consent: str = ""

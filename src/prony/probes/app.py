@@ -14,6 +14,7 @@ from prony.probes.meters import rows_of, since
 from prony.recording import Event, Reading
 
 TABLE = "gauge_table"  # the kind of event that holds one row of a trial's tables, as JSON: summary.gauged reads it
+TIMED = "gauge_timed"  # the same of a second's sampled requests: summary.requests reads it
 LEVELS = ("tokens_used", "tokens_waited_for")
 
 
@@ -34,12 +35,13 @@ class Workers:
         self._started = first.processes + first.processes_ended
         self._before = self._reader.meters()
         self._reader.spans()  # those of earlier trials on this start
+        self._reader.timings()
         for kind, counts in _kinds(first):
             self._told |= {(kind, name): n for name, n in counts.items()}
 
     def levels(self) -> list[Reading]:
         """Requests inside the app, and how many could be."""
-        totals = self._reader.read()
+        totals = self._reader.read(costs=False)
         now_ns = time.monotonic_ns()
         return [
             Reading(now_ns, "workers", "in_flight", float(totals.in_flight)),
@@ -68,7 +70,13 @@ class Workers:
             in_app_s = np.sort(spans[:, 1] - spans[:, 0]) / 1e9
             for name, q in (("in_app_p50_s", 0.5), ("in_app_p99_s", 0.99)):
                 found.append(Reading(now_ns, "workers", name, float(np.quantile(in_app_s, q, method="inverted_cdf"))))
-        return found + self._events(totals, now_ns)
+        return found + self._events(totals, now_ns) + self.timed()
+
+    def timed(self) -> list[Event]:
+        """The sampled requests since the last call, as one event: [id, entry, exit, route, steps] each."""
+        timings = self._reader.timings()
+        text = msgspec.json.encode([(t.id, t.entry_ns, t.exit_ns, t.route, t.steps) for t in timings]).decode()
+        return [Event(time.monotonic_ns(), TIMED, "app", text, len(timings))] if timings else []
 
     def _events(self, totals: GaugeTotals, now_ns: int) -> list[Event]:
         found = []

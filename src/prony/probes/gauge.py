@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from prony.probes import ledger
+from prony.probes.ledger import NO_SPANS, Ledger, Timing
 from prony.probes.meters import Meters, merged, meters_of
 from prony_gauge import layout
 
@@ -21,19 +23,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COSTS = {
-    "statements": layout.STATEMENTS,
-    "statement_ns": layout.STATEMENT_NS,
-    "pool_waits": layout.POOL_WAITS,
-    "pool_ns": layout.POOL_NS,
-    "outbound": layout.OUTBOUND,
-    "outbound_ns": layout.OUTBOUND_NS,
-    "cache_calls": layout.CACHE_CALLS,
-    "cache_ns": layout.CACHE_NS,
-    "cache_lookups": layout.CACHE_LOOKUPS,
-    "cache_hits": layout.CACHE_HITS,
-    "request_cpu_ns": layout.CPU_NS,
-    "cpu_timed": layout.CPU_TIMED,
-    "response_bytes": layout.SENT_BYTES,
+    "statements": ledger.M_STATEMENTS,
+    "statement_ns": ledger.M_STATEMENT_NS,
+    "pool_waits": ledger.M_POOL_WAITS,
+    "pool_ns": ledger.M_POOL_NS,
+    "outbound": ledger.M_OUTBOUND,
+    "outbound_ns": ledger.M_OUTBOUND_NS,
+    "cache_calls": ledger.M_CACHE_CALLS,
+    "cache_ns": ledger.M_CACHE_NS,
+    "cache_lookups": ledger.M_LOOKUPS,
+    "cache_hits": ledger.M_HITS,
+    "request_cpu_ns": ledger.M_CPU_NS,
+    "cpu_timed": ledger.M_CPU_TIMED,
+    "response_bytes": ledger.M_BYTES,
 }
 LOOP = {
     "lags": layout.LAGS_AT,
@@ -43,10 +45,7 @@ LOOP = {
     "tokens_used": layout.TOKENS_USED_AT,
     "tokens_waited_for": layout.TOKENS_WAITED_AT,
     "asgiref_queue": layout.ASGIREF_QUEUE_AT,
-    "timed": layout.TIMED_AT,
-    "sent_to_entry_ns": layout.SENT_TO_ENTRY_AT,
 }
-NO_SPANS = np.empty((0, 2), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +90,12 @@ class GaugeTotals:
     loop: dict[str, int]
 
 
+BEGUN, ENDED, CONNECTS, CONNECT_NS, CONNECT_FAILED = range(layout.COUNTERS)
+
+
+FILLED = layout.RING_WORDS // 4  # of a ring: then it is read whoever asks
+
+
 class _File:
     """One process's file, mapped."""
 
@@ -105,17 +110,12 @@ class _File:
         self.pid = int(self.words[layout.PID_AT])
         self.parent = int(self.words[layout.PARENT_AT])
         self.slots = int(self.words[layout.SLOTS_AT])
-        self.rows = self.words[layout.ROWS_AT : layout.METERS_AT].reshape(layout.ROWS, layout.ROW_WORDS)
-        self.names = self.words[layout.NAMES_AT : layout.ROWS_AT].reshape(layout.NAMES, layout.NAME_WORDS)
-        self.seen = np.zeros(layout.ROWS, dtype=np.int64)  # by row, the ended requests whose spans were handed out
+        self.names = self.words[layout.NAMES_AT : layout.LABELS_AT].reshape(layout.NAMES, layout.NAME_WORDS)
+        self.ledger = Ledger(self.words)
 
     @property
     def role(self) -> int:
         return int(self.words[layout.ROLE_AT])
-
-    @property
-    def used(self) -> int:
-        return min(int(self.words[layout.USED_AT]), layout.ROWS)
 
     def alive(self) -> bool:
         """Whether the process still holds its lock."""
@@ -125,10 +125,14 @@ class _File:
             return True
         return self.pid == os.getpid()  # one's own locks do not show
 
-    def counters(self) -> NDArray[np.int64]:
-        """The sum over the rows in use."""
-        taken = self.rows[: self.used, : layout.COUNTERS].astype(np.int64)
-        return np.asarray(taken.sum(axis=0), dtype=np.int64)
+    def counters(self, *, costs: bool = True) -> NDArray[np.int64]:
+        """Those of the header, from BEGUN_AT on; where costs are wanted, what they say has ended is added up."""
+        ended = int(self.words[layout.ENDED_AT])
+        found = self.words[layout.BEGUN_AT : layout.BEGUN_AT + layout.COUNTERS].astype(np.int64)
+        found[ENDED] = ended  # read first: no request ends before it began
+        if costs or int(self.words[layout.HEAD_AT]) - self.ledger.seen > FILLED:
+            self.ledger.take()
+        return found
 
     def named(self) -> Iterable[tuple[int, str, int]]:
         """(kind, text, count) of every name that counts something."""
@@ -138,23 +142,8 @@ class _File:
             text = entry[layout.TEXT :].tobytes()[: min(length, layout.NAME_BYTES)]
             yield kind, text.decode("utf-8", "ignore"), int(entry[layout.COUNT])
 
-    def spans(self) -> list[NDArray[np.int64]]:
-        """The requests that ended since the last call, as far as the rings still hold them."""
-        found = []
-        ended = self.rows[: self.used, layout.ENDED].astype(np.int64)
-        for row in np.flatnonzero(ended > self.seen[: len(ended)]):
-            first, last = max(self.seen[row], ended[row] - layout.RING), ended[row]
-            ring = self.rows[row, layout.RING_AT :].reshape(layout.RING, 2).astype(np.int64)
-            now, begun = int(self.rows[row, layout.ENDED]), int(self.rows[row, layout.BEGUN])
-            if now != last or now != begun:  # what was, or is being, overwritten during the copy is left out
-                first = max(first, now - layout.RING + 1)
-            if first < last:
-                found.append(ring[np.arange(first, last) % layout.RING])
-            self.seen[row] = last
-        return found
-
     def close(self) -> None:
-        del self.words, self.rows, self.names
+        del self.words, self.names, self.ledger
         with contextlib.suppress(BufferError):  # somebody still looks at it: it goes with them
             self.mapping.close()
         os.close(self.descriptor)
@@ -175,23 +164,29 @@ class GaugeReader:
         self._buried = np.zeros(layout.COUNTERS, dtype=np.int64)
         self._buried_meters: Meters = {}
         self._buried_names: Counter[tuple[int, str]] = Counter()
+        self._buried_costs: NDArray[np.int64] = np.zeros(ledger.FIGURES, dtype=np.int64)
+        self._buried_lost = 0
         self._buried_spans: list[NDArray[np.int64]] = []
+        self._buried_timings: list[Timing] = []
         self._served: set[int] = set()  # dead processes that began a request
         self._serving_now: set[tuple[str, int]] = set()  # as of the last look
         self._ended = 0
 
-    def read(self) -> GaugeTotals:
-        """The totals of this instant."""
+    def read(self, *, costs: bool = True) -> GaugeTotals:
+        """The totals of this instant; without costs, spans and time may be some seconds old, and it is cheap."""
         self._discover()
         live: list[tuple[_File, NDArray[np.int64]]] = []
         totals, names = self._buried.copy(), Counter(self._buried_names)
+        sums, lost = self._buried_costs.copy(), self._buried_lost
         for key, file in list(self._files.items()):
             alive = file.alive()  # asked first: what a dead process's file holds is final
-            counters = file.counters()
+            counters = file.counters(costs=costs or not alive)
             found: Counter[tuple[int, str]] = Counter()
             for kind, text, count in file.named():
                 found[kind, text] += count  # names that were cut can read alike
             totals += counters
+            sums += file.ledger.total
+            lost += file.ledger.lost
             names.update(found)
             if alive:
                 live.append((file, counters))
@@ -199,23 +194,23 @@ class GaugeReader:
                 self._bury(key, file, counters, found)
         serving = self._serving(live)
         self._serving_now = {key for key, file in self._files.items() if file in serving}
-        flying = sum(max(0, int(each[layout.BEGUN] - each[layout.ENDED])) for _, each in live)
+        flying = sum(max(0, int(each[BEGUN] - each[ENDED])) for _, each in live)
         return GaugeTotals(
             processes=len(serving),
             processes_ended=self._ended,
             slots=sum(file.slots for file in serving),
             in_flight=flying,
-            begun=int(totals[layout.BEGUN]),
-            ended=int(totals[layout.ENDED]),
-            busy_ns=int(totals[layout.BUSY]),
-            connects=int(totals[layout.CONNECTS]),
-            connect_ns=int(totals[layout.CONNECT_NS]),
-            connect_failed=int(totals[layout.CONNECT_FAILED]),
+            begun=int(totals[BEGUN]),
+            ended=int(totals[ENDED]),
+            busy_ns=int(sums[ledger.M_NS]),
+            connects=int(totals[CONNECTS]),
+            connect_ns=int(totals[CONNECT_NS]),
+            connect_failed=int(totals[CONNECT_FAILED]),
             exceptions=_of_kind(names, layout.EXCEPTION),
             connect_errors=_of_kind(names, layout.CONNECT_ERROR),
             refused=_of_kind(names, layout.REFUSED),
             hooks_off=_of_kind(names, layout.HOOK_OFF),
-            counters={name: int(totals[at]) for name, at in COSTS.items()},
+            counters={**{name: int(sums[at]) for name, at in COSTS.items()}, "records_lost": lost},
             loop=_loops([file for file, _ in live]),
         )
 
@@ -223,15 +218,23 @@ class GaugeReader:
         """What each route, statement, host and cache command has taken so far, in living and dead processes."""
         self.read()
         found = merged([self._buried_meters])
-        return merged([found, *(meters_of(file.words) for file in self._files.values())])
+        return merged([found, *(meters_of(file.words, file.ledger) for file in self._files.values())])
 
     def spans(self) -> NDArray[np.int64]:
         """(entry_ns, exit_ns) of requests that ended since the last call, in no order; lost where a ring ran over."""
-        self._discover()
+        self.read()
         found, self._buried_spans = self._buried_spans, []
-        for file in self._files.values():
-            found += file.spans()
+        found += [file.ledger.spans() for file in self._files.values()]
         return np.concatenate(found) if found else NO_SPANS
+
+    def timings(self) -> list[Timing]:
+        """The sampled requests that ended since the last call."""
+        self.read()
+        found, self._buried_timings = self._buried_timings, []
+        for file in self._files.values():
+            found += file.ledger.timings
+            file.ledger.timings = []
+        return found
 
     def close(self) -> None:
         """Unmap every file."""
@@ -266,17 +269,20 @@ class GaugeReader:
     ) -> None:
         self._buried += counters
         self._buried_names.update(names)
-        self._buried_spans += file.spans()
-        self._buried_meters = merged([self._buried_meters, meters_of(file.words)])
-        if counters[layout.BEGUN]:
+        self._buried_costs += file.ledger.total
+        self._buried_lost += file.ledger.lost
+        self._buried_spans.append(file.ledger.spans())
+        self._buried_timings += file.ledger.timings
+        self._buried_meters = merged([self._buried_meters, meters_of(file.words, file.ledger)])
+        if counters[BEGUN]:
             self._served.add(file.pid)
         self._gone.add(key)
-        self._ended += bool(counters[layout.BEGUN]) or key in self._serving_now
+        self._ended += bool(counters[BEGUN]) or key in self._serving_now
         del self._files[key]
         file.close()
 
     def _serving(self, live: list[tuple[_File, NDArray[np.int64]]]) -> list[_File]:
-        began = {file.pid for file, counters in live if counters[layout.BEGUN]}
+        began = {file.pid for file, counters in live if counters[BEGUN]}
         parents = {file.parent for file, _ in live if file.role == layout.FORKED}
         serving = []
         for file, _ in live:

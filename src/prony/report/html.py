@@ -19,6 +19,7 @@ from prony.capacity import Capacity
 from prony.document import Configuration, Document, Trial
 from prony.doubts import KINDS, Doubt
 from prony.report.series import Series
+from prony.report.spent import FILTERS
 from prony.verdict import CAUSES, GRADES, TIERS, Verdict
 
 HERE = Path(__file__).parent
@@ -336,6 +337,7 @@ def _environment() -> Environment:
         "grade": lambda token: word(GRADES, token, GRADE_WORDS, GRADE_SIGNS),
         "setting": _setting,
         "sentence": _sentence,
+        **FILTERS,
     }
     return environment
 

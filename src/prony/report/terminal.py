@@ -17,6 +17,7 @@ from prony.recording import Campaign
 from prony.report import comparison
 from prony.report.gauged import gauged
 from prony.report.series import Series
+from prony.report.spent import spent
 from prony.summary import Incident, Quantile, Slice, StreamFigures
 from prony.verdict import CAUSES, TIERS, Suggestion, Verdict
 
@@ -76,6 +77,8 @@ def _trials(console: Console, document: Document, series: dict[str, Series]) -> 
             console.print(_trial_routes(trial))
         if len(document.trials) == 1 and trial.gauged:
             console.print(gauged(trial.gauged))
+        if len(document.trials) == 1 and trial.spent:
+            console.print(spent(trial.spent))
         if len(document.trials) == 1 and trial.id in series:
             console.print(Padding(seconds(series[trial.id]), (0, 0, 0, 2)))
     if len(shown) > 6 and not document.capacities:

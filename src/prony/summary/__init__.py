@@ -2,6 +2,7 @@
 
 from prony.summary.gauged import Metered
 from prony.summary.routes import RouteFigures
+from prony.summary.sampled import Sampled, Spent, sampled_of
 from prony.summary.slice import Part, Quantile, Slice, sliced, within
 from prony.summary.spread import QUANTILES, spread
 from prony.summary.streams import StreamFigures
@@ -17,12 +18,15 @@ __all__ = [
     "Part",
     "Quantile",
     "RouteFigures",
+    "Sampled",
     "Slice",
+    "Spent",
     "StreamFigures",
     "Summary",
     "Window",
     "Windowed",
     "latencies_s",
+    "sampled_of",
     "sending_window",
     "sliced",
     "spread",

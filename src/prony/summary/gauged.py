@@ -111,5 +111,4 @@ def work_of(seen: Windowed, ended: float | None, busy_s: float | None) -> dict[s
         "loop_lag_mean_s": per("lag_s", seen.growth("workers", "lags")),
         "loop_lag_most_s": seen.last("workers", "lag_most_s") if seen.growth("workers", "lags") else None,
         "threads_waited_for_most": seen.most("workers", "tokens_waited_for"),
-        "sent_to_entry_s": per("sent_to_entry_s", seen.growth("workers", "timed")),
     }

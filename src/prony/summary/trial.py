@@ -12,6 +12,7 @@ from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
 from prony.summary.gauged import Metered, gauged_of, work_of
 from prony.summary.routes import RouteFigures, routes_of
+from prony.summary.sampled import Spent, sampled_of, spent_of
 from prony.summary.spread import spread
 from prony.summary.streams import StreamFigures, streams_of
 from prony.summary.windowed import Window, Windowed
@@ -75,6 +76,7 @@ class Summary(Struct, frozen=True, kw_only=True):
             of an open loop's to tell: 1 for Poisson arrivals.
         retries: Of the requests, those with which a client tried again.
         gauged: What the gauge saw by the app's own routes, by statement, by host called and by cache command.
+        spent: Where sampled requests spent their time: those about the median, and the slowest.
         streams: What became of streamed answers; wherever else they count, they are done with their first event.
     """
 
@@ -110,6 +112,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     retries: int = 0
     streams: tuple[StreamFigures, ...] = ()
     gauged: tuple[Metered, ...] = ()
+    spent: tuple[Spent, ...] = ()
 
 
 class Incident(Struct, frozen=True):
@@ -165,6 +168,7 @@ def summarise(recording: Recording) -> Summary:
         retries=int(np.count_nonzero(samples["attempt"])),
         streams=streams_of(recording),
         gauged=gauged_of(recording),
+        spent=spent_of(sampled_of(recording)),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 

@@ -73,7 +73,7 @@ def run(
     cores = stack.cores.generator
     port = stack.entrance(start, https=plan.traffic.https)
     count = plan.traffic.generators or max(1, len(cores))
-    engines = Generators(stack.launcher, cores, run_folder, spec_of(plan, port, visitors), count)
+    engines = Generators(stack.launcher, cores, run_folder, spec_of(plan, port, visitors, timed=True), count)
     recycles = any(server.knobs.get(knob) for server in start.plan.servers for knob in RECYCLING)
     workers = Workers(start.gauges, recycles=recycles)
     refusals = Refusals(start.refusals, start.told)

@@ -15,10 +15,11 @@ PORTS = 28_000  # the kernel's own range of local ports, 32768 to 60999
 Visitors = tuple[dict[str, str], ...]
 
 
-def spec_of(plan: Plan, port: int, visitors: Visitors = ()) -> LoadSpec:
+def spec_of(plan: Plan, port: int, visitors: Visitors = (), *, timed: bool = False) -> LoadSpec:
     """The whole of a plan's load, to a port of the stack's; where samples go is still to be said.
 
-    `visitors` are the header fields of each visitor as whom requests go out.
+    `visitors` are the header fields of each visitor as whom requests go out; `timed`: some requests say in a field of
+    their own when they were due and sent, for the gauge. A journey's steps do not: they share one ordinal.
     """
     traffic = plan.traffic
     thinks = traffic.arrivals == "closed" or traffic.session is not None
@@ -62,6 +63,7 @@ def spec_of(plan: Plan, port: int, visitors: Visitors = ()) -> LoadSpec:
         connections=min(traffic.connections or most_connections(), most_connections()),
         seed=traffic.seed,
         host_header=traffic.host,
+        timed=timed and not traffic.journeys,
         visitors=visitors,
         segment="",
     )

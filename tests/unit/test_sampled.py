@@ -1,0 +1,100 @@
+"""The load's samples and the app's records of the same requests come together, and their parts are the latency."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from msgspec import structs
+from rich.console import Console
+
+from prony.document import Document
+from prony.recording import Event, Recording
+from prony.report.html import render
+from prony.report.spent import request, spent
+from prony.summary.sampled import TIMED, Sampled, sampled_of, spent_of
+from tests.unit.recording_case import a_clean_recording
+from tests.unit.report_case import a_trial
+
+
+def timed(recording: Recording, **off_ns: int) -> Recording:
+    """With the app's record of every request: a statement takes the middle half of what it was in the app."""
+    samples = recording.samples.copy()
+    samples["arrival"] = np.arange(len(samples))
+    rows: list[Any] = []
+    for i, sample in enumerate(samples):
+        sent, done = int(sample["sent_ns"]), int(sample["done_ns"])
+        fourth = (done - sent) // 4
+        entry, left = sent + off_ns.get("entry", 0), done + off_ns.get("exit", 0)
+        steps = [("statement", "SELECT ?", sent + fourth, done - fourth), ("pool", "", sent, sent + fourth // 2)]
+        rows.append([i, entry, left, "GET /", steps])
+    events = (Event(0, TIMED, "app", json.dumps(rows[:9])), Event(1, TIMED, "app", json.dumps(rows[9:])))
+    return replace(recording, samples=samples, events=events)
+
+
+def test_the_parts_of_every_sampled_request_add_up_to_its_latency() -> None:
+    recording = a_clean_recording()
+    found = sampled_of(timed(recording))
+    assert len(found) == np.count_nonzero(recording.samples["done_ns"] > 0) > 100
+    for each in found:
+        lengths = [part.ended_ns - part.began_ns for part in each.parts]
+        assert sum(lengths) == round(each.latency_s * 1e9)
+        assert min(lengths) >= 0
+        assert [a.ended_ns for a in each.parts[:-1]] == [b.began_ns for b in each.parts[1:]]
+    assert {part.kind for part in found[0].parts} >= {"statement", "pool", "way_in", "way_out", "app"}
+
+
+def test_an_entry_before_sending_or_an_exit_after_the_last_byte_is_cut_to_the_request() -> None:
+    for each in sampled_of(timed(a_clean_recording(), entry=-(10**9), exit=10**9)):
+        assert sum(part.ended_ns - part.began_ns for part in each.parts) == round(each.latency_s * 1e9)
+        assert all(part.ended_ns >= part.began_ns for part in each.parts)
+
+
+def test_a_request_that_the_app_has_no_record_of_is_not_among_them() -> None:
+    recording = timed(a_clean_recording())
+    assert [each.id for each in sampled_of(replace(recording, events=recording.events[:1]))] == list(range(9))
+    assert sampled_of(replace(recording, events=())) == []
+
+
+def test_groups_have_the_mean_of_each_part() -> None:
+    found = sampled_of(timed(a_clean_recording()))
+    median, slowest = spent_of(found)
+    latencies = sorted(each.latency_s for each in found)
+    assert median.group == "median"
+    assert np.isclose(median.latency_s, np.median(latencies), rtol=0.1)
+    assert np.isclose(slowest.latency_s, np.mean(latencies[-slowest.requests :]))
+    for group in (median, slowest):
+        assert np.isclose(sum(group.parts_s.values()), group.latency_s)
+        assert group.of == len(found)
+    assert spent_of(found[:19]) == ()
+
+
+def test_the_terminal_and_the_page_show_where_time_was_spent() -> None:
+    found = sampled_of(timed(a_clean_recording()))
+    groups = spent_of(found)
+    console = Console(file=io.StringIO(), width=180, highlight=False)
+    one = structs.replace(found[0], name="[b]/shop")
+    console.print(spent(groups), request(one))
+    text = console.file.getvalue()  # type: ignore[attr-defined] # the file it was given
+    assert "about the median" in text
+    assert f"the slowest {groups[1].requests} of {len(found)}" in text
+    assert "SELECT ?" in text
+    assert "[b]/shop" in text
+    trial = structs.replace(a_trial("1.1", "one", offered=10.0, achieved=10.0, p50=0.01), spent=groups)
+    document = Document(
+        prony="0", verb="run", title="t", campaign=1, started_at="", status="done", machine={}, trials=(trial,)
+    )
+    page = render(document, {})
+    assert 'class="part-statement"' in page
+    assert "Where the slowest requests spent their time" in page
+    assert "Where the slowest requests" not in render(structs.replace(document, trials=(trial, trial)), {})
+
+
+def test_a_sampled_request_goes_through_json_and_back() -> None:
+    import msgspec
+
+    one = sampled_of(timed(a_clean_recording()))[0]
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Sampled) == one
