@@ -73,7 +73,8 @@ def test_an_answer_dropped_unclosed_ends_at_the_next_request_at_the_latest(read:
 def test_an_answer_that_was_closed_is_not_kept(read: Callable[[], GaugeTotals]) -> None:
     body = Body()
     kept = weakref.ref(body)
-    answer = call(lambda *_: body)
+    bodies = [body]
+    answer = call(lambda *_: bodies.pop())
     answer.close()
     del answer, body
     assert kept() is None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import replace
-from typing import Any
 
+import msgspec
 import numpy as np
 from msgspec import structs
 from rich.console import Console
 
 from prony.document import Document
+from prony.probes.app import TEXT_MOST, _text
+from prony.probes.ledger import Step, Timing
 from prony.recording import Event, Recording
 from prony.report.html import render
 from prony.report.spent import request, spent
@@ -24,15 +25,18 @@ def timed(recording: Recording, **off_ns: int) -> Recording:
     """With the app's record of every request: a statement takes the middle half of what it was in the app."""
     samples = recording.samples.copy()
     samples["arrival"] = np.arange(len(samples))
-    rows: list[Any] = []
+    events = []
     for i, sample in enumerate(samples):
         sent, done = int(sample["sent_ns"]), int(sample["done_ns"])
         fourth = (done - sent) // 4
         entry, left = sent + off_ns.get("entry", 0), done + off_ns.get("exit", 0)
-        steps = [("statement", "SELECT ?", sent + fourth, done - fourth), ("pool", "", sent, sent + fourth // 2)]
-        rows.append([i, entry, left, "GET /", steps])
-    events = (Event(0, TIMED, "app", json.dumps(rows[:9])), Event(1, TIMED, "app", json.dumps(rows[9:])))
-    return replace(recording, samples=samples, events=events)
+        steps = (
+            Step("statement", "SELECT ?", sent + fourth, done - fourth),
+            Step("pool", "", sent, sent + fourth // 2),
+        )
+        text = _text(Timing(i, 0, 0, entry, left, "GET /", steps))
+        events.append(Event(i, TIMED, "app", text))
+    return replace(recording, samples=samples, events=tuple(events))
 
 
 def test_the_parts_of_every_sampled_request_add_up_to_its_latency() -> None:
@@ -55,8 +59,18 @@ def test_an_entry_before_sending_or_an_exit_after_the_last_byte_is_cut_to_the_re
 
 def test_a_request_that_the_app_has_no_record_of_is_not_among_them() -> None:
     recording = timed(a_clean_recording())
-    assert [each.id for each in sampled_of(replace(recording, events=recording.events[:1]))] == list(range(9))
+    assert [each.id for each in sampled_of(replace(recording, events=recording.events[:9]))] == list(range(9))
     assert sampled_of(replace(recording, events=())) == []
+
+
+def test_a_request_of_very_many_steps_keeps_the_first_of_them() -> None:
+    labels = [f"CALL number_{i} {'x' * 300}" for i in range(64)]
+    steps = tuple(Step("statement", label, 10 * i, 10 * i + 5) for i, label in enumerate(labels))
+    text = _text(Timing(1, 0, 0, 0, 700, "GET /", steps))
+    assert len(text) <= TEXT_MOST
+    row = msgspec.json.decode(text)
+    assert 1 <= len(row[5]) < 64
+    assert len(row[4]) == len(row[5])
 
 
 def test_groups_have_the_mean_of_each_part() -> None:
@@ -94,7 +108,5 @@ def test_the_terminal_and_the_page_show_where_time_was_spent() -> None:
 
 
 def test_a_sampled_request_goes_through_json_and_back() -> None:
-    import msgspec
-
     one = sampled_of(timed(a_clean_recording()))[0]
     assert msgspec.json.decode(msgspec.json.encode(one), type=Sampled) == one

@@ -10,11 +10,13 @@ import msgspec
 import numpy as np
 
 from prony.probes.gauge import GaugeReader, GaugeTotals
+from prony.probes.ledger import Timing
 from prony.probes.meters import rows_of, since
 from prony.recording import Event, Reading
 
 TABLE = "gauge_table"  # the kind of event that holds one row of a trial's tables, as JSON: summary.gauged reads it
-TIMED = "gauge_timed"  # the same of a second's sampled requests: summary.requests reads it
+TIMED = "gauge_timed"  # the same of a sampled request: summary.sampled reads it
+TEXT_MOST, LABEL_MOST = 3900, 160  # characters of such an event, and of a label in it
 LEVELS = ("tokens_used", "tokens_waited_for")
 
 
@@ -73,10 +75,9 @@ class Workers:
         return found + self._events(totals, now_ns) + self.timed()
 
     def timed(self) -> list[Event]:
-        """The sampled requests since the last call, as one event: [id, entry, exit, route, steps] each."""
-        timings = self._reader.timings()
-        text = msgspec.json.encode([(t.id, t.entry_ns, t.exit_ns, t.route, t.steps) for t in timings]).decode()
-        return [Event(time.monotonic_ns(), TIMED, "app", text, len(timings))] if timings else []
+        """The sampled requests since the last call, an event each."""
+        now_ns = time.monotonic_ns()
+        return [Event(now_ns, TIMED, "app", _text(timing)) for timing in self._reader.timings()]
 
     def _events(self, totals: GaugeTotals, now_ns: int) -> list[Event]:
         found = []
@@ -103,6 +104,23 @@ class Workers:
     def close(self) -> None:
         """Unmaps the files."""
         self._reader.close()
+
+
+def _text(timing: Timing) -> str:
+    """[id, entry, exit, route, labels, steps], a step being [kind, label's number, ns from the entry, ns]."""
+    labels = list(dict.fromkeys(step.label[:LABEL_MOST] for step in timing.steps))
+    numbers = {label: number for number, label in enumerate(labels)}
+    steps = [
+        (step.kind, numbers[step.label[:LABEL_MOST]], step.began_ns - timing.entry_ns, step.ended_ns - step.began_ns)
+        for step in timing.steps
+    ]
+    while True:
+        row = (timing.id, timing.entry_ns, timing.exit_ns, timing.route[:LABEL_MOST], labels, steps)
+        text = msgspec.json.encode(row).decode()
+        if len(text) <= TEXT_MOST or not steps:
+            return text
+        steps = steps[: len(steps) // 2]  # of a request with very many, the first
+        labels = labels[: 1 + max((step[1] for step in steps), default=-1)]
 
 
 def _seconds(name: str) -> str:

@@ -63,7 +63,7 @@ def request(found: Sampled) -> RenderableType:
     table.add_column(overflow="fold")
     whole_ns = max(1, found.parts[-1].ended_ns)
     for part in found.parts:
-        first = round(WIDTH * max(0, part.began_ns) / whole_ns)
+        first = min(WIDTH - 1, round(WIDTH * max(0, part.began_ns) / whole_ns))
         last = max(first + 1, round(WIDTH * part.ended_ns / whole_ns))
         bar = " " * first + "█" * (last - first)
         taken = duration((part.ended_ns - part.began_ns) / 1e9)

@@ -14,7 +14,7 @@ from prony.recording import Recording
 from prony.samples import ATTEMPT_BITS, UNANSWERED
 from prony.summary.timeline import Part, timeline
 
-TIMED = "gauge_timed"  # the kind of event that holds a second's sampled requests, as JSON
+TIMED = "gauge_timed"  # the kind of event that holds a sampled request, as JSON
 LEAST = 20  # sampled requests before groups of them are told
 MIDDLE = (0.4, 0.6)  # the quantiles between which requests stand for the median
 SLOWEST = 0.01
@@ -66,7 +66,8 @@ def sampled_of(recording: Recording) -> list[Sampled]:
     rows: dict[int, Any] = {}
     for event in recording.events:
         if event.kind == TIMED:
-            rows |= {row[0]: row for row in msgspec.json.decode(event.text)}
+            row = msgspec.json.decode(event.text)
+            rows[row[0]] = row
     if not rows:
         return []
     samples = recording.samples
@@ -77,11 +78,11 @@ def sampled_of(recording: Recording) -> list[Sampled]:
 
 
 def _joined(recording: Recording, sample: Any, row: Sequence[Any]) -> Sampled:
-    ident, entry_ns, exit_ns, route, steps = row
+    ident, entered_ns, exit_ns, route, labels, steps = row
     due_ns, sent_ns, done_ns = (int(sample[name]) for name in ("due_ns", "sent_ns", "done_ns"))
-    entry_ns = min(max(entry_ns, sent_ns), done_ns)  # a worker's clock is ours: what lies outside was not this request
+    entry_ns = min(max(entered_ns, sent_ns), done_ns)  # one clock: what lies outside was not this request's
     instants = [due_ns, sent_ns, entry_ns, min(max(exit_ns, entry_ns), done_ns), done_ns]
-    parts = timeline(instants, [(str(kind), str(label), int(a), int(b)) for kind, label, a, b in steps])
+    parts = timeline(instants, [(kind, labels[i], entered_ns + a, entered_ns + a + ns) for kind, i, a, ns in steps])
     names = recording.routes
     start_ns = int((recording.load or {}).get("started_ns", recording.began_ns))
     return Sampled(
