@@ -1,5 +1,8 @@
 """What the gauge costs: a Django page with three statements, with it and without, in turns; as JSON or a table.
 
+First within one process, by calls of its WSGI or ASGI callable: that is the same to a microsecond. Then under servers,
+where two processes of the same program differ by more than that, so each is started several times.
+
 OpenTelemetry's instrumentation beside it: name its environment's interpreter in OTEL_PYTHON (Django, gunicorn,
 opentelemetry-distro and opentelemetry-instrumentation-django, -sqlite3 or -dbapi in it); without one it is left out.
 """
@@ -8,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
+import random
 import signal
 import socket
 import statistics
@@ -44,6 +49,7 @@ def page(request, number):
 urlpatterns = [path("page/<int:number>", page)]
 wsgi, asgi = get_wsgi_application(), get_asgi_application()
 """
+TURNS = 4  # of each on one start
 SERVERS = {
     "gunicorn sync": (["gunicorn", "--no-control-socket", "--keep-alive", "5", "-b"], "wsgi"),
     "gunicorn gthread": (["gunicorn", "--no-control-socket", "--threads", "2", "-b"], "wsgi"),
@@ -68,7 +74,7 @@ class Served:
             gauges = folder / f"gauges-{self.port}"
             gauges.mkdir()
             env["PYTHONPATH"] = os.pathsep.join([str(folder / "run"), str(folder)])
-            env |= {"PRONY_GAUGE_DIR": str(gauges), "PRONY_GAUGE_ENTRY": f"benched:{kind}", "PRONY_GAUGE_DETAIL": "on"}
+            env |= {"PRONY_GAUGE_DIR": str(gauges), "PRONY_GAUGE_ENTRY": f"benched:{kind}"}
         if how == "opentelemetry":
             bin_folder = Path(os.environ["OTEL_PYTHON"]).parent
             python = [str(bin_folder / "opentelemetry-instrument"), str(bin_folder / "python"), "-m"]
@@ -128,46 +134,68 @@ class Served:
         self.process.wait(20)
 
 
-def of_server(folder: Path, name: str, rounds: int, count: int) -> list[dict[str, Any]]:
-    """Both, and OpenTelemetry where it is there (one server is enough), in turns."""
+def within(folder: Path, kind: str, blocks: int) -> dict[str, Any]:
+    """By calls within one process: see inside.py."""
+    gauges = folder / f"inside-{kind}"
+    gauges.mkdir()
+    env = {**os.environ, "BENCH_DB": str(folder / "bench.sqlite3"), "PRONY_GAUGE_DIR": str(gauges)}
+    command = [sys.executable, str(Path(__file__).with_name("inside.py")), str(folder), kind, str(blocks)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=True)
+    found = json.loads(done.stdout)
+    peers = {"without, µs": found["without"], "low": found["low"], "high": found["high"]}
+    return measured(f"{kind} callable, one process: CPU more a request", found["more"], "µs", 15.0, peers)
+
+
+def of_server(folder: Path, name: str, starts: int, count: int) -> list[dict[str, Any]]:
+    """Both, and OpenTelemetry where it is there (one server is enough), in turns, on fresh starts."""
     ways = ["without", "gauge"] + (["opentelemetry"] if "OTEL_PYTHON" in os.environ and name == "gunicorn sync" else [])
-    running = {way: Served(folder, name, way) for way in ways}
-    try:
-        for served in running.values():
-            served.load(count // 2)  # warm
-        taken: dict[str, list[float]] = {way: [] for way in ways}
-        for number in range(rounds):
-            for way in ways if number % 2 else reversed(ways):
-                taken[way].append(running[way].load(count))
-        more = [b - a for a, b in zip(taken["without"], taken["gauge"], strict=True)]
-        base = statistics.median(taken["without"])
-        memory = (running["gauge"].memory_bytes() - running["without"].memory_bytes()) / 2**20
-    finally:
-        for served in running.values():
-            served.stop()
-    extra = statistics.median(more)
-    peers = {"without, µs": base * 1e6}
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    memory: list[float] = []
+    for _ in range(starts):
+        running = {way: Served(folder, name, way) for way in random.sample(ways, len(ways))}
+        try:
+            each: dict[str, list[float]] = {way: [] for way in ways}
+            for served in running.values():
+                served.load(count // 2)  # warm
+            for _ in range(TURNS):
+                for way in random.sample(ways, len(ways)):
+                    each[way].append(running[way].load(count))
+            for way in ways:
+                taken[way].append(statistics.median(each[way]))
+            memory.append((running["gauge"].memory_bytes() - running["without"].memory_bytes()) / 2**20)
+        finally:
+            for served in running.values():
+                served.stop()
+    base = statistics.median(taken["without"])
+
+    def more(way: str) -> list[float]:
+        return sorted((b - a) * 1e6 for a, b in zip(taken["without"], taken[way], strict=True))
+
+    found = more("gauge")
+    peers = {"without, µs": base * 1e6, "least of a start": found[0], "most of a start": found[-1]}
     if "opentelemetry" in taken:
-        peers["opentelemetry, µs more"] = (statistics.median(taken["opentelemetry"]) - base) * 1e6
+        peers["opentelemetry, µs more"] = statistics.median(more("opentelemetry"))
+    extra = statistics.median(found)
     return [
-        measured(f"{name}: CPU more a request", extra * 1e6, "µs", 15.0, peers),
-        measured(f"{name}: the same as a share", 100 * extra / base, "%", 3.0, {}),
-        measured(f"{name}: memory more a worker", memory, "MiB", 2.0, {}),
+        measured(f"{name}: CPU more a request", extra, "µs", 15.0, peers),
+        measured(f"{name}: the same as a share", extra / base / 1e4, "%", 3.0, {}),
+        measured(f"{name}: memory more a worker", statistics.median(memory), "MiB", 2.0, {}),
     ]
 
 
 def main() -> None:
     """Measures every server in turn."""
     given = arguments(__doc__)
-    rounds, count = (5, 80) if given.quick else (20, 500)
+    starts, count, blocks = (2, 60, 60) if given.quick else (8, 300, 400)
     if "OTEL_PYTHON" not in os.environ:
         print("OpenTelemetry is left out: no OTEL_PYTHON", file=sys.stderr)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "benched.py").write_text(APP, encoding="utf-8")
         lay_out(str(folder / "run"))
-        measures = [each for name in SERVERS for each in of_server(folder, name, rounds, count)]
-    tell(measures, as_json=given.json, rounds=rounds, requests=count)
+        measures = [within(folder, kind, blocks) for kind in ("wsgi", "asgi")]
+        measures += [each for name in SERVERS for each in of_server(folder, name, starts, count)]
+    tell(measures, as_json=given.json, starts=starts, requests=count)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prony_gauge.hooks import Hook, foreseen, put, seen
-from prony_gauge.work import of_pattern
+from prony_gauge.work import CURRENT, of_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +13,24 @@ if TYPE_CHECKING:
 
 def django_handlers(module: Any) -> None:
     """Django resolves a request here, for synchronous and asynchronous views alike; its answer has the route."""
-    hook = Hook("django routes", lambda _, match: of_pattern(getattr(match, "route", None)))
-    put(module.BaseHandler, ("resolve_request",), hook, seen)
+    from functools import wraps
+
+    resolve = module.BaseHandler.resolve_request
+    hook = Hook("django routes", lambda *_: None)
+    current = CURRENT.get
+
+    @wraps(resolve)
+    def resolving(self: Any, request: Any) -> Any:
+        match = resolve(self, request)
+        try:
+            own = current()
+            if own is not None and hook.on:
+                own.route = match.route or "/"
+        except Exception:
+            hook.broke()
+        return match
+
+    module.BaseHandler.resolve_request = resolving
 
 
 def werkzeug_map(module: Any) -> None:

@@ -47,6 +47,7 @@ class Request:
         size: Bytes of the answer's body.
         part: The number under which it left parts; 0 while it has left none.
         id: What it carries of the load's; -1 where nothing.
+        thread: The thread that it has to itself, 0 where it has none; `cpu` is that thread's CPU time at its entry.
     """
 
     __slots__ = ("cpu", "entry", "gauge", "id", "method", "part", "route", "size", "steps", "thread")
@@ -56,24 +57,19 @@ class Request:
         self.entry = entry
         self.method = method
         self.route = ""
-        self.size = self.part = self.thread = 0
+        self.size = self.part = self.thread = self.cpu = 0
         self.id = -1
         self.steps: list[int] = []
         if timing is not None:
-            self.steps += self._instants(timing)
+            self.carry(timing)
 
-    def own_thread(self) -> None:
-        """The request has its thread to itself: the thread's CPU time from here on is the request's."""
-        self.thread = get_ident()
-        self.cpu = thread_time_ns()
-
-    def _instants(self, timing: Any) -> tuple[int, ...]:
+    def carry(self, timing: Any) -> None:
         """`<id> <due_ns> <sent_ns>`, as a sampled request's Prony-Timing header has it."""
+        self.id = -1
         parts = (timing.decode("latin-1") if isinstance(timing, bytes) else str(timing)).split()
-        if len(parts) != 3 or not all(part.isdigit() and len(part) < 19 for part in parts):
-            return ()
-        self.id = int(parts[0])
-        return (layout.S_TIMING << KIND_BITS | self.id, int(parts[1]), int(parts[2]))
+        if len(parts) == 3 and all(part.isascii() and part.isdigit() and len(part) < 18 for part in parts):
+            self.id = int(parts[0])
+            self.steps += (layout.S_TIMING << KIND_BITS | self.id, int(parts[1]), int(parts[2]))
 
     def leave_part(self) -> None:
         """What was kept so far goes to the ring, while the request goes on."""

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
+from time import thread_time_ns
+
 from prony_gauge.mapped import GAUGE
 from prony_gauge.sqlstate import name_of
 from prony_gauge.work import CURRENT, Request, detailed, owns_thread
@@ -12,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
+
+    from prony_gauge.mapped import Gauge
 
 
 def raised(error: BaseException) -> None:
@@ -51,6 +56,19 @@ class Answered(Request):
     __slots__ = ("answer",)
     answer: Any
 
+    def __init__(self, gauge: Gauge, entry: int, environ: dict[str, Any]) -> None:
+        self.gauge = gauge
+        self.entry = entry
+        self.method = environ.get("REQUEST_METHOD", "GET")
+        self.route = ""
+        self.size = self.part = self.thread = 0
+        self.steps = []
+        timing = environ.get("HTTP_PRONY_TIMING")
+        if timing is None:
+            self.id = -1
+        else:
+            self.carry(timing)
+
     def __iter__(self) -> Iterator[bytes]:
         parts = iter(self.answer)
         if type(parts) is not LIST:
@@ -63,21 +81,16 @@ class Answered(Request):
         return iter(whole)
 
     def close(self) -> None:
-        """What a server calls once, after the last chunk or the client's leaving."""
+        """What a server calls once, after the last chunk or the client's leaving. The app's answer is let go of."""
+        answer, self.answer = self.answer, None
         try:
-            close = getattr(self.answer, "close", None)
+            close = getattr(answer, "close", None)
             if close is not None:
                 close()
         except BaseException as error:
             raised(error)
             raise
         finally:
-            self.over()
-            if CURRENT.get() is self:  # else it would keep the app's answer until this thread's next request
-                CURRENT.set(None)
-
-    def __del__(self) -> None:
-        if self.entry:
             self.over()
 
 
@@ -92,17 +105,18 @@ class SizedAnswer(Answered):
 
 def measured(app: Callable[..., Any]) -> Callable[..., Any]:
     """The app, counted, and its requests' steps kept where that is wanted."""
-    gauge, begin, detail = GAUGE, GAUGE.begin, detailed()
+    gauge, detail = GAUGE, detailed()
     owned: list[bool] = []  # asked at the first request: a worker patches after it was forked, and before it serves
     kinds: dict[type, Any] = {}  # by type of the app's answer: None is the server's own file wrapper
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        request = Answered(gauge, begin(), environ.get("REQUEST_METHOD", "GET"), environ.get("HTTP_PRONY_TIMING"))
+        request = Answered(gauge, gauge.begin(), environ)
         if detail:
             if not owned:
                 owned.append(owns_thread())
             if owned[0]:
-                request.own_thread()
+                request.thread = get_ident()
+                request.cpu = thread_time_ns()
             CURRENT.set(request)
         try:
             answer = app(environ, start_response)

@@ -16,7 +16,7 @@ from prony.stack.stack import Stack
 from tests.stack.test_gauge_work import APPS, get
 
 DOCUMENT: dict[str, Any] = {
-    "app": {"entry": "libraries:application", "python": sys.executable, "env": {"PRONY_GAUGE_DETAIL": "on"}},
+    "app": {"entry": "libraries:application", "python": sys.executable},
     "stores": {
         "database": {"kind": "postgres"},
         "cache": {"kind": "valkey", "env": "CACHE_URL"},

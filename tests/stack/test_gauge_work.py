@@ -62,7 +62,7 @@ def worked(stack: Stack, name: str) -> tuple[dict[tuple[str, str], dict[str, Any
     """What the gauge told under that server after each kind of work was done twelve times."""
     entry, server = SERVERS[name]
     document = {
-        "app": {"entry": f"{entry}:application", "python": sys.executable, "env": {"PRONY_GAUGE_DETAIL": "on"}},
+        "app": {"entry": f"{entry}:application", "python": sys.executable},
         "stores": {"database": {"kind": "postgres"}},
         "services": {"slow": SERVICE},
         "server": server,
