@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
 from msgspec import structs
 
 from prony.alone.arrival import arrive
-from prony.campaign import costs
+from prony.campaign import costs, curve
 from prony.campaign import find as finding
 from prony.campaign.bench import Bench
 from prony.campaign.explain import explain
@@ -22,6 +23,7 @@ from prony.report import terminal
 
 USERS_MAX = 2000
 RATE_MAX = 200_000.0
+CURVE = 0.2  # of the budget, at most: kept for trials that only the curve needs
 COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the budget
 
 
@@ -125,10 +127,14 @@ def _found(bench: Bench, plan: Plan, given: dict[str, Any], shown: output.Shown)
         most=USERS_MAX if users else RATE_MAX,
     )
     found = finding.Hunt(plan, search, given["trial"], more=further)
-    finding.hunt(bench, found, given["budget"])
+    deadline_s = time.monotonic() + given["budget"]
+    finding.hunt(bench, found, given["budget"], CURVE)
+    curve.trace(bench, found, deadline_s)
     verdicts = () if found.worst is None else (explain(bench, found.worst, relieve=False).verdict,)
-    document = bench.document(capacities=found.capacities, verdicts=verdicts, routes=routes)
-    if found.why == finding.INTERRUPTED:
+    document = bench.document(
+        capacities=found.capacities, curves=(curve.curve_of(found),), verdicts=verdicts, routes=routes
+    )
+    if found.interrupted:
         document = structs.replace(document, status=finding.INTERRUPTED)
     return document, found
 
