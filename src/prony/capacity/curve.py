@@ -95,7 +95,7 @@ class Tracing:
         middle = math.sqrt(low * high)
         quarter, half, three_quarters = (share * middle for share in BELOW)
         # what lies past a knee is asked for only where both sides of it are known
-        past = [max(PAST * middle, CLEAR * high)] if self.low and self.high else []
+        past = [min(max(PAST * middle, CLEAR * high), self.most)] if self.low and self.high and self.most > high else []
         wanted = (self._allowed(load) for load in (*past, half, quarter, three_quarters, middle))
         return list(dict.fromkeys(load for load in wanted if self.least <= load <= self.most))
 
