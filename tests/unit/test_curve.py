@@ -408,7 +408,7 @@ def test_the_report_has_the_same_with_the_capacity_shaded_and_why_a_figure_is_la
     text = page.text
     assert "Shaded: the capacity, 95 to 105 rps (95 % sure), within p99 ≤ 1 s." in text
     assert "Not tried: 25 rps." in text
-    assert "The curve’s 5 trials as a table" in text
+    assert "The trials of the curve as a table" in text
     assert [a.get("data-curve") for _, a in page.tags if "data-curve" in a] == ["0"]
     drawn = msgspec.json.decode(page.scripts[0])["curves"]
     assert len(drawn) == 1

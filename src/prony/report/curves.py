@@ -63,7 +63,8 @@ def table(curve: Curve, capacities: Sequence[Capacity], width: int) -> Renderabl
             point.trial,
             *([_bar(point, most)] if width >= WITH_PICTURE else []),
         )
-    head_ = f"\n[bold]The curve[/bold] of {escape(curve.title)}: {len(curve.points)} trials, each a row"
+    trials = "1 trial" if len(curve.points) == 1 else f"{len(curve.points)} trials"
+    head_ = f"\n[bold]The curve[/bold] of {escape(curve.title)}: {trials}, each a row"
     shares = f"In per cent: failed{'; in use of ' * bool(shorts)}{', '.join(shorts)}."
     lines = [*(["┃: within the capacity's interval."] if own is not None else []), shares, *notes(curve)]
     return Group(head_, Padding(rows, (0, 0, 0, 2)), *(f"[dim]  {line}[/dim]" for line in lines))
