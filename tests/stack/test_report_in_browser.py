@@ -15,7 +15,7 @@ from msgspec import structs
 
 from prony.report.html import render
 from tests.unit import report_case
-from tests.unit.test_curve import CURVE, UNKNOWN, a_document
+from tests.unit.test_curve_shown import CURVE, UNKNOWN, a_document
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
