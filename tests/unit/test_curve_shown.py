@@ -1,4 +1,4 @@
-"""A curve at the terminal, in the HTML report and in JSON: every trial a row and a dot, no figure where there is none."""
+"""A curve at the terminal, in the HTML report and in JSON: every trial a row and a dot, no figure that is not known."""
 
 from __future__ import annotations
 
