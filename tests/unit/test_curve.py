@@ -76,6 +76,8 @@ def test_where_there_is_time_for_one_trial_it_lies_past_the_knee_and_the_next_at
 
 def test_past_a_wide_interval_is_past_its_upper_end() -> None:
     assert asked(Tracing(50, 200))[-1] == CLEAR * 200
+    assert asked(Tracing(50, 200, [195.0]))[-1] == CLEAR * 200, "near to it, but not past it"
+    assert asked(Tracing(50, 200, [201.0]))[-1] < 200
 
 
 @given(low=LOADS, tried=TRIED)
@@ -242,6 +244,18 @@ def test_several_trials_at_one_load_are_points_beside_each_other() -> None:
     points = curve_of(found).points
     assert [(point.load, point.start) for point in points] == [(50.0, 1), (50.0, 2), (50.0, 3)]
     assert len({point.latency_s["p90"] for point in points}) == 3
+
+
+def test_a_short_trial_is_a_point_and_serves_for_none_of_full_length() -> None:
+    bench = Simulated()
+    found = Hunt(a_plan(), Search(start=70.0, width=0.2), 20.0)
+    hunt(cast("Bench", bench), found, math.inf)
+    load = min(found.tracing.missing())
+    found.measure(cast("Bench", bench), load, 10.0, "short", fresh=True)
+    assert load in found.tracing.missing()
+    assert load in {point.load for point in curve_of(found).points}
+    found.measure(cast("Bench", bench), load, 20.0, "full", fresh=True)
+    assert load not in found.tracing.missing()
 
 
 def test_ctrl_c_among_the_curves_trials_keeps_the_capacity_and_the_points_so_far(
