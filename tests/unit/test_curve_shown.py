@@ -114,6 +114,17 @@ def test_at_the_terminal_a_trial_that_is_on_the_curve_has_no_line_besides() -> N
     assert "   1.1      77 rps" in text
 
 
+def test_a_trial_that_was_shorter_than_others_is_marked() -> None:
+    points = (*CURVE.points[:-1], structs.replace(CURVE.points[-1], duration_s=2.5))
+    document = a_document(structs.replace(CURVE, points=points))
+    lines = at_the_terminal(document)
+    assert "unsure*" in row(lines, "1.6")
+    assert "*" not in " ".join(row(lines, "1.5"))
+    for text in ("\n".join(lines), Reader(render(document, {})).text):
+        assert "*: a shorter trial" in text
+    assert "*: a shorter trial" not in "\n".join(at_the_terminal(a_document()))
+
+
 def test_without_an_interval_no_row_is_marked() -> None:
     for low, high in ((95.0, None), (None, 105.0), (None, None)):
         capacity = structs.replace(CAPACITY, low_rps=low, high_rps=high, at_least="" if high else "time was up")

@@ -1,4 +1,4 @@
-"""`prony find`: the capacity of one configuration, as an interval."""
+"""`prony find`: the capacity of one configuration, as an interval, and the curve it lies on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the
 @options.several(
     options.project,
     click.option(
-        "--budget", type=options.Duration(20, 86_400), default="2m", show_default=True, help="Time for all trials."
+        "--budget",
+        type=options.Duration(20, 86_400),
+        default="2m",
+        show_default=True,
+        help="Time for all trials, the curve's among them.",
     ),
     click.option(
         "--trial", type=options.Duration(1, 3600), default="5s", show_default=True, help="Length of one trial."
@@ -62,6 +66,8 @@ COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the
 )
 def find(**given: Any) -> None:
     """Capacity: the highest offered rate that holds the limits, as an interval over many fresh starts.
+
+    And the curve it lies on: rates served, latency, errors and the use of each tier below, at and past it.
 
     With --url: of what runs there already, which prony cannot start afresh.
 

@@ -25,6 +25,7 @@ TIERS = {
     "connections": ("database connections", "conns"),
     "host": ("cores", "cores"),
 }
+SHORT = 0.75  # of the longest trial
 QUANTILES = ("p50", "p90", "p99")
 HELD = {True: "held", False: "broken", None: "unsure"}
 
@@ -59,7 +60,7 @@ def table(curve: Curve, capacities: Sequence[Capacity], width: int) -> Renderabl
             percent(point.errors),
             *(percent(point.utilisation.get(tier)) for tier in tiers),
             growth(point),
-            HELD[point.held],
+            held(point, curve),
             point.trial,
             *([_bar(point, most)] if width >= WITH_PICTURE else []),
         )
@@ -75,6 +76,10 @@ def notes(curve: Curve) -> list[str]:
     found = ["CPU is a share of what its tier may use. A dash: too few answers for the figure, or it is void."]
     if any(point.backlog_per_s is not None for point in curve.points):
         found.append("Where the backlog grew, latency measures how long the trial ran: none is told.")
+    if any(_is_short(point, curve) for point in curve.points):
+        found.append(
+            "*: a shorter trial, which only steered the search; what grows has had less time to break a limit."
+        )
     if curve.missing:
         found.append(f"Not tried: {', '.join(count(load) for load in curve.missing)} {curve.unit}.")
     return found
@@ -83,6 +88,15 @@ def notes(curve: Curve) -> list[str]:
 def growth(point: Point) -> str:
     """By how much the backlog grew a second; empty where it did not."""
     return "" if point.backlog_per_s is None else f"+{count(point.backlog_per_s)}"
+
+
+def held(point: Point, curve: Curve) -> str:
+    """Whether the limits held, with a mark where the trial was shorter than others."""
+    return HELD[point.held] + "*" * _is_short(point, curve)
+
+
+def _is_short(point: Point, curve: Curve) -> bool:
+    return point.duration_s < SHORT * max(each.duration_s for each in curve.points)
 
 
 def tiers_of(curve: Curve) -> list[str]:
