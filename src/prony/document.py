@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from prony.capacity import Capacity
+from prony.capacity import Capacity, Curve
 from prony.comparison import Comparison
 from prony.doubts import Doubt
 from prony.plan import Plan
@@ -158,6 +158,7 @@ class Document(Struct, frozen=True, kw_only=True):
     trials: tuple[Trial, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     capacities: tuple[Capacity, ...] = ()
+    curves: tuple[Curve, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     tests: tuple[Test, ...] = ()
     configurations: tuple[Configuration, ...] = ()

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec import structs
 
 from prony.report.html import render
 from tests.unit import report_case
+from tests.unit.test_curve_shown import CURVE, UNKNOWN, a_document
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
@@ -82,6 +84,30 @@ def test_the_charts_are_drawn_and_nothing_is_asked_of_the_network(tmp_path: Path
     assert "Latency, on a logarithmic scale" in figures[2]
     assert seen.console == []
     assert seen.asked_for == set()
+
+
+def test_a_curve_is_drawn_over_its_load_in_four_charts(tmp_path: Path) -> None:
+    seen = opened(render(a_document(), {}), tmp_path, "--window-size=1200,900")
+    figure = seen.dom.split('<figure class="curve"')[1].split("</figure>")[0]
+    titles = re.findall(r'<div class="plot dots"><p>([^<]*)</p>', figure)
+    assert titles == [
+        "Right answers per second",
+        "Latency; ▲ the backlog grew: none to tell",
+        "Failed requests",
+        "In use of each tier",
+    ]
+    assert figure.count("<canvas") == 4
+    assert "over load: slots, app CPU, cores" in figure
+    assert seen.console == []
+    assert seen.asked_for == set()
+
+
+def test_a_curve_without_any_latency_is_drawn_all_the_same(tmp_path: Path) -> None:
+    points = tuple(structs.replace(point, latency_s=UNKNOWN, backlog_per_s=None) for point in CURVE.points)
+    page = render(a_document(structs.replace(CURVE, points=points)), {})
+    seen = opened(page, tmp_path, "--window-size=420,900")
+    assert seen.dom.split('<figure class="curve"')[1].split("</figure>")[0].count("<canvas") == 3
+    assert seen.console == []
 
 
 def test_a_document_without_charts_raises_nothing(tmp_path: Path) -> None:

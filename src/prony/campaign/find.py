@@ -11,7 +11,7 @@ from msgspec import structs
 
 from prony import stats, summary
 from prony.campaign.bench import Bench, Measured
-from prony.capacity import Capacity, Search, judge
+from prony.capacity import Capacity, Search, Tracing, judge
 from prony.doubts import late
 from prony.plan import Limits, Plan
 from prony.recording import Store
@@ -33,6 +33,10 @@ class Hunt:
         more: Further sets of limits, judged from the same trials.
         done: Whether there is nothing more to ask.
         why: Why it ended early; the empty text where it did not.
+        measured: Every trial so far, the curve's too.
+        missing: Loads that the curve lacks in the end.
+        longest_s: What the longest trial took, its start included.
+        interrupted: Whether Ctrl-C ended it.
     """
 
     plan: Plan
@@ -46,6 +50,10 @@ class Hunt:
     failed: list[Measured] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     starts: set[int] = field(default_factory=set)
+    measured: list[Measured] = field(default_factory=list)
+    missing: tuple[float, ...] = ()
+    longest_s: float = 0.0
+    interrupted: bool = False
 
     def step(self, bench: Bench, left: float = math.inf) -> None:
         """Runs one trial; `left`: for how many there still is time."""
@@ -53,16 +61,31 @@ class Hunt:
         if ask is None:
             self.done = True
             return
-        load = {"users": round(ask.load)} if self.search.users else {"rate_rps": ask.load}
         duration_s = self.trial_s * (SHORT if ask.short else 1.0)
-        loaded = self.plan.loaded(**load, duration_s=duration_s, drain_s=DRAIN_S, seed=len(self.ids) + 1)
-        label = f"{self.label}{ask.load:.0f} {self.unit} ({self.known})"
-        measured = bench.measure(loaded, label, "capacity", fresh=ask.fresh)
+        measured = self.measure(bench, ask.load, duration_s, self.known, fresh=ask.fresh)
         others = (judge(measured.summary, measured.doubts, limits).held for limits in self.more)
         self.search.tell(measured.judgement.held, *others, why=_why(measured))
         self.ids.append(measured.id)
         self.starts.add(measured.start)
         (self.held if measured.judgement.held else self.failed).append(measured)
+
+    def measure(self, bench: Bench, load: float, duration_s: float, why: str, *, fresh: bool) -> Measured:
+        """One trial at a load, its label with why it is run."""
+        began_s = time.monotonic()
+        asked = {"users": round(load)} if self.search.users else {"rate_rps": load}
+        loaded = self.plan.loaded(**asked, duration_s=duration_s, drain_s=DRAIN_S, seed=len(self.measured) + 1)
+        measured = bench.measure(loaded, f"{self.label}{load:.0f} {self.unit} ({why})", "capacity", fresh=fresh)
+        self.measured.append(measured)
+        self.longest_s = max(self.longest_s, time.monotonic() - began_s)
+        return measured
+
+    @property
+    def tracing(self) -> Tracing:
+        """What a curve through the trials so far lacks."""
+        capacity, search = self.capacity, self.search
+        full = [m for m in self.measured if m.plan.traffic.duration_s >= self.trial_s and m.judgement.held is not None]
+        loads = [_load(m) for m in full]
+        return Tracing(capacity.low, capacity.high, loads, search.least, search.most, search.users)
 
     @property
     def unit(self) -> str:
@@ -133,23 +156,22 @@ def _why(measured: Measured) -> str:
     return f"{voids[0].name}: {voids[0].text}" if voids else ""
 
 
-def hunt(bench: Bench, found: Hunt, budget_s: float) -> None:
+def hunt(bench: Bench, found: Hunt, budget_s: float, curve: float = 0.0) -> None:
     """Searches until the intervals are narrow or time is up; Ctrl-C ends the search and keeps what is known.
 
-    No trial is begun that by the trials so far would pass the budget. Raises KeyboardInterrupt where nothing is known.
+    No trial is begun that by the trials so far would pass the budget. Of that, time for the trials that the curve lacks
+    is kept, up to the share `curve`. Raises KeyboardInterrupt where nothing is known.
     """
     began_s = time.monotonic()
-    longest_s = 0.0
     try:
         while not found.done:
-            trial_began_s = time.monotonic()
-            left_s = began_s + budget_s - trial_began_s
-            if longest_s > left_s:
+            kept_s = min(curve * budget_s, len(found.tracing.missing()) * found.longest_s) if curve else 0.0
+            left_s = began_s + budget_s - kept_s - time.monotonic()
+            if found.longest_s > left_s:
                 found.why = "time was up"
                 return
-            found.step(bench, left_s / longest_s if longest_s else math.inf)
-            longest_s = max(longest_s, time.monotonic() - trial_began_s)
+            found.step(bench, left_s / found.longest_s if found.longest_s else math.inf)
     except KeyboardInterrupt:
         if not found.ids:
             raise
-        found.why = INTERRUPTED
+        found.why, found.interrupted = INTERRUPTED, True

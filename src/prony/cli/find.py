@@ -1,14 +1,15 @@
-"""`prony find`: the capacity of one configuration, as an interval."""
+"""`prony find`: the capacity of one configuration, as an interval, and the curve it lies on."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
 from msgspec import structs
 
 from prony.alone.arrival import arrive
-from prony.campaign import costs
+from prony.campaign import costs, curve
 from prony.campaign import find as finding
 from prony.campaign.bench import Bench
 from prony.campaign.explain import explain
@@ -22,6 +23,7 @@ from prony.report import terminal
 
 USERS_MAX = 2000
 RATE_MAX = 200_000.0
+CURVE = 0.2  # of the budget, at most: kept for trials that only the curve needs
 COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the budget
 
 
@@ -30,7 +32,11 @@ COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the
 @options.several(
     options.project,
     click.option(
-        "--budget", type=options.Duration(20, 86_400), default="2m", show_default=True, help="Time for all trials."
+        "--budget",
+        type=options.Duration(20, 86_400),
+        default="2m",
+        show_default=True,
+        help="Time for all trials, the curve's among them.",
     ),
     click.option(
         "--trial", type=options.Duration(1, 3600), default="5s", show_default=True, help="Length of one trial."
@@ -60,6 +66,8 @@ COSTS_S = 20.0  # for each page's own cost, where the mix is guessed; beside the
 )
 def find(**given: Any) -> None:
     """Capacity: the highest offered rate that holds the limits, as an interval over many fresh starts.
+
+    And the curve it lies on: rates served, latency, errors and the use of each tier below, at and past it.
 
     With --url: of what runs there already, which prony cannot start afresh.
 
@@ -125,10 +133,14 @@ def _found(bench: Bench, plan: Plan, given: dict[str, Any], shown: output.Shown)
         most=USERS_MAX if users else RATE_MAX,
     )
     found = finding.Hunt(plan, search, given["trial"], more=further)
-    finding.hunt(bench, found, given["budget"])
+    deadline_s = time.monotonic() + given["budget"]
+    finding.hunt(bench, found, given["budget"], CURVE)
+    curve.trace(bench, found, deadline_s)
     verdicts = () if found.worst is None else (explain(bench, found.worst, relieve=False).verdict,)
-    document = bench.document(capacities=found.capacities, verdicts=verdicts, routes=routes)
-    if found.why == finding.INTERRUPTED:
+    document = bench.document(
+        capacities=found.capacities, curves=(curve.curve_of(found),), verdicts=verdicts, routes=routes
+    )
+    if found.interrupted:
         document = structs.replace(document, status=finding.INTERRUPTED)
     return document, found
 

@@ -18,6 +18,7 @@ from prony import figures
 from prony.capacity import Capacity
 from prony.document import Configuration, Document, Trial
 from prony.doubts import KINDS, Doubt
+from prony.report import curves
 from prony.report.series import Series
 from prony.report.spent import FILTERS
 from prony.verdict import CAUSES, GRADES, TIERS, Verdict
@@ -120,7 +121,10 @@ def render(document: Document, series: Mapping[str, Series]) -> str:
         machine=machine_text(document.machine),
         started=_date(document.started_at),
         grades=[word(GRADES, grade, GRADE_WORDS, GRADE_SIGNS) for grade in GRADES],
-        data=_as_json({"courses": page.courses}),
+        data=_as_json(
+            {"courses": page.courses, "curves": [curves.drawn(c, document.capacities) for c in document.curves]}
+        ),
+        curves=curves,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=_read(UPLOT / "uPlot.min.css") + "\n" + _read(TEMPLATES / "report.css"),

@@ -14,7 +14,7 @@ from prony.document import Configuration, Document, Recommended, RouteCost, Test
 from prony.doubts import Doubt
 from prony.figures import count, duration, load_in_words, percent, rate, share, size
 from prony.recording import Campaign
-from prony.report import comparison
+from prony.report import comparison, curves
 from prony.report.gauged import gauged
 from prony.report.series import Series
 from prony.report.spent import spent
@@ -48,14 +48,8 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
     if document.configurations:
         console.print()
         console.print(_configurations(document.configurations, document.recommended))
-    elif document.capacities:
-        for capacity in document.capacities:
-            console.print(
-                f"\n[bold]Capacity[/bold] of {escape(capacity.title)}: [bold]{escape(capacity.text)}[/bold]\n"
-                f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} "
-                f"start{'' if capacity.starts == 1 else 's'}, {capacity.sure:.0%} sure: "
-                "this machine, these starts, this day."
-            )
+    else:
+        _capacities(console, document)
     comparison.show(console, document.comparisons)
     if document.recommended is not None:
         console.print(_recommended(document.recommended))
@@ -64,9 +58,23 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
     _doubts(console, document.doubts)
 
 
+def _capacities(console: Console, document: Document) -> None:
+    """Each capacity, and the curve it lies on."""
+    for capacity in document.capacities:
+        console.print(
+            f"\n[bold]Capacity[/bold] of {escape(capacity.title)}: [bold]{escape(capacity.text)}[/bold]\n"
+            f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} "
+            f"start{'' if capacity.starts == 1 else 's'}, {capacity.sure:.0%} sure: "
+            "this machine, these starts, this day."
+        )
+    for curve in document.curves:
+        curves.show(console, curve, document.capacities)
+
+
 def _trials(console: Console, document: Document, series: dict[str, Series]) -> None:
     costs = {name for cost in document.routes for name in cost.trials}  # their figures are in the table above
-    shown = [trial for trial in document.trials if trial.id not in costs]
+    on_curve = {point.trial for curve in document.curves for point in curve.points}  # a row each there
+    shown = [trial for trial in document.trials if trial.id not in costs | on_curve]
     for trial in shown[:6] if not document.capacities else shown:
         by_route = len(trial.routes) > 1 and not document.routes and not document.capacities
         guessed = "mix_guessed" in trial.doubts  # then figures over all routes say least

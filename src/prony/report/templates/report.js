@@ -1,7 +1,7 @@
 "use strict";
-// Draws the courses of the trials with uPlot, which stands above this in the same script; no request leaves the page.
+// Draws courses of trials and curves with uPlot, which stands above this in the same script; no request leaves the page.
 (() => {
-  const courses = JSON.parse(document.getElementById("data").textContent).courses;
+  const { courses, curves } = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
   const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
   const FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
@@ -77,30 +77,125 @@
     return found;
   }
 
+  // Trials as dots that no line joins: between two loads nothing was measured. Hollow ones are told apart on paper too.
+  const dots = (label, values, stroke, text, more) => {
+    const hollow = more?.hollow;
+    const points = { show: true, size: 7, width: 1.75, stroke: colour(stroke), fill: colour(hollow ? "paper" : stroke) };
+    return { values, hollow, series: { label, stroke: colour(stroke), paths: () => null, points, value: (u, v, i, at) => (at == null ? "" : text(v)) } };
+  };
+  const percent = (part) => (part == null ? "–" : (part > 0 && part < 0.0005 ? "<0.1" : +(part * 100).toPrecision(2)) + " %");
+  const HUES = ["right", "failed", "chosen-ink", "offered", "void-ink", "ink"];
+
+  // What to draw of a curve: the same loads below each other, the capacity's range shaded in all.
+  function curveCharts(curve) {
+    const most = Math.max(...curve.load, ...curve.intervals.map((each) => each.high ?? 0)) * 1.05;
+    const x = { text: (v) => short(v) + (curve.unit === "users" ? " users" : " rps"), label: "load", range: [0, most] };
+    const shade = (u) => shadeIntervals(u, curve.intervals);
+    const common = { x, dots: true, hooks: { drawClear: [shade] } };
+    const found = [{
+      ...common,
+      title: "Right answers per second",
+      height: 230,
+      text: short,
+      lines: [
+        ...(curve.unit === "rps" ? [line("asked for", curve.load, "offered", short, { dash: [5, 4], width: 1.25 })] : []),
+        dots("limits held", curve.held_rps, "right", short),
+        dots("limits broken", curve.broke_rps, "failed", short, { hollow: true }),
+        ...(seen(curve.unsure_rps).length ? [dots("not to be believed", curve.unsure_rps, "offered", short, { hollow: true })] : []),
+      ],
+    }];
+    const { p50, p90, p99 } = curve.latency_s;
+    const latencies = seen([...p50, ...p90, ...p99]).filter((value) => value > 0);
+    if (latencies.length || curve.backlog.some(Boolean)) {
+      const log = latencies.length && Math.max(...latencies) / Math.min(...latencies) > 20;
+      found.push({
+        ...common,
+        title: (log ? "Latency, on a logarithmic scale" : "Latency") + (curve.backlog.some(Boolean) ? "; ▲ the backlog grew: none to tell" : ""),
+        height: 200,
+        text: duration,
+        log,
+        lines: [
+          dots("p50", p50, "right", duration),
+          dots("p90", p90, "offered", duration, { hollow: true }),
+          dots("p99", p99, "failed", duration),
+        ],
+        hooks: { drawClear: [shade], draw: [(u) => markGrowth(u, curve)] },
+      });
+    }
+    found.push({ ...common, title: "Failed requests", height: 110, text: percent, least: 0.01, lines: [dots("failed", curve.errors, "failed", percent)] });
+    if (curve.utilisation.length)
+      found.push({
+        ...common,
+        title: "In use of each tier",
+        height: 200,
+        text: percent,
+        least: 1,
+        lines: curve.utilisation.map((each, i) => dots(each.name, each.values, HUES[i % HUES.length], percent, { hollow: i % 2 === 1 })),
+      });
+    return found;
+  }
+
+  function shadeIntervals(u, intervals) {
+    const { ctx, bbox } = u;
+    ctx.save();
+    intervals.forEach(({ low, high }, i) => {
+      const left = low == null ? bbox.left : u.valToPos(low, "x", true);
+      const right = high == null ? bbox.left + bbox.width : u.valToPos(high, "x", true);
+      ctx.globalAlpha = i === 0 && low != null && high != null ? 0.16 : 0.08;
+      ctx.fillStyle = colour("right");
+      ctx.fillRect(left, bbox.top, Math.max(1, right - left), bbox.height);
+    });
+    ctx.restore();
+  }
+
+  // A triangle at the upper edge for each trial whose backlog grew.
+  function markGrowth(u, curve) {
+    const { ctx, bbox } = u;
+    const size = 4.5 * devicePixelRatio;
+    ctx.save();
+    ctx.fillStyle = colour("failed");
+    curve.load.forEach((load, i) => {
+      if (!curve.backlog[i]) return;
+      const at = u.valToPos(load, "x", true);
+      ctx.beginPath();
+      ctx.moveTo(at, bbox.top + 1);
+      ctx.lineTo(at - size, bbox.top + 1 + 1.7 * size);
+      ctx.lineTo(at + size, bbox.top + 1 + 1.7 * size);
+      ctx.fill();
+    });
+    ctx.restore();
+  }
+
   function options(chart, width, sync) {
     const axis = { stroke: colour("quiet"), font: FONT, grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false } };
     const range = chart.log
       ? (u, low, high) => [10 ** (Math.floor(Math.log10(low) * 2) / 2), 10 ** (Math.ceil(Math.log10(high) * 2) / 2)]
-      : (u, low, high) => [0, (high > 0 ? high : 1) * 1.1];
+      : (u, low, high) => [0, Math.max(high > 0 ? high : 1e-9, chart.least ?? (high > 0 ? 0 : 1)) * 1.1];
+    const x = chart.x ?? { text: (v) => v + " s", label: "at" };
     return {
       width,
       height: chart.height,
       padding: [8, 12, 0, 0],
       cursor: { sync: { key: sync }, drag: { x: false, y: false }, y: false },
-      legend: { markers: { width: 2, fill: "transparent", stroke: (u, i) => u.series[i].stroke(u, i), dash: (u, i) => (i === 0 || !u.series[i].dash ? "solid" : u.series[i].dash[0] < 2 ? "dotted" : "dashed") } },
-      scales: { x: { time: false }, y: chart.log ? { distr: 3, range } : { range } },
+      hooks: chart.hooks ?? {},
+      legend: { markers: { width: 2, fill: (u, i) => (!chart.dots || i === 0 || chart.lines[i - 1].series.dash || chart.lines[i - 1].hollow ? "transparent" : u.series[i].stroke(u, i)), stroke: (u, i) => u.series[i].stroke(u, i), dash: (u, i) => (i === 0 || !u.series[i].dash ? "solid" : u.series[i].dash[0] < 2 ? "dotted" : "dashed") } },
+      scales: { x: { time: false, ...(x.range && { range: () => x.range }) }, y: chart.log ? { distr: 3, range } : { range } },
       axes: [
-        { ...axis, size: 26, gap: 4, values: (u, splits) => splits.map((v) => v + " s") },
-        { ...axis, size: AXIS_WIDTH, gap: 6, splits: chart.log ? logSplits : undefined, filter: (u, splits) => splits, values: (u, splits) => splits.map(chart.text === duration ? tick : short) },
+        { ...axis, size: 26, gap: 4, values: (u, splits) => splits.map(x.text) },
+        { ...axis, size: AXIS_WIDTH, gap: 6, splits: chart.log ? logSplits : undefined, filter: (u, splits) => splits, values: (u, splits) => splits.map(chart.text === duration ? tick : chart.text) },
       ],
-      series: [{ label: "at", value: (u, v, i, at) => (at == null ? "" : v.toFixed(1) + " s") }, ...chart.lines.map((one) => one.series)],
+      series: [{ label: x.label, value: (u, v, i, at) => (at == null ? "" : chart.x ? x.text(v) : v.toFixed(1) + " s") }, ...chart.lines.map((one) => one.series)],
     };
   }
 
   const drawings = [];
-  for (const figure of document.querySelectorAll(".course")) {
+  for (const figure of document.querySelectorAll(".course, .curve")) {
     const course = courses[Number(figure.dataset.course)];
-    const drawing = { figure, course, levels: "levels" in figure.dataset, width: 0, plots: [] };
+    const curve = curves[Number(figure.dataset.curve)];
+    const of = curve
+      ? { x: curve.load, over: "load", sync: "curve-" + figure.dataset.curve, charts: () => curveCharts(curve) }
+      : { x: course.t_s, over: "time", sync: "course-" + figure.dataset.course, charts: () => charts(course, "levels" in figure.dataset) };
+    const drawing = { figure, ...of, width: 0, plots: [] };
     drawings.push(drawing);
     draw(drawing);
     const later = () => requestAnimationFrame(() => draw(drawing));
@@ -110,7 +205,7 @@
 
   // Draws anew where the width is another than before; nothing inside a closed <details>.
   function draw(drawing, force = false) {
-    const { figure, course } = drawing;
+    const { figure } = drawing;
     const room = Math.floor(figure.clientWidth);
     const width = root.classList.contains("printing") ? PAPER_WIDTH : room;
     if (figure.checkVisibility?.() === false) return;
@@ -120,18 +215,17 @@
       plot.destroy();
       box.remove();
     }
-    const sync = "course-" + figure.dataset.course;
-    drawing.plots = charts(course, drawing.levels).map((chart) => {
+    drawing.plots = drawing.charts().map((chart) => {
       const box = document.createElement("div");
-      box.className = "plot";
+      box.className = chart.dots ? "plot dots" : "plot";
       const title = document.createElement("p");
       title.textContent = chart.title;
       box.append(title);
       figure.append(box);
-      const data = [course.t_s, ...chart.lines.map((one) => one.values)];
-      const plot = new uPlot(options(chart, width, sync), data, box);
+      const data = [drawing.x, ...chart.lines.map((one) => one.values)];
+      const plot = new uPlot(options(chart, width, drawing.sync), data, box);
       plot.ctx.canvas.setAttribute("role", "img");
-      plot.ctx.canvas.setAttribute("aria-label", chart.title + " over time: " + chart.lines.map((one) => one.series.label).join(", "));
+      plot.ctx.canvas.setAttribute("aria-label", chart.title + " over " + drawing.over + ": " + chart.lines.map((one) => one.series.label).join(", "));
       return { plot, box };
     });
   }

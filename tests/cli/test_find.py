@@ -1,0 +1,89 @@
+"""`prony find` on real servers: an interval and its curve within the budget; Ctrl-C keeps what is known."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from prony.document import Document
+from tests.stack.chaos_case import Project, Trace, free_port, patience, until
+
+pytestmark = pytest.mark.alone
+
+BEGUN = re.compile(r"^  … \d+ rps \((.*)\)$", re.MULTILINE)
+FIND_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("find"), daemon=False)
+
+
+def stored(project: Project) -> Document:
+    """The latest campaign as `prony report` tells it from the store."""
+    argv = [sys.executable, "-m", "prony", "list", "--json"]
+    listed = subprocess.run(argv, cwd=project.folder, capture_output=True, text=True, check=True, timeout=60)
+    number = str(json.loads(listed.stdout)[-1]["id"])
+    argv = [sys.executable, "-m", "prony", "report", number, "--json"]
+    told = subprocess.run(argv, cwd=project.folder, capture_output=True, text=True, check=True, timeout=60)
+    return msgspec.json.decode(told.stdout, type=Document)
+
+
+def test_ctrl_c_after_a_trial_prints_what_is_known_and_leaves_nothing_running(project: Project, tmp_path: Path) -> None:
+    with project.start("find", "--start", "40", "--trial", "1s") as process:
+        try:
+            # the second trial has begun, so one is known
+            until(
+                lambda: len(BEGUN.findall(project.printed())) > 1 or process.poll() is not None,
+                project.printed,
+                FIND_S,
+            )
+            assert process.poll() is None, project.printed()
+            trace = Trace(process.pid, project, free_port())
+            assert trace.left(), "its processes are seen while it runs"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130, project.printed()
+        finally:
+            process.kill()
+    until(lambda: not trace.left(), trace.left, patience())
+    printed = project.printed()
+    assert "Traceback" not in printed
+    assert "interrupted" in printed
+    assert re.search(r"^Capacity of gunicorn sync, 2 workers: ", printed, re.MULTILINE)
+    document = stored(project)
+    assert document.status == "interrupted"
+    [capacity], [curve] = document.capacities, document.curves
+    assert capacity.trials >= 1
+    assert capacity.high_rps is not None or "interrupted" in capacity.at_least
+    assert {point.trial for point in curve.points} == set(capacity.trial_ids)
+    assert f"The curve of gunicorn sync, 2 workers: {len(curve.points)} trial" in printed
+    page = tmp_path / "report.html"
+    argv = [sys.executable, "-m", "prony", "report", str(document.campaign), "--html", str(page)]
+    subprocess.run(argv, cwd=project.folder, capture_output=True, check=True, timeout=60)
+    assert '<figure class="curve" data-curve="0">' in page.read_text(encoding="utf-8")
+    project.check_store()
+
+
+@pytest.mark.long
+def test_a_search_ends_within_its_budget_with_an_interval_or_its_reason_and_its_curve(project: Project) -> None:
+    argv = [sys.executable, "-m", "prony", "find", "--budget", "30s", "--trial", "1s", "--json"]
+    told = subprocess.run(argv, cwd=project.folder, capture_output=True, text=True, check=False, timeout=FIND_S)
+    assert told.returncode in {0, 1}, told.stderr
+    document = msgspec.json.decode(told.stdout, type=Document)
+    [capacity], [curve] = document.capacities, document.curves
+    on_curve = {point.trial for point in curve.points}
+    assert set(capacity.trial_ids) <= on_curve <= {trial.id for trial in document.trials}
+    loads = [point.load for point in curve.points]
+    assert loads == sorted(loads)
+    assert all(point.utilisation["app"] is not None for point in curve.points)
+    assert [point for point in curve.points if point.held is True], "something holds on any machine"
+    for point in curve.points:
+        if point.backlog_per_s is not None:
+            assert set(point.latency_s.values()) == {None}
