@@ -106,6 +106,18 @@ def measured(name: str, value: float, unit: str, target: float | None, peers: di
     return {"name": name, "value": value, "unit": unit, "target": target, "meets": meets, "peers": peers}
 
 
+def at_least(
+    name: str, value: float, unit: str, target: float, peers: dict[str, float] | None = None
+) -> dict[str, Any]:
+    """One measure whose target is a lower bound."""
+    return measured(name, value, unit, target, peers or {}) | {"meets": value >= target, "least": True}
+
+
+def reported(name: str, value: float, unit: str, peers: dict[str, float] | None = None) -> dict[str, Any]:
+    """One measure without a target."""
+    return measured(name, value, unit, None, peers or {})
+
+
 def repeated(
     name: str, values: list[float], unit: str, target: float | None, peers: dict[str, float]
 ) -> dict[str, Any]:
@@ -128,7 +140,12 @@ def tell(measures: list[dict[str, Any]], *, as_json: bool, **how: Any) -> None:
         return
     for row in measures:
         spread = f" ({row['interval'][0]:.3g}–{row['interval'][1]:.3g})" if "interval" in row else ""
-        met = "" if row["target"] is None else f"  target ≤ {row['target']:.3g}: {'met' if row['meets'] else 'MISSED'}"
+        sign = "≥" if row.get("least") else "≤"
+        met = (
+            ""
+            if row["target"] is None
+            else f"  target {sign} {row['target']:.3g}: {'met' if row['meets'] else 'MISSED'}"
+        )
         print(f"{row['name']:<66} {row['value']:>9.3f} {row['unit']:<2}{spread}{met}")
         if row["peers"]:
             print("    " + ", ".join(f"{name} {value:.3g}" for name, value in row["peers"].items()))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from paired import tell
+from paired import at_least, measured, tell
 from simulated import OUTLIERS, START_SD, System, many_servers, middle_of, noisy, one_shared, queue, shared
 
 from prony.capacity import Search
@@ -97,8 +97,9 @@ def measure(
     peers: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """One measure; `least`: its target is a lower bound."""
-    meets = None if target is None else value >= target if least else value <= target
-    return {"name": name, "value": value, "unit": unit, "target": target, "meets": meets, "peers": peers or {}}
+    if least and target is not None:
+        return at_least(name, value, unit, target, peers)
+    return measured(name, value, unit, target, peers or {})
 
 
 def searches(number: int) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from prony import stats
+
 START_SD = 0.015
 P99_NOISE = 0.15
 OUTLIERS = 0.05
@@ -115,6 +117,56 @@ def one_shared(random: np.random.Generator, load: float, duration_s: float, serv
             now = done
             latency_s[number] = now - due_s[number]
     return latency_s
+
+
+def fixed(
+    random: np.random.Generator, load: float, duration_s: float, slots: int, service_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Due instants and latencies, both in seconds, of a first-come, first-served queue before `slots` slots (M/D/c).
+
+    Where every service takes the same time, request i takes the slot that request i - slots leaves: a recursion with a
+    closed form, fit for millions of requests.
+    """
+    count = max(20, int(random.poisson(load * duration_s)))
+    due_s = np.sort(random.uniform(0, duration_s, count))
+    rows = -(-count // slots)
+    turns_s = np.arange(rows)[:, None] * service_s
+    padded_s = np.concatenate([due_s, np.full(rows * slots - count, due_s[-1])]).reshape(rows, slots)
+    begun_s = (np.maximum.accumulate(padded_s - turns_s, axis=0) + turns_s).ravel()[:count]
+    return due_s, begun_s + service_s - due_s
+
+
+def held(due_s: np.ndarray, latency_s: np.ndarray, duration_s: float, limit_s: float) -> bool:
+    """Whether a trial held "p99 within the limit, backlog not growing", by the rules of prony's `summary.trial`."""
+    if stats.quantile(np.sort(latency_s), 0.99) > limit_s:
+        return False
+    grid_s = np.arange(duration_s / 3, duration_s, 0.1)
+    levels = np.searchsorted(due_s, grid_s, side="right") - np.searchsorted(
+        np.sort(due_s + latency_s), grid_s, side="right"
+    )
+    line = stats.trend(grid_s, levels)
+    return not (line.slope_per_s > 0.03 * len(due_s) / duration_s and line.rise > 4 + 4 * max(line.mean, 0.0) ** 0.5)
+
+
+def fixed_for_a_trial(slots: int, service_s: float, limit_s: float, duration_s: float) -> float:
+    """The load at which half of the trials of that length hold, each begun on an idle server."""
+    random = np.random.default_rng(2)
+    low, high = 0.2 * slots / service_s, 2 * slots / service_s
+    while high / low > 1.004:
+        load = (low * high) ** 0.5
+        trials = [held(*fixed(random, load, duration_s, slots, service_s), duration_s, limit_s) for _ in range(300)]
+        low, high = (load, high) if np.mean(trials) >= 0.5 else (low, load)
+    return float((low * high) ** 0.5)
+
+
+def fixed_for_ever(slots: int, service_s: float, limit_s: float, requests: int = 1_000_000) -> float:
+    """The load up to which p99 stays within the limit, however long it lasts; below slots ÷ service time."""
+    low, high = 0.1 * slots / service_s, slots / service_s
+    while high / low > 1.001:
+        load = (low * high) ** 0.5
+        _, latency_s = fixed(np.random.default_rng(3), load, requests / load, slots, service_s)
+        low, high = (load, high) if np.quantile(latency_s, 0.99) <= limit_s else (low, load)
+    return float((low * high) ** 0.5)
 
 
 def middle_of(latencies: Callable[[float], np.ndarray], limit_s: float, guess: float) -> float:
