@@ -11,6 +11,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,11 +84,13 @@ def _run(
     return msgspec.json.decode(lines[-1], type=LoadResult), samples, cpu_s
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """What the command line says: `json`, `quick`."""
+def arguments(description: str | None, parts: Sequence[str] = ()) -> argparse.Namespace:
+    """What the command line says: `json`, `quick`, and where there are parts `only`, those to measure (all of them)."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--quick", action="store_true", help="the same, shorter")
+    if parts:
+        parser.add_argument("--only", nargs="+", choices=parts, default=list(parts), help="which parts to measure")
     return parser.parse_args()
 
 
