@@ -40,7 +40,6 @@ LOSSES = {"loss10": 0.10, "loss5": 0.05}
 PARTS = (*APPS, "aa", *LOSSES)
 MACHINE = frozenset({"canary_moved", "steal", "neighbours", "late_sends"})  # doubts that are about the machine
 SPREAD = 0.03
-CALM = 1.03  # the canary's slowest find over its quickest
 COMPARE_S = 600.0
 
 
@@ -56,7 +55,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(5, 120, 5.0, 10, 10, 3.0)
-QUICK = Size(2, 20, 2.0, 1, 4, 1.5)
+QUICK = Size(2, 25, 2.0, 1, 4, 1.5)
 
 
 class Found(NamedTuple):
@@ -102,23 +101,22 @@ def finds(title: str, folder: Path, size: Size) -> list[dict[str, Any]]:
         found.append(find(folder, size))
         print(f"{title}: {found[-1]}", file=sys.stderr)
     middles = [each.middle for each in found if each.middle is not None]
-    if not middles:
-        return [measured(f"{title}: spread of the middles", float("inf"), "share", SPREAD, {})]
-    median = statistics.median(middles)
-    canary = max(each.canary_s for each in found) / min(each.canary_s for each in found)
-    peers = {
-        "finds with an interval": len(middles),
-        "of": len(found),
-        "median middle, rps": median,
-        "canary, slowest find over quickest": canary,
-        "calm (1) or not (0)": float(canary <= CALM),
+    machine = {
+        "canary, slowest find over quickest": max(each.canary_s for each in found)
+        / min(each.canary_s for each in found),
         "trials with a doubt about the machine": sum(each.doubted for each in found)
         / sum(each.trials for each in found),
     }
+    rows = [at_least(f"{title}: of {len(found)} finds, with an interval", len(middles), "", len(found), machine)]
+    if len(middles) < 2:  # nothing to compare: told above
+        return rows
+    median = statistics.median(middles)
     widths = [(each.high or 0) / (each.low or 1) - 1 for each in found if each.middle is not None]
     agree = sum((each.low or 0) <= median <= (each.high or float("inf")) for each in found)
+    spread = (max(middles) - min(middles)) / median
     return [
-        measured(f"{title}: spread of the middles", (max(middles) - min(middles)) / median, "share", SPREAD, peers),
+        *rows,
+        measured(f"{title}: spread of the middles", spread, "share", SPREAD, {"median, rps": median}),
         reported(f"{title}: median width", statistics.median(widths), "share"),
         reported(f"{title}: intervals with the median middle in them", agree, ""),
     ]
