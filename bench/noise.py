@@ -26,10 +26,10 @@ from prony.recording import Store
 FILE = Path(__file__).with_name("noise.json")
 TRIAL_S = 3.0
 HOW = (
-    "python bench/noise.py: the page app (Django, Postgres, kept connections), gunicorn sync with 3 workers, each start "
-    f"fresh; p99_s over {TRIAL_S:g} s of Poisson arrivals at 60 % of what the first start served; rps in a closed "
-    f"loop that keeps every slot busy for {TRIAL_S:g} s; canary_s before and after each of the two; neighbours: whether "
-    "prony's own doubts say that other programs used the stack's core meanwhile"
+    "python bench/noise.py: the page app (Django, Postgres, kept connections), gunicorn sync with 3 workers, each "
+    f"start fresh; p99_s over {TRIAL_S:g} s of Poisson arrivals at 60 % of what the first start served; rps in a "
+    f"closed loop that keeps every slot busy for {TRIAL_S:g} s; canary_s before and after each of the two; "
+    "neighbours: whether prony's own doubts say that other programs used the stack's core meanwhile"
 )
 
 

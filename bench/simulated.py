@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +15,8 @@ from prony import stats
 START_SD = 0.015
 P99_NOISE = 0.15
 OUTLIERS = 0.05
+STRETCH = 8  # recorded starts that are replayed one after the other, on average
+NOISE = Path(__file__).with_name("noise.json")
 KNEE = 0.95  # utilisation at which the noise-free p99 is at its limit
 
 
@@ -47,6 +51,51 @@ def noisy(seed: int, *, drift: float = 0.0, slow: float = 1.0) -> System:
         return bool(p99 * (5 if random.random() < OUTLIERS else 1) <= 1)
 
     return System(truth, boot, trial)
+
+
+class Noise(NamedTuple):
+    """What noise.json holds, each relative to its median: of each start what it served and p99, and every canary."""
+
+    served: np.ndarray
+    p99: np.ndarray
+    canary: np.ndarray
+
+
+def noise() -> Noise:
+    """The noise that was recorded on a real machine (bench/noise.py)."""
+    starts = json.loads(NOISE.read_text(encoding="utf-8"))["starts"]
+    served, p99 = (np.array([each[name] for each in starts]) for name in ("rps", "p99_s"))
+    canary = np.array([value for each in starts for value in each["canary_s"]])
+    return Noise(served / np.median(served), p99 / np.median(p99), canary / np.median(canary))
+
+
+def replayed(seed: int, recorded: Noise, *, app: bool) -> System:
+    """`noisy` with the app's recorded noise, or with the canary's alone: consecutive stretches, in their order.
+
+    Each fresh start is the next one recorded, with what it served and its p99; further trials on it take the p99 of
+    those that follow. Of the canary, every trial takes the next one, and the server is as slow as it was.
+    """
+    random = np.random.default_rng(seed)
+    scale = float(np.exp(random.uniform(np.log(20), np.log(3000))))
+    count = len(recorded.served if app else recorded.canary)
+    state = {"start": int(random.integers(count)), "trial": 0}
+
+    def onward(at: int) -> int:
+        return int(random.integers(count)) if random.random() < 1 / STRETCH else (at + 1) % count
+
+    def boot() -> None:
+        state["start"] = state["trial"] = onward(state["start"])
+
+    def trial(load: float, duration_s: float) -> bool:  # noqa: ARG001 - however long, the noise is as it was recorded
+        at, state["trial"] = state["trial"], (state["trial"] + 1) % count if app else onward(state["trial"])
+        return bool(load <= breaks[state["start"], at] if app else load <= breaks[at])
+
+    if app:
+        tail = (1 - (1 - KNEE) * recorded.p99) / KNEE
+        breaks = scale * recorded.served[:, None] * tail[None, :]
+        return System(float(np.median(np.diag(breaks))), boot, trial)
+    breaks = scale / recorded.canary
+    return System(float(np.median(breaks)), boot, trial)
 
 
 def queue(seed: int, truth: float, *, servers: int, service_s: float, limit_s: float) -> System:
