@@ -28,8 +28,9 @@ TRIAL_S = 3.0
 HOW = (
     "python bench/noise.py: the page app (Django, Postgres, kept connections), gunicorn sync with 3 workers, each "
     f"start fresh; p99_s over {TRIAL_S:g} s of Poisson arrivals at 60 % of what the first start served; rps in a "
-    f"closed loop that keeps every slot busy for {TRIAL_S:g} s; canary_s before and after each of the two; "
-    "neighbours: whether prony's own doubts say that other programs used the stack's core meanwhile"
+    f"closed loop that keeps every slot busy for {TRIAL_S:g} s; cpu_s of app and database for one request then; "
+    "canary_s before and after each of the two; neighbours: whether prony's own doubts say that other programs used "
+    "the stack's core meanwhile"
 )
 
 
@@ -42,6 +43,7 @@ def one_start(bench: Bench, plan: Plan, rate_rps: float, number: int) -> dict[st
     return {
         "rps": round(busy.summary.achieved_rps, 1),
         "p99_s": round(calm.summary.latency_s["p99"] or 0.0, 6),
+        "cpu_s": round(sum(busy.summary.tiers[tier]["cpu_s_per_request"] or 0.0 for tier in ("app", "database")), 6),
         "canary_s": [round(each, 6) for trial in (calm, busy) for each in _canary(bench, trial)],
         "neighbours": any(doubt.name in {"neighbours", "steal"} for each in (calm, busy) for doubt in each.doubts),
     }
