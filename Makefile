@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What the gauge's hooks are tried with: the real libraries.
 LIBRARIES := aiohttp asyncpg psycopg-pool psycopg2-binary pymemcache redis requests sqlalchemy starlette werkzeug
-DEV := build dnspython hdrhistogram hypothesis mypy pre-commit pyarrow pytest pytest-xdist ruff types-psutil types-PyYAML \
-	$(LIBRARIES)
+DEV := build dnspython hdrhistogram hypothesis MLRsearch mypy pre-commit pyarrow pytest pytest-xdist ruff types-psutil \
+	types-PyYAML $(LIBRARIES)
 
 .PHONY: demo test test-all fix bench docs clean
 
@@ -31,13 +31,16 @@ fix: $(VENV)/.dev
 
 # BENCH=--quick makes each smaller. bench/install_peers gets the load generators to compare with.
 bench: $(VENV)/.dev
-	@echo "about an hour on a calm machine, two thirds of it bench/engine.py; BENCH=--quick: about four minutes" >&2
+	@echo "about three hours on a calm machine, half of it bench/repeat.py; BENCH=--quick: about eleven minutes" >&2
 	$(BIN)/python bench/engine.py $(BENCH)
 	$(BIN)/python bench/accuracy.py $(BENCH)
 	$(BIN)/python bench/fuzz.py $(BENCH)
 	$(BIN)/python bench/gauge.py $(BENCH)
 	$(BIN)/python bench/journey.py $(BENCH)
 	$(BIN)/python bench/stack.py $(BENCH)
+	$(BIN)/python bench/search.py $(BENCH)
+	$(BIN)/python bench/truth.py $(BENCH)
+	$(BIN)/python bench/repeat.py $(BENCH)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

@@ -11,6 +11,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,11 +84,13 @@ def _run(
     return msgspec.json.decode(lines[-1], type=LoadResult), samples, cpu_s
 
 
-def arguments(description: str | None) -> argparse.Namespace:
-    """What the command line says: `json`, `quick`."""
+def arguments(description: str | None, parts: Sequence[str] = ()) -> argparse.Namespace:
+    """What the command line says: `json`, `quick`, and where there are parts `only`, those to measure (all of them)."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--quick", action="store_true", help="the same, shorter")
+    if parts:
+        parser.add_argument("--only", nargs="+", choices=parts, default=list(parts), help="which parts to measure")
     return parser.parse_args()
 
 
@@ -104,6 +107,18 @@ def measured(name: str, value: float, unit: str, target: float | None, peers: di
     """One measure as DESIGN has it."""
     meets = None if target is None else value <= target
     return {"name": name, "value": value, "unit": unit, "target": target, "meets": meets, "peers": peers}
+
+
+def at_least(
+    name: str, value: float, unit: str, target: float, peers: dict[str, float] | None = None
+) -> dict[str, Any]:
+    """One measure whose target is a lower bound."""
+    return measured(name, value, unit, target, peers or {}) | {"meets": value >= target, "least": True}
+
+
+def reported(name: str, value: float, unit: str, peers: dict[str, float] | None = None) -> dict[str, Any]:
+    """One measure without a target."""
+    return measured(name, value, unit, None, peers or {})
 
 
 def repeated(
@@ -128,7 +143,12 @@ def tell(measures: list[dict[str, Any]], *, as_json: bool, **how: Any) -> None:
         return
     for row in measures:
         spread = f" ({row['interval'][0]:.3g}–{row['interval'][1]:.3g})" if "interval" in row else ""
-        met = "" if row["target"] is None else f"  target ≤ {row['target']:.3g}: {'met' if row['meets'] else 'MISSED'}"
+        sign = "≥" if row.get("least") else "≤"
+        met = (
+            ""
+            if row["target"] is None
+            else f"  target {sign} {row['target']:.3g}: {'met' if row['meets'] else 'MISSED'}"
+        )
         print(f"{row['name']:<66} {row['value']:>9.3f} {row['unit']:<2}{spread}{met}")
         if row["peers"]:
             print("    " + ", ".join(f"{name} {value:.3g}" for name, value in row["peers"].items()))

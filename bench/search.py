@@ -8,14 +8,29 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from paired import tell
-from simulated import OUTLIERS, START_SD, System, many_servers, middle_of, noisy, one_shared, queue, shared
+from paired import at_least, measured, tell
+from simulated import (
+    OUTLIERS,
+    START_SD,
+    Noise,
+    System,
+    many_servers,
+    middle_of,
+    noise,
+    noisy,
+    one_shared,
+    queue,
+    replayed,
+    shared,
+)
 
 from prony.capacity import Search
 from prony.comparison import compare
 
 TRIAL_S = 5.0
-HELD_OUT = 100_000  # seeds below it chose the constants of the search; those from it on are only reported
+# Seeds below 1000 are for looking into what goes wrong. Those from 100 000 on were held out once: runs with --quick on
+# them led to a mended search, so they no longer are. Those from here on are only reported.
+HELD_OUT = 300_000
 VOTES_MAX = 15
 STARTS = 10  # as prony compare has by default
 LOSSES = (0.10, 0.05)
@@ -97,8 +112,9 @@ def measure(
     peers: dict[str, float] | None = None,
 ) -> dict[str, Any]:
     """One measure; `least`: its target is a lower bound."""
-    meets = None if target is None else value >= target if least else value <= target
-    return {"name": name, "value": value, "unit": unit, "target": target, "meets": meets, "peers": peers or {}}
+    if least and target is not None:
+        return at_least(name, value, unit, target, peers)
+    return measured(name, value, unit, target, peers or {})
 
 
 def searches(number: int) -> Iterator[dict[str, Any]]:
@@ -123,6 +139,10 @@ def searches(number: int) -> Iterator[dict[str, Any]]:
     yield measure("median width, 20 min", width, "share", 0.04)
     inside, _, _ = campaigns(number, lambda seed: noisy(seed, drift=0.03), lambda s, at: prony(s, at, 0.06, 180))
     yield measure("truth inside, capacity drifting 3 % in 10 min", inside, "share", 0.95, least=True)
+    for of, make in replays(noise()):
+        inside, width, _ = campaigns(number, make, lambda s, at: prony(s, at, 0.06, 180))
+        yield measure(f"truth inside, {of} replayed", inside, "share", 0.95, least=True)
+        yield measure(f"median width, {of} replayed", width, "share", None)
     random = np.random.default_rng(1)
     few = max(20, number // 20)
     four = middle_of(lambda load: many_servers(random, load, TRIAL_S, 4, 0.04), 0.3, 100)
@@ -137,6 +157,12 @@ def searches(number: int) -> Iterator[dict[str, Any]]:
         few, lambda seed: shared(seed, one, service_s=0.01, limit_s=0.15), lambda s, at: prony(s, at, 0.06, 180)
     )
     yield measure("truth inside, processor sharing", inside, "share", 0.95, least=True)
+
+
+def replays(recorded: Noise) -> Iterator[tuple[str, Callable[[int], System]]]:
+    """Systems with recorded noise, and whose it is."""
+    yield "a real app's noise", lambda seed: replayed(seed, recorded, app=True)
+    yield "a real machine's canary", lambda seed: replayed(seed, recorded, app=False)
 
 
 def comparisons(number: int) -> Iterator[dict[str, Any]]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from prony import stats
+
 START_SD = 0.015
 P99_NOISE = 0.15
 OUTLIERS = 0.05
+STRETCH = 8  # recorded starts that are replayed one after the other, on average
+NOISE = Path(__file__).with_name("noise.json")
 KNEE = 0.95  # utilisation at which the noise-free p99 is at its limit
 
 
@@ -45,6 +51,51 @@ def noisy(seed: int, *, drift: float = 0.0, slow: float = 1.0) -> System:
         return bool(p99 * (5 if random.random() < OUTLIERS else 1) <= 1)
 
     return System(truth, boot, trial)
+
+
+class Noise(NamedTuple):
+    """What noise.json holds, each relative to its median: of each start what it served and p99, and every canary."""
+
+    served: np.ndarray
+    p99: np.ndarray
+    canary: np.ndarray
+
+
+def noise() -> Noise:
+    """The noise that was recorded on a real machine (bench/noise.py)."""
+    starts = json.loads(NOISE.read_text(encoding="utf-8"))["starts"]
+    served, p99 = (np.array([each[name] for each in starts]) for name in ("rps", "p99_s"))
+    canary = np.array([value for each in starts for value in each["canary_s"]])
+    return Noise(served / np.median(served), p99 / np.median(p99), canary / np.median(canary))
+
+
+def replayed(seed: int, recorded: Noise, *, app: bool) -> System:
+    """`noisy` with the app's recorded noise, or with the canary's alone: consecutive stretches, in their order.
+
+    Each fresh start is the next one recorded, with what it served and its p99; further trials on it take the p99 of
+    those that follow. Of the canary, every trial takes the next one, and the server is as slow as it was.
+    """
+    random = np.random.default_rng(seed)
+    scale = float(np.exp(random.uniform(np.log(20), np.log(3000))))
+    count = len(recorded.served if app else recorded.canary)
+    state = {"start": int(random.integers(count)), "trial": 0}
+
+    def onward(at: int) -> int:
+        return int(random.integers(count)) if random.random() < 1 / STRETCH else (at + 1) % count
+
+    def boot() -> None:
+        state["start"] = state["trial"] = onward(state["start"])
+
+    def trial(load: float, duration_s: float) -> bool:  # noqa: ARG001 - however long, the noise is as it was recorded
+        at, state["trial"] = state["trial"], (state["trial"] + 1) % count if app else onward(state["trial"])
+        return bool(load <= breaks[state["start"], at] if app else load <= breaks[at])
+
+    if app:
+        tail = (1 - (1 - KNEE) * recorded.p99) / KNEE
+        breaks = scale * recorded.served[:, None] * tail[None, :]
+        return System(float(np.median(np.diag(breaks))), boot, trial)
+    breaks = scale / recorded.canary
+    return System(float(np.median(breaks)), boot, trial)
 
 
 def queue(seed: int, truth: float, *, servers: int, service_s: float, limit_s: float) -> System:
@@ -115,6 +166,56 @@ def one_shared(random: np.random.Generator, load: float, duration_s: float, serv
             now = done
             latency_s[number] = now - due_s[number]
     return latency_s
+
+
+def fixed(
+    random: np.random.Generator, load: float, duration_s: float, slots: int, service_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Due instants and latencies, both in seconds, of a first-come, first-served queue before `slots` slots (M/D/c).
+
+    Where every service takes the same time, request i takes the slot that request i - slots leaves: a recursion with a
+    closed form, fit for millions of requests.
+    """
+    count = max(20, int(random.poisson(load * duration_s)))
+    due_s = np.sort(random.uniform(0, duration_s, count))
+    rows = -(-count // slots)
+    turns_s = np.arange(rows)[:, None] * service_s
+    padded_s = np.concatenate([due_s, np.full(rows * slots - count, due_s[-1])]).reshape(rows, slots)
+    begun_s = (np.maximum.accumulate(padded_s - turns_s, axis=0) + turns_s).ravel()[:count]
+    return due_s, begun_s + service_s - due_s
+
+
+def held(due_s: np.ndarray, latency_s: np.ndarray, duration_s: float, limit_s: float) -> bool:
+    """Whether a trial held "p99 within the limit, backlog not growing", by the rules of prony's `summary.trial`."""
+    if stats.quantile(np.sort(latency_s), 0.99) > limit_s:
+        return False
+    grid_s = np.arange(duration_s / 3, duration_s, 0.1)
+    levels = np.searchsorted(due_s, grid_s, side="right") - np.searchsorted(
+        np.sort(due_s + latency_s), grid_s, side="right"
+    )
+    line = stats.trend(grid_s, levels)
+    return not (line.slope_per_s > 0.03 * len(due_s) / duration_s and line.rise > 4 + 4 * max(line.mean, 0.0) ** 0.5)
+
+
+def fixed_for_a_trial(slots: int, service_s: float, limit_s: float, duration_s: float) -> float:
+    """The load at which half of the trials of that length hold, each begun on an idle server."""
+    random = np.random.default_rng(2)
+    low, high = 0.2 * slots / service_s, 2 * slots / service_s
+    while high / low > 1.004:
+        load = (low * high) ** 0.5
+        trials = [held(*fixed(random, load, duration_s, slots, service_s), duration_s, limit_s) for _ in range(300)]
+        low, high = (load, high) if np.mean(trials) >= 0.5 else (low, load)
+    return float((low * high) ** 0.5)
+
+
+def fixed_for_ever(slots: int, service_s: float, limit_s: float, requests: int = 1_000_000) -> float:
+    """The load up to which p99 stays within the limit, however long it lasts; below slots ÷ service time."""
+    low, high = 0.1 * slots / service_s, slots / service_s
+    while high / low > 1.001:
+        load = (low * high) ** 0.5
+        _, latency_s = fixed(np.random.default_rng(3), load, requests / load, slots, service_s)
+        low, high = (load, high) if np.quantile(latency_s, 0.99) <= limit_s else (low, load)
+    return float((low * high) ** 0.5)
 
 
 def middle_of(latencies: Callable[[float], np.ndarray], limit_s: float, guess: float) -> float:
