@@ -12,7 +12,7 @@ from prony.comparison import Comparison, Contest
 from prony.errors import DoubtError
 from prony.plan import Plan
 
-SHARE = 0.6  # of what the first plan serves with every slot busy: the rate at which all are compared
+SHARE = 0.6  # of what the slowest serves with every slot busy: the rate at which all are compared
 SATURATED = "saturated_rps"
 SEEN = (SATURATED, "latency_p50_s", "latency_p90_s", "latency_p99_s")
 WATCHED = ("app_cpu_s_per_request", "app_memory_bytes", "database_connections")  # of a stack of prony's own only
@@ -35,12 +35,20 @@ def learned(bench: Bench, plans: Sequence[Plan]) -> list[Plan]:
     ]
 
 
-def rate_of(bench: Bench, plan: Plan, trial_s: float) -> float:
-    """A rate at which a plan is busy and not overloaded."""
-    served = saturate(bench, plan, trial_s, "how much the first one serves").summary.achieved_rps
-    if served <= 0:
-        raise DoubtError(f"{plan.title} answered nothing right under load.", hint="prony check")
-    return max(1.0, SHARE * served)
+def rate_of(bench: Bench, plans: Sequence[Plan], trial_s: float) -> float:
+    """A rate at which every plan is busy and none is overloaded.
+
+    Raises:
+        DoubtError: one of them answers nothing right.
+    """
+    least = float("inf")
+    for number, plan in enumerate(plans):
+        which = f" ({number + 1} of {len(plans)})" if len(plans) > 1 else ""
+        served = saturate(bench, plan, trial_s, f"how much it serves at most{which}").summary.achieved_rps
+        if served <= 0:
+            raise DoubtError(f"{plan.title} answered nothing right under load.", hint="prony check")
+        least = min(least, served)
+    return max(1.0, SHARE * least)
 
 
 def hold(

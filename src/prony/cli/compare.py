@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from prony.alone.arrival import arrive
 from prony.campaign import compare as campaign
 from prony.campaign.bench import Bench
 from prony.cli import alone, comparing, options, output, sides
@@ -25,7 +24,7 @@ from prony.report import terminal
     ),
     comparing.starts,
     comparing.trial(),
-    comparing.rate("", "A's"),
+    comparing.rate("", "the slowest one's"),
     click.option("--seed", type=click.IntRange(0), help="Of the order of starts; default: drawn, and recorded."),
     alone.sent_options,
     comparing.ends,
@@ -70,7 +69,7 @@ def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Show
     title = " against ".join(names)
     bench: Bench
     if beside:
-        found = [sides.Side(each.name, arrive(each.plan, shown.say)) for each in found]
+        found = sides.arrived(found, shown.say)
         bench, _ = alone.bench("compare", found[0].plan, given, shown, title)
     else:
         store, place = options.open_store(options.project_folder(given["project"]))
@@ -85,7 +84,7 @@ def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Show
     )
     with shown.running(), bench:
         plans = campaign.learned(bench, [each.plan for each in found])
-        rate_rps = given["rate"] or campaign.rate_of(bench, plans[0], trial_s)
+        rate_rps = given["rate"] or campaign.rate_of(bench, plans, trial_s)
         comparing.hold(bench, contest, list(zip(names, plans, strict=True)), shown, rate_rps=rate_rps, trial_s=trial_s)
         document = bench.document(comparisons=campaign.comparisons(contest, names, fresh=not beside))
         bench.conclude(document)

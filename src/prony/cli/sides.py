@@ -6,13 +6,14 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from msgspec import structs
 
+from prony.alone.arrival import arrive
 from prony.cli import alone, options, output
 from prony.errors import PlanError, RecordingError
 from prony.plan import Plan, read_file
@@ -61,7 +62,8 @@ def opened(given: dict[str, Any], shown: output.Shown) -> Iterator[list[Side]]:
 
 def _side(text: str, number: int, given: dict[str, Any], trees: _Trees, shown: output.Shown) -> Side:
     if "://" in text:
-        return _running(text, chr(ord("A") + number % 26), given, shown)
+        with _about(number):
+            return _running(text, given, shown)
     if text.startswith("git:"):
         return Side(text, _revision(text.removeprefix("git:"), given, trees, shown))
     if text.startswith("run:") or NUMBERED.fullmatch(text):
@@ -87,11 +89,31 @@ def _alike(found: list[Side], given: dict[str, Any]) -> None:
 # ---- what runs already
 
 
-def _running(url: str, letter: str, given: dict[str, Any], shown: output.Shown) -> Side:
+def arrived(found: list[Side], say: Callable[[str], None]) -> list[Side]:
+    """The sides with their destinations at one address each: reached, consented where they must, and listening.
+
+    Raises:
+        PlanError: load must not go to one of them, or nobody listens there.
+    """
+    arrivals = []
+    for number, each in enumerate(found):
+        with _about(number):
+            arrivals.append(Side(each.name, arrive(each.plan, say)))
+    return arrivals
+
+
+@contextmanager
+def _about(number: int) -> Iterator[None]:
+    """Errors that speak of --url say which side they are about: A, B, and so on."""
     try:
-        plan = alone.plan_of(given | {"urls": (url,)}, shown)
-    except PlanError as error:  # which of the URLs it is about
+        yield
+    except PlanError as error:
+        letter = chr(ord("A") + number % 26)
         raise PlanError(error.message.replace("--url: ", f"{letter}: ", 1), hint=error.hint) from error
+
+
+def _running(url: str, given: dict[str, Any], shown: output.Shown) -> Side:
+    plan = alone.plan_of(given | {"urls": (url,)}, shown)
     _, (target,) = destinations.read((url,))
     return Side(f"{plan.title}{target}", plan)
 

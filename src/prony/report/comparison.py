@@ -40,7 +40,9 @@ def said(found: Comparison) -> list[str]:
     every = " and all looks" if len(found.looks) > 1 else ""
     lines = [f"95 % intervals over {of}, wide enough for all figures{every} together; order by seed {found.seed}."]
     if found.ended_early:
-        lines.append(f"Ended after {found.looks[-1]} of at most {found.most} {of} of each: all was clear.")
+        lines.append(
+            f"Ended after {found.looks[-1]} of at most {found.most} {of} of each: all that can be told was clear."
+        )
     if not found.fresh:
         lines.append(
             "It ran already and was not started afresh: how much one start differs from another is not in this. CPU, "
