@@ -127,10 +127,10 @@ def gain(low: float, high: float, verdict: Called = "tie") -> Gain:
 
 
 def test_what_an_earlier_look_ruled_out_stays_ruled_out() -> None:
-    found = narrowed(gain(1.1, 3.0, "worse"), gain(0.9, 1.4), up=False)
+    found = narrowed(gain(1.1, 3.0, "worse"), gain(0.9, 1.4))
     assert (found.low, found.high, found.verdict) == (1.1, 1.4, "worse")
-    assert narrowed(gain(1.1, 1.2, "worse"), gain(0.9, 1.0), up=False) == gain(0.9, 1.0)
-    assert narrowed(None, gain(0.9, 1.0), up=False) == gain(0.9, 1.0)
+    assert narrowed(gain(1.1, 1.2, "worse"), gain(0.9, 1.0)) == gain(0.9, 1.0)
+    assert narrowed(None, gain(0.9, 1.0)) == gain(0.9, 1.0)
 
 
 def test_once_a_figure_differs_for_sure_the_others_need_be_told_but_roughly() -> None:

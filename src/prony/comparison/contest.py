@@ -145,7 +145,7 @@ class Contest:
             pairs = {name: (first.get(name, ()), values) for name, values in self.found[side].items()}
             now = compare(pairs, higher_is_better=self._up, seed=self.seed, alpha=alpha)
             earlier = {gain.figure: gain for gain in self._gains[pair]}
-            self._gains[pair] = [narrowed(earlier.get(g.figure), g, up=g.figure in self._up) for g in now]
+            self._gains[pair] = [narrowed(earlier.get(gain.figure), gain) for gain in now]
         self._done = rounds == self.most or all(map(self._all_clear, self._gains))
 
     def _all_clear(self, gains: Iterable[Gain]) -> bool:

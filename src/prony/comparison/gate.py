@@ -51,7 +51,6 @@ class Gate:
 
     def __init__(self, baseline: Baseline, *, most: int, higher_is_better: Collection[str], seed: int = 1) -> None:
         self._baseline = baseline
-        self._up = frozenset(higher_is_better)
         self.contest = Contest(
             1,
             most=most,
@@ -73,7 +72,7 @@ class Gate:
     def _losses(self, gain: Gain) -> tuple[float, float]:
         """What the ratio is at least and at most, as a loss: above 1 is worse. A rate 0.8 times as high lost 0.2."""
         low, high = gain.low or 1.0, gain.high or 1.0
-        return (2 - high, 2 - low) if gain.figure in self._up else (low, high)
+        return (2 - high, 2 - low) if gain.higher_is_better else (low, high)
 
     def _outcome(self, gain: Gain) -> Outcome:
         if gain.low is None or gain.high is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from msgspec import structs
 from scipy.stats import norm
 
 from prony.comparison.ratio import ALPHA, STARTS_LEAST, Gain, called
@@ -33,7 +34,7 @@ def spent(share: float, alpha: float = ALPHA) -> float:
     return float(2 * norm.sf(norm.isf(alpha / 2) / math.sqrt(share)))
 
 
-def narrowed(before: Gain | None, now: Gain, *, up: bool) -> Gain:
+def narrowed(before: Gain | None, now: Gain) -> Gain:
     """A figure at this look, with what earlier looks ruled out still ruled out.
 
     All looks' intervals hold together, so the truth lies in what they have in common. Where that is nothing (the
@@ -45,14 +46,5 @@ def narrowed(before: Gain | None, now: Gain, *, up: bool) -> Gain:
     if low > high:
         return now
     seen = [each for each in (before.least_seen, now.least_seen) if each is not None]
-    return Gain(
-        figure=now.figure,
-        a=now.a,
-        b=now.b,
-        ratio=now.ratio,
-        low=low,
-        high=high,
-        least_seen=min(seen, default=None),
-        verdict=called(low, high, up=up),
-        starts=now.starts,
-    )
+    verdict = called(low, high, up=now.higher_is_better)
+    return structs.replace(now, low=low, high=high, least_seen=min(seen, default=None), verdict=verdict)

@@ -32,6 +32,7 @@ class Gain(Struct, frozen=True, kw_only=True):
         least_seen: The smallest difference that could have been seen, as a share; None where none could.
         verdict: What B is against A.
         starts: On how many starts each of the two was measured.
+        higher_is_better: Whether more of it is better; False: less is.
         allowed: The loss that a gate allows it, as a share; None where there is no gate.
         outcome: What the gate says: failed where the loss surely passes what is allowed.
     """
@@ -45,6 +46,7 @@ class Gain(Struct, frozen=True, kw_only=True):
     least_seen: float | None = None
     verdict: Called
     starts: tuple[int, int]
+    higher_is_better: bool = False
     allowed: float | None = None
     outcome: Literal["passed", "failed", "unknown"] | None = None
 
@@ -111,7 +113,7 @@ def _gain(name: str, a: NDArray[np.float64], b: NDArray[np.float64], alpha: floa
     starts = (len(a), len(b))
     medians = tuple(float(np.median(each)) if len(each) else None for each in (a, b))
     if min(starts) < STARTS_LEAST:
-        return Gain(figure=name, a=medians[0], b=medians[1], verdict="unknown", starts=starts)
+        return Gain(figure=name, a=medians[0], b=medians[1], verdict="unknown", starts=starts, higher_is_better=up)
     centre = float(np.median(np.log(b)) - np.median(np.log(a)))
     # A percentile bootstrap of few starts is too narrow: its standard error goes with Student's t instead.
     error = float((_medians(np.log(b), seed, 1) - _medians(np.log(a), seed, 0)).std())
@@ -127,6 +129,7 @@ def _gain(name: str, a: NDArray[np.float64], b: NDArray[np.float64], alpha: floa
         least_seen=float(np.expm1(reach)),
         verdict=called(low, high, up=up),
         starts=starts,
+        higher_is_better=up,
     )
 
 

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from prony.comparison import Comparison, Gain
-from prony.figures import duration, size
+from prony.figures import duration, rate, size
 
 STYLES = {"better": "bold green", "worse": "bold red", "tie": "", "unknown": "yellow"}
 
@@ -68,6 +68,8 @@ def value(figure: str, number: float | None) -> str:
     """A figure with its unit, by its name."""
     if figure.endswith("_bytes"):
         return size(number)
-    if "_s" in figure and not figure.endswith("_rps"):
+    if figure.endswith("_rps"):
+        return rate(number)
+    if "_s" in figure:
         return duration(number)
     return "–" if number is None else f"{number:,.0f}"
