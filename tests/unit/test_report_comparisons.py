@@ -1,4 +1,4 @@
-"""Comparisons on the HTML page: every figure in words and as an interval on one scale; the gate's with what it allows."""
+"""Comparisons on the HTML page: figures in words and as intervals on one scale, the gate's with what it allows."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def _measured(
     return Baseline(
         prony=prony.__version__,
         title=plan.title,
-        machine=_machine(),
+        machine=_machine(bench.machine),
         load=_load(plan),
         boxes=_boxes(plan),
         rate_rps=rate_rps,
@@ -143,8 +144,7 @@ def _show(document: Document, judged: tuple[Gain, ...], given: dict[str, Any]) -
 # ---- the baseline, and what it is a baseline for
 
 
-def _machine() -> str:
-    found = benches.machine()
+def _machine(found: Mapping[str, Any]) -> str:
     return f"{found['cpu']}, {found['cpus']} cores"
 
 
@@ -172,7 +172,7 @@ def _check_flags(given: dict[str, Any]) -> None:
 
 def _check_machine(path: Path, stored: Baseline) -> None:
     """Raises DoubtError where the baseline is another machine's."""
-    here = _machine()
+    here = _machine(benches.machine())
     if stored.machine != here:
         raise DoubtError(
             f"{path}: the baseline was measured on another machine ({stored.machine}); this one is {here}, and its "
