@@ -29,6 +29,8 @@ from paired import arguments, at_least, measured, reported, tell
 from prony.campaign import compare as comparing
 from prony.campaign.bench import Bench
 from prony.campaign.find import saturate
+from prony.comparison import Contest
+from prony.comparison.ratio import ALPHA
 from prony.plan import Plan, changed, read_file
 from prony.recording import Store
 
@@ -141,24 +143,25 @@ def sides(bench: Bench, plan: Plan, parts: Sequence[str], trial_s: float) -> dic
 def one_round(bench: Bench, plans: dict[str, Plan], size: Size, seed: int) -> dict[str, list[str]]:
     """For each side but the first, the figures that were called different from the first's, each with its verdict."""
     names = list(plans)
-    rate_rps = comparing.rate_of(bench, plans["first"], size.compare_trial_s)
-    figures = comparing.figures(
-        bench,
-        names,
-        list(plans.values()),
-        rate_rps=rate_rps,
-        starts=size.starts,
-        trial_s=size.compare_trial_s,
+    contest = Contest(
+        len(names),
+        most=size.starts,
         seed=seed,
+        figures=comparing.FIGURES,
+        higher_is_better=comparing.HIGHER_IS_BETTER,
+        alpha=ALPHA * (len(names) - 1),  # each pair as if it were the only one
     )
+    rate_rps = comparing.rate_of(bench, list(plans.values()), size.compare_trial_s)
+    comparing.hold(bench, contest, names, list(plans.values()), rate_rps=rate_rps, trial_s=size.compare_trial_s)
     called = {}
-    for name, each in zip(names[1:], figures[1:], strict=True):
-        [compared] = comparing.comparisons(("first", name), (figures[0], each), seed)
-        called[name] = [
+    for compared in comparing.comparisons(contest, names, fresh=True):
+        called[compared.b] = [
             f"{gain.figure} {gain.verdict}" for gain in compared.gains if gain.verdict in {"better", "worse"}
         ]
         ratio = next(gain for gain in compared.gains if gain.figure == comparing.SATURATED)
-        print(f"{name}: {called[name]}; served {ratio.ratio} ({ratio.low} to {ratio.high})", file=sys.stderr)
+        print(
+            f"{compared.b}: {called[compared.b]}; served {ratio.ratio} ({ratio.low} to {ratio.high})", file=sys.stderr
+        )
     return called
 
 

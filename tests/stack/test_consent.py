@@ -184,3 +184,14 @@ def test_without_dnspython_the_record_cannot_be_read(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "dns.resolver", absent)
     with pytest.raises(OSError, match=r"pip install 'prony\[dns\]'"):
         txt_records("_prony-consent.known.example")
+
+
+def test_two_hosts_are_compared_only_if_both_have_consented(tmp_path: Path) -> None:
+    case = Case(
+        ["compare", url(HOST), url(OTHER), "--rate", "20", "--trial", "1s"], answers((PATH, 200, {}, token_of(HOST)))
+    )
+    found = told(case, tmp_path)
+    assert (found.code, found.out) == (2, "")
+    assert f"{OTHER} ({OTHER}:{PORT}) is not loopback and has not consented" in " ".join(found.err.split())
+    looks = asked_once(HOST, "/", address=HOST) | asked_once(OTHER, "/", address=OTHER)
+    assert found.asked == asked_once(HOST, PATH) | asked_once(OTHER, PATH, address=OTHER) | looks

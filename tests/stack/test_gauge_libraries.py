@@ -14,6 +14,7 @@ from prony.probes.gauge import GaugeReader
 from prony.probes.meters import rows_of, since
 from prony.stack.stack import Stack
 from tests.stack.test_gauge_work import APPS, get
+from tests.stack.tiers_case import until
 
 DOCUMENT: dict[str, Any] = {
     "app": {"entry": "libraries:application", "python": sys.executable},
@@ -62,8 +63,10 @@ def reader(stack: Stack) -> Iterator[GaugeReader]:
 
 
 def asked(stack: Stack, reader: GaugeReader, library: str, kind: str) -> dict[str, dict[str, Any]]:
-    before = reader.meters()
+    until(lambda: reader.read().in_flight == 0, "those before have ended")
+    before, ended = reader.meters(), reader.read().ended
     assert get(stack, f"/{library}") == 200
+    until(lambda: reader.read().ended > ended, "the request ended")
     rows = rows_of(since(before, reader.meters()))
     assert reader.read().hooks_off == {}
     return {row["label"]: row for row in rows if row["kind"] == kind}

@@ -286,7 +286,7 @@ def test_the_gauge_works_on_python_3_9(tmp_path: Path) -> None:
     code = (
         "import sys; from prony_gauge.entry import application; assert sys.version_info[:2] == (3, 9)\n"
         "import prony_gauge.install, prony_gauge.egress, prony_gauge.imports\n"
-        "print(b''.join(application({'PATH_INFO': '/'}, print)))"
+        "answer = application({'PATH_INFO': '/'}, print); print(b''.join(answer)); answer.close()"
     )
     done = run(code, environment(tmp_path, PRONY_GAUGE_ENTRY="reaches_out"), str(OLD_PYTHON))
     assert "shop.invalid is not reachable" in done.stdout, done.stderr

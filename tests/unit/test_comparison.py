@@ -8,8 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from prony.campaign.compare import FIGURES, comparisons, turns
 from prony.comparison import compare
+from prony.comparison.contest import turns
 from prony.report.comparison import cells
 
 
@@ -61,10 +61,3 @@ def test_the_order_of_starts_is_drawn_anew_each_round_and_repeats_with_its_seed(
     rounds = [tuple(order[i : i + 3]) for i in range(0, 60, 3)]
     assert all(Counter(each) == {0: 1, 1: 1, 2: 1} for each in rounds)
     assert len(set(rounds)) > 2
-
-
-def test_every_later_plan_is_compared_with_the_first() -> None:
-    sides = [{name: list(starts(side * 10 + i)) for i, name in enumerate(FIGURES)} for side in range(3)]
-    found = comparisons(["one", "two", "three"], sides, seed=1)
-    assert [(each.a, each.b) for each in found] == [("one", "two"), ("one", "three")]
-    assert {gain.figure for gain in found[0].gains} == set(FIGURES)

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from prony.cli import cli
-from prony.comparison.gate import Baseline, checks, verdict
+from prony.comparison import Gain
+from prony.comparison.gate import Baseline, Gate, verdict
 from prony.report.gate import junit, markdown
 
 UP = {"saturated_rps"}
@@ -21,8 +22,24 @@ def baseline() -> Baseline:
     for seed, name in enumerate(("saturated_rps", "latency_p50_s")):
         values[name] = tuple(float(value) for value in drawn(seed))
     return Baseline(
-        prony="0", title="it", machine="m", rate_rps=9, trial_s=5, figures=values, allowed=dict.fromkeys(values, 0.1)
+        prony="0",
+        title="it",
+        machine="m",
+        load={"GET /": 1.0},
+        boxes=(),
+        rate_rps=9,
+        trial_s=5,
+        figures=values,
+        allowed=dict.fromkeys(values, 0.1),
     )
+
+
+def judged(now: dict[str, list[float]]) -> tuple[Gain, ...]:
+    """What the gate says of starts that come to this, one after the other, for as long as it asks for them."""
+    gate = Gate(baseline(), most=10, higher_is_better=UP)
+    while gate.contest.ask() is not None:
+        gate.contest.tell({name: values[gate.contest.told] for name, values in now.items()})
+    return gate.judged
 
 
 def drawn(seed: int, scale: float = 1.0) -> np.ndarray:
@@ -35,20 +52,20 @@ def drawn(seed: int, scale: float = 1.0) -> np.ndarray:
 )
 def test_what_surely_lost_more_than_is_allowed_fails(rps: float, latency: float, outcome: str) -> None:
     now = {"saturated_rps": list(drawn(7, rps)), "latency_p50_s": list(drawn(8, latency))}
-    assert verdict(checks(baseline(), now, higher_is_better=UP)) == outcome
+    assert verdict(judged(now)) == outcome
 
 
 def test_what_was_not_measured_is_unknown_unless_another_figure_failed() -> None:
     now = {"saturated_rps": list(drawn(7)), "latency_p50_s": [math.nan] * 10}
-    assert verdict(checks(baseline(), now, higher_is_better=UP)) == "unknown"
+    assert verdict(judged(now)) == "unknown"
     now["saturated_rps"] = list(drawn(7, 0.5))
-    assert verdict(checks(baseline(), now, higher_is_better=UP)) == "failed"
+    assert verdict(judged(now)) == "failed"
     assert verdict([]) == "unknown"
 
 
 def test_junit_and_markdown_tell_each_figure() -> None:
     now = {"saturated_rps": list(drawn(7, 0.5)), "latency_p50_s": [math.nan] * 10}
-    found = checks(baseline(), now, higher_is_better=UP)
+    found = judged(now)
     suite = ET.fromstring(junit('a "title" <&', found))  # noqa: S314 - our own
     assert suite.attrib == {"name": 'a "title" <&', "tests": "2", "failures": "1", "errors": "1"}
     assert [case[0].tag for case in suite] == ["failure", "error"]

@@ -1,80 +1,88 @@
-"""Plans in, figures of several fresh starts of each out, their starts taking turns in a random order."""
+"""Plans and a contest in, figures of their starts told to it out: who starts next is the contest's to say."""
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Sequence
+
+from msgspec import structs
 
 from prony.campaign.bench import Bench, Measured
 from prony.campaign.find import busy_users, saturate
-from prony.comparison import Comparison, compare
+from prony.comparison import Comparison, Contest
 from prony.errors import DoubtError
 from prony.plan import Plan
 
-SHARE = 0.6  # of what the first plan serves with every slot busy: the rate at which all are compared
+SHARE = 0.6  # of what the slowest serves with every slot busy: the rate at which all are compared
 SATURATED = "saturated_rps"
-FIGURES = (
-    SATURATED,
-    "latency_p50_s",
-    "latency_p90_s",
-    "latency_p99_s",
-    "app_cpu_s_per_request",
-    "app_memory_bytes",
-    "database_connections",
-)
+SEEN = (SATURATED, "latency_p50_s", "latency_p90_s", "latency_p99_s")
+WATCHED = ("app_cpu_s_per_request", "app_memory_bytes", "database_connections")  # of a stack of prony's own only
+FIGURES = (*SEEN, *WATCHED)
 HIGHER_IS_BETTER = frozenset({SATURATED})
-Figures = dict[str, list[float]]
 
 
-def rate_of(bench: Bench, plan: Plan, trial_s: float) -> float:
-    """A rate at which a plan is busy and not overloaded."""
-    served = saturate(bench, plan, trial_s, "how much the first one serves").summary.achieved_rps
-    if served <= 0:
-        raise DoubtError(f"{plan.title} answered nothing right under load.", hint="prony check")
-    return max(1.0, SHARE * served)
+def learned(bench: Bench, plans: Sequence[Plan]) -> list[Plan]:
+    """The plans with their mixes; one that names no pages gets the first one's, so that all serve the same load."""
+    first = bench.learn(plans[0])
+    mix = first.traffic.requests
+    return [
+        first,
+        *(
+            plan
+            if plan.traffic.named or plan.destination is not None
+            else structs.replace(plan, traffic=structs.replace(plan.traffic, requests=mix))
+            for plan in plans[1:]
+        ),
+    ]
 
 
-def turns(sides: int, starts: int, seed: int) -> list[int]:
-    """The order in which sides take turns: in every round each once, shuffled, so that a drift meets all alike."""
-    order = random.Random(seed)  # noqa: S311 - an order, recorded with its seed
-    rounds = []
-    for _ in range(starts):
-        round_ = list(range(sides))
-        order.shuffle(round_)
-        rounds += round_
-    return rounds
+def rate_of(bench: Bench, plans: Sequence[Plan], trial_s: float) -> float:
+    """A rate at which every plan is busy and none is overloaded.
+
+    Raises:
+        DoubtError: one of them answers nothing right.
+    """
+    least = float("inf")
+    for number, plan in enumerate(plans):
+        which = f" ({number + 1} of {len(plans)})" if len(plans) > 1 else ""
+        served = saturate(bench, plan, trial_s, f"how much it serves at most{which}").summary.achieved_rps
+        if served <= 0:
+            raise DoubtError(f"{plan.title} answered nothing right under load.", hint="prony check")
+        least = min(least, served)
+    return max(1.0, SHARE * least)
 
 
-def figures(
-    bench: Bench,
-    names: Sequence[str],
-    plans: Sequence[Plan],
-    *,
-    rate_rps: float,
-    starts: int,
-    trial_s: float,
-    seed: int,
-) -> list[Figures]:
-    """For each plan the figures of its starts, in the order of FIGURES: NaN where one is not to be believed.
+def hold(
+    bench: Bench, contest: Contest, names: Sequence[str], plans: Sequence[Plan], *, rate_rps: float, trial_s: float
+) -> None:
+    """Holds a contest to its end.
 
     Each start serves `rate_rps` for `trial_s`, then as many users as keep every slot busy for as long.
     """
-    found: list[Figures] = [{name: [] for name in FIGURES} for _ in plans]
-    order = turns(len(plans), starts, seed)
-    for number, side in enumerate(order):
+    while (side := contest.ask()) is not None:
         plan = plans[side]
-        label = f"start {number + 1} of {len(order)}: {names[side]}"
-        loaded = plan.loaded(rate_rps=rate_rps, duration_s=trial_s, drain_s=1.0, seed=seed + number // len(plans))
+        label = f"start {contest.told + 1} of at most {contest.total}: {names[side]}"
+        seed = contest.seed + contest.told // len(plans)
+        loaded = plan.loaded(rate_rps=rate_rps, duration_s=trial_s, drain_s=1.0, seed=seed)
         measured = bench.measure(loaded, label, "compare")
-        busy = bench.measure(_busy(plan, trial_s), f"{label}, every slot busy", "compare", fresh=False)
-        for name, value in _figures(measured, busy).items():
-            found[side][name].append(math.nan if value is None else value)
-    return found
+        busy = plan.loaded(users=busy_users(plan), duration_s=trial_s, think_s=0)
+        saturated = bench.measure(busy, f"{label}, every slot busy", "compare", fresh=False)
+        if contest.tell(_figures(measured, saturated)) and contest.ask() is not None:
+            bench.teller.say(f"  after {contest.looked[-1]} starts of each: {_known(contest)}")
 
 
-def _busy(plan: Plan, trial_s: float) -> Plan:
-    return plan.loaded(users=busy_users(plan), duration_s=trial_s)
+def comparisons(contest: Contest, names: Sequence[str], *, fresh: bool) -> tuple[Comparison, ...]:
+    """Every pair of a contest, without what no start has, such as connections where there is no store."""
+    return tuple(
+        structs.replace(each, gains=tuple(g for g in each.gains if g.figure not in WATCHED or any(g.starts)))
+        for each in contest.comparisons(names, fresh=fresh)
+    )
+
+
+def _known(contest: Contest) -> str:
+    """What is known before the end, in words."""
+    gains = [gain for pair in range(contest.pairs) for gain in contest.gains(pair)]
+    clear = [f"{gain.figure} {gain.verdict}" for gain in gains if gain.verdict in {"better", "worse"}]
+    return f"{', '.join(clear) or 'no difference is sure'}; going on"
 
 
 def _figures(measured: Measured, busy: Measured) -> dict[str, float | None]:
@@ -88,15 +96,3 @@ def _figures(measured: Measured, busy: Measured) -> dict[str, float | None]:
         "app_memory_bytes": entry.tiers["app"]["memory_bytes"],
         "database_connections": entry.tiers["connections"]["most"],
     }
-
-
-def comparisons(names: Sequence[str], found: Sequence[Figures], seed: int) -> tuple[Comparison, ...]:
-    """Every later side against the first; errors are kept over all figures of all of them together."""
-    alpha = 0.05 / max(1, len(found) - 1)
-    first = found[0]
-    result = []
-    for name, other in zip(names[1:], found[1:], strict=True):
-        pairs = {figure: (first[figure], other[figure]) for figure in FIGURES}
-        gains = compare(pairs, higher_is_better=HIGHER_IS_BETTER, seed=seed, alpha=alpha)
-        result.append(Comparison(a=names[0], b=name, seed=seed, gains=tuple(gains)))
-    return tuple(result)

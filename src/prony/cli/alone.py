@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,28 @@ class Statuses(click.ParamType[tuple[int, ...]]):
         return tuple(int(word) for word in words)
 
 
+def _sent(beside: str) -> Callable[[Any], Any]:
+    """How requests are sent to what runs already, and what is right of it."""
+    return options.several(
+        click.option(
+            "-H",
+            "--header",
+            "headers",
+            multiple=True,
+            metavar="'NAME: VALUE'",
+            help=f"{beside}: sent with every request.",
+        ),
+        click.option(
+            "--expect-status",
+            "statuses",
+            type=Statuses(),
+            metavar="CODES",
+            help=f"{beside}: what counts as right, such as 200,304; default: 200.",
+        ),
+    )
+
+
+sent_options = _sent("With URLs")
 url_options = options.several(
     click.option(
         "--url",
@@ -43,16 +65,7 @@ url_options = options.several(
         multiple=True,
         help="Load what runs there already, without a stack; repeatable, for several pages of one host.",
     ),
-    click.option(
-        "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="With --url: sent with every request."
-    ),
-    click.option(
-        "--expect-status",
-        "statuses",
-        type=Statuses(),
-        metavar="CODES",
-        help="With --url: what counts as right, such as 200,304; default: 200.",
-    ),
+    _sent("With --url"),
 )
 
 
@@ -73,7 +86,7 @@ def plan_of(given: dict[str, Any], shown: output.Shown) -> Plan:
         PlanError: a flag is wrong.
     """
     where, targets = destinations.read(given["urls"])
-    fields = _fields(given["headers"])
+    fields = fields_of(given["headers"])
     folder = project_of(given)
     if folder is None:
         if given["sets"]:
@@ -99,11 +112,13 @@ def project_of(given: dict[str, Any]) -> Path | None:
     return given["project"] if explicit else None
 
 
-def bench(verb: str, plan: Plan, given: dict[str, Any], shown: output.Shown) -> tuple[AloneBench, Store]:
+def bench(
+    verb: str, plan: Plan, given: dict[str, Any], shown: output.Shown, title: str = ""
+) -> tuple[AloneBench, Store]:
     """What measures it; recordings go to the project that --project names, or to the XDG state folder."""
     folder = project_of(given)
     store, place = options.open_store(None if folder is None else options.project_folder(folder))
-    return AloneBench(store, verb, plan.title, place, shown), store
+    return AloneBench(store, verb, title or plan.title, place, shown), store
 
 
 def tell_where(given: dict[str, Any], number: int) -> None:
@@ -114,7 +129,8 @@ def tell_where(given: dict[str, Any], number: int) -> None:
     click.echo(f"\nAgain at any time: prony report {number}{flag}", err=True)
 
 
-def _fields(texts: Sequence[str]) -> dict[str, str]:
+def fields_of(texts: Sequence[str]) -> dict[str, str]:
+    """The header fields of --header, by name; raises PlanError."""
     found: dict[str, str] = {}
     for text in texts:
         match = _FIELD.fullmatch(text)

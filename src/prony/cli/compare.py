@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import click
 
-from prony.campaign import compare as comparing
+from prony.campaign import compare as campaign
 from prony.campaign.bench import Bench
-from prony.cli import options, output
-from prony.errors import PlanError
-from prony.plan import Plan, changed
+from prony.cli import alone, comparing, options, output, sides
+from prony.comparison import Contest
+from prony.document import Document
 from prony.report import terminal
-
-STARTS = 10
 
 
 @click.command()
@@ -29,120 +22,70 @@ STARTS = 10
     click.option(
         "--with", "changes", multiple=True, metavar="NAME=VALUE,...", help="Compare the project with this; repeatable."
     ),
-    click.option(
-        "--starts", type=click.IntRange(4, 100), default=STARTS, show_default=True, help="Fresh starts of each."
-    ),
-    click.option(
-        "--trial", type=options.Duration(1, 3600), default="5s", show_default=True, help="Length of one trial."
-    ),
-    click.option("--rate", type=click.FloatRange(0.1, 200_000), help="Requests a second; default: 60 % of A's most."),
+    comparing.starts,
+    comparing.trial(),
+    comparing.rate("", "the slowest one's"),
     click.option("--seed", type=click.IntRange(0), help="Of the order of starts; default: drawn, and recorded."),
-    options.sets,
-    options.as_json,
-    options.no_namespace,
-    options.debug,
+    alone.sent_options,
+    comparing.ends,
 )
-def compare(
-    *,
-    sides: tuple[str, ...],
-    project: Path,
-    changes: tuple[str, ...],
-    starts: int,
-    trial: float,
-    rate: float | None,
-    seed: int | None,
-    sets: tuple[str, ...],
-    as_json: bool,
-    no_namespace: bool,
-    debug: bool,  # noqa: ARG001 - main() looks for it
-) -> None:
+def compare(**given: Any) -> None:
     """Which is better, figure by figure: better, worse, or a tie with the smallest difference that could be seen.
 
-    Each of A, B, ... is a folder with a prony.toml, or git:REVISION of the project.
+    Each of A, B, ... is a folder with a prony.toml, git:REVISION of the project, a recording's number as prony list
+    shows it (its plan is measured afresh), or the URL of something that runs already.
 
     \b
     Example:  prony compare --with server.workers=5
               prony compare git:main git:HEAD
               prony compare ../one ../other --starts 20
+              prony compare run:3 run:5
+              prony compare http://127.0.0.1:8001/ http://127.0.0.1:8002/
     """
-    shown = output.Shown()
-    if not changes and len(sides) < 2:
+    if not given["changes"] and len(given["sides"]) < 2:
         raise click.UsageError(
-            f"found {len(sides)} plans to compare; allowed: two or more folders or git:REVISION, or --with NAME=VALUE."
+            f"found {len(given['sides'])} plans to compare; allowed: two or more folders, git:REVISION, recordings or "
+            "URLs, or --with NAME=VALUE."
         )
-    with _plans(project, sides, changes, sets, shown) as plans:
-        for _, plan in plans:
-            if plan.traffic.journeys:
-                raise PlanError(
-                    f"{plan.source}: [[traffic.journey]]: found journeys; compared are [[traffic.request]] tables.",
-                    hint="prony run --rate 5 for each",
-                )
-        names = tuple(name for name, _ in plans)
-        seed = secrets.randbelow(10**6) if seed is None else seed
-        store, place = options.open_store(options.project_folder(project))
-        with (
-            shown.running(),
-            Bench(store, "compare", " against ".join(names), place, shown, namespace=not no_namespace) as bench,
-        ):
-            learned = [bench.learn(plan) for _, plan in plans]
-            rate = comparing.rate_of(bench, learned[0], trial) if rate is None else rate
-            shown.stage(f"{starts} starts of each at {rate:.0f} rps, in random order (seed {seed})")
-            found = comparing.figures(bench, names, learned, rate_rps=rate, starts=starts, trial_s=trial, seed=seed)
-            document = bench.document(comparisons=comparing.comparisons(names, found, seed))
-            bench.conclude(document)
-    if as_json:
+    shown = output.Shown()
+    with sides.opened(given, shown) as found:
+        for _, plan in found:
+            comparing.check(plan)
+        document = _compared(found, given, shown)
+    if given["as_json"]:
         output.print_json(document)
     else:
         terminal.show(output.results(), document, {})
+    if found[0].plan.destination is not None:
+        alone.tell_where(given, document.campaign)
     believed = any(gain.verdict != "unknown" for each in document.comparisons for gain in each.gains)
     click.get_current_context().exit(0 if believed else 4)
 
 
-@contextmanager
-def _plans(
-    project: Path, sides: tuple[str, ...], changes: tuple[str, ...], sets: tuple[str, ...], shown: output.Shown
-) -> Iterator[list[tuple[str, Plan]]]:
-    """The plans, each with a name that tells it from the others; revisions lie in a folder that goes afterwards."""
-    with tempfile.TemporaryDirectory(prefix="prony-compare-") as scratch:
-        trees: list[Path] = []
-        try:
-            plans = []
-            for side in sides or (str(project),):
-                folder = Path(side)
-                if side.startswith("git:"):
-                    folder = _checked_out(project, side.removeprefix("git:"), Path(scratch) / str(len(trees)), trees)
-                plan = options.plan_of(folder, sets, shown.say)
-                if side.startswith("git:"):
-                    here = options.written_plan(project, (), shown.say)
-                    plan = changed(plan, {"app.python": str(here.app.python)})
-                plans.append((side if sides else plan.title, plan))
-            for each in changes:
-                plan = options.plan_of(project, (*sets, *each.split(",")), shown.say)
-                plans.append((f"with {each}", plan))
-            yield plans
-        finally:
-            for tree in trees:
-                _git(project, "worktree", "remove", "--force", str(tree))
-
-
-def _checked_out(project: Path, revision: str, tree: Path, trees: list[Path]) -> Path:
-    """The project's folder as it was at a revision."""
-    top = Path(_git(project, "rev-parse", "--show-toplevel"))
-    _git(project, "worktree", "add", "--detach", str(tree), revision)
-    trees.append(tree)
-    return tree / project.resolve().relative_to(top.resolve())
-
-
-def _git(project: Path, *words: str) -> str:
-    git = shutil.which("git")
-    if git is None:
-        raise PlanError("git:REVISION needs git, which is not on PATH.", hint="name two folders instead")
-    command = [git, "-C", str(project), *words]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    except subprocess.CalledProcessError as error:
-        raise PlanError(
-            f"git {words[0]} in {project}: {error.stderr.strip()}.",
-            hint="git -C PROJECT rev-parse REVISION, with the revision you mean",
-        ) from error
-    return done.stdout.strip()
+def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Shown) -> Document:
+    """The campaign, and its document."""
+    names = [each.name for each in found]
+    beside = found[0].plan.destination is not None
+    title = " against ".join(names)
+    bench: Bench
+    if beside:
+        found = sides.arrived(found, shown.say)
+        bench, _ = alone.bench("compare", found[0].plan, given, shown, title)
+    else:
+        store, place = options.open_store(options.project_folder(given["project"]))
+        bench = Bench(store, "compare", title, place, shown, namespace=not given["no_namespace"])
+    trial_s = given["trial"] or comparing.TRIAL_S
+    contest = Contest(
+        len(found),
+        most=given["starts"],
+        seed=secrets.randbelow(10**6) if given["seed"] is None else given["seed"],
+        figures=campaign.SEEN if beside else campaign.FIGURES,
+        higher_is_better=campaign.HIGHER_IS_BETTER,
+    )
+    with shown.running(), bench:
+        plans = campaign.learned(bench, [each.plan for each in found])
+        rate_rps = given["rate"] or campaign.rate_of(bench, plans, trial_s)
+        comparing.hold(bench, contest, list(zip(names, plans, strict=True)), shown, rate_rps=rate_rps, trial_s=trial_s)
+        document = bench.document(comparisons=campaign.comparisons(contest, names, fresh=not beside))
+        bench.conclude(document)
+    return document

@@ -3,69 +3,56 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 import prony
-from prony.campaign import compare as comparing
+from prony.campaign import bench as benches
+from prony.campaign import compare as campaign
 from prony.campaign.bench import Bench
-from prony.cli import options, output
-from prony.comparison import Comparison
-from prony.comparison.gate import Baseline, Check, checks, verdict
+from prony.cli import comparing, options, output
+from prony.comparison import Comparison, Contest, Gain
+from prony.comparison.gate import Baseline, Gate, text_of, verdict
 from prony.document import Document
-from prony.errors import PlanError
+from prony.errors import DoubtError, PlanError
+from prony.plan import Plan
 from prony.report import gate as reports
 from prony.report import terminal
 
-ALLOWED = {comparing.SATURATED: 0.1, "latency_p50_s": 0.1, "app_cpu_s_per_request": 0.1}
+ALLOWED = {campaign.SATURATED: 0.1, "latency_p50_s": 0.1, "app_cpu_s_per_request": 0.1}
 EXITS = {"passed": 0, "failed": 1, "unknown": 4}
+SEED = 1  # one side alone takes no turns
+WRITE = "With --write: "
+
+
+def _file(flag: str, what: str, default: str | None = None) -> Any:
+    kind = click.Path(path_type=Path, dir_okay=False)
+    return click.option(flag, type=kind, default=default, show_default=default is not None, help=what)
 
 
 @click.command()
 @options.several(
     options.project,
-    click.option(
-        "--baseline",
-        type=click.Path(path_type=Path, dir_okay=False),
-        default="prony-baseline.json",
-        show_default=True,
-        help="The stored baseline: a file to be committed.",
-    ),
+    _file("--baseline", "The stored baseline: a file to be committed.", "prony-baseline.json"),
     click.option("--write", is_flag=True, help="Measure and store the baseline instead of comparing with it."),
     click.option(
         "--allow",
         multiple=True,
         metavar="FIGURE=SHARE",
-        help="With --write: an allowed loss, such as latency_p99_s=15%.",
+        help=f"{WRITE}an allowed loss, such as latency_p99_s=15%.",
     ),
-    click.option("--starts", type=click.IntRange(4, 100), default=10, show_default=True, help="Fresh starts."),
-    click.option("--trial", type=options.Duration(1, 3600), help="With --write: length of one trial; default 5s."),
-    click.option("--rate", type=click.FloatRange(0.1, 200_000), help="With --write: default 60 % of the most served."),
-    click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML here."),
-    click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Append a Markdown summary here."),
-    options.sets,
-    options.as_json,
-    options.no_namespace,
-    options.debug,
+    comparing.starts,
+    comparing.trial(WRITE),
+    comparing.rate(WRITE, "its"),
+    _file("--junit", "Write JUnit XML here."),
+    _file("--markdown", "Append a Markdown summary here."),
+    comparing.ends,
 )
-def gate(
-    *,
-    project: Path,
-    baseline: Path,
-    write: bool,
-    allow: tuple[str, ...],
-    starts: int,
-    trial: float | None,
-    rate: float | None,
-    junit: Path | None,
-    markdown: Path | None,
-    sets: tuple[str, ...],
-    as_json: bool,
-    no_namespace: bool,
-    debug: bool,  # noqa: ARG001 - main() looks for it
-) -> None:
+def gate(**given: Any) -> None:
     """Compare with a stored baseline: exit 0 held, 1 lost more than is allowed, 4 not to be believed.
 
     \b
@@ -73,71 +60,150 @@ def gate(
               prony gate --junit gate.xml --markdown "$GITHUB_STEP_SUMMARY"
     """
     shown = output.Shown()
-    stored = None if write else _read(baseline)
-    allowed = _allowed(allow)
-    plan = options.plan_of(project, sets, shown.say)
-    trial_s = stored.trial_s if stored else trial or 5.0
-    store, place = options.open_store(options.project_folder(project))
-    with shown.running(), Bench(store, "gate", plan.title, place, shown, namespace=not no_namespace) as bench:
+    path, allowed = given["baseline"], _allowed(given["allow"])
+    stored = None if given["write"] else _read(path)
+    if stored is not None:
+        _check_flags(given)
+        _check_machine(path, stored)
+    plan = options.plan_of(given["project"], given["sets"], shown.say)
+    comparing.check(plan)
+    if stored is not None and plan.traffic.named:
+        _check_load(path, stored, plan)
+    store, place = options.open_store(options.project_folder(given["project"]))
+    with shown.running(), Bench(store, "gate", plan.title, place, shown, namespace=not given["no_namespace"]) as bench:
         plan = bench.learn(plan)
-        rate_rps = stored.rate_rps if stored else rate or comparing.rate_of(bench, plan, trial_s)
-        (now,) = comparing.figures(
-            bench, [plan.title], [plan], rate_rps=rate_rps, starts=starts, trial_s=trial_s, seed=1
-        )
-        machine = f"{bench.machine['cpu']}, {bench.machine['cpus']} cores"
-        found = checks(stored, now, higher_is_better=comparing.HIGHER_IS_BETTER) if stored else []
-        gains = tuple(check.gain for check in found)
-        document = bench.document(
-            comparisons=(Comparison(a=str(baseline), b=plan.title, seed=1, gains=gains),) if stored else ()
-        )
-        bench.conclude(document)
+        if stored is None:
+            baseline = _measured(bench, plan, given, shown, allowed)
+            bench.conclude(bench.document())
+        else:
+            _check_load(path, stored, plan)
+            judged, document = _gated(bench, plan, stored, given, shown)
     if stored is None:
-        _store(baseline, plan.title, machine, rate_rps, trial_s, now, allowed)
-        shown.say(f"{baseline}: {starts} starts at {rate_rps:.0f} rps. Commit it; then: prony gate")
+        _write(path, msgspec.json.format(msgspec.json.encode(baseline), indent=2).decode() + "\n")
+        shown.say(f"{path}: {given['starts']} starts at {baseline.rate_rps:.0f} rps. Commit it; then: prony gate")
         click.get_current_context().exit(0)
-    outcome = verdict(found)
-    if stored.machine != machine:
-        shown.say(
-            f"The baseline was measured on another machine ({stored.machine}): its figures are no measure for this."
-        )
-        outcome = "unknown"
-    _show(document, found, junit, markdown, as_json=as_json)
-    click.get_current_context().exit(EXITS[outcome])
+    _show(document, judged, given)
+    click.get_current_context().exit(EXITS[verdict(judged)])
 
 
-def _show(document: Document, found: list[Check], junit: Path | None, markdown: Path | None, *, as_json: bool) -> None:
-    if junit:
-        _write(junit, reports.junit(document.title, found))
-    if markdown:
-        _write(markdown, reports.markdown(document.title, found), append=True)
-    if as_json:
+def _measured(
+    bench: Bench, plan: Plan, given: dict[str, Any], shown: output.Shown, allowed: dict[str, float]
+) -> Baseline:
+    """A new baseline."""
+    trial_s = given["trial"] or comparing.TRIAL_S
+    rate_rps = given["rate"] or campaign.rate_of(bench, [plan], trial_s)
+    contest = Contest(1, most=given["starts"], seed=SEED, figures=campaign.FIGURES)
+    comparing.hold(bench, contest, [(plan.title, plan)], shown, rate_rps=rate_rps, trial_s=trial_s)
+    return Baseline(
+        prony=prony.__version__,
+        title=plan.title,
+        machine=_machine(bench.machine),
+        load=_load(plan),
+        boxes=_boxes(plan),
+        rate_rps=rate_rps,
+        trial_s=trial_s,
+        figures={
+            name: tuple(None if math.isnan(v) else v for v in values) for name, values in contest.found[0].items()
+        },
+        allowed=allowed,
+    )
+
+
+def _gated(
+    bench: Bench, plan: Plan, stored: Baseline, given: dict[str, Any], shown: output.Shown
+) -> tuple[tuple[Gain, ...], Document]:
+    """The figures of now against the baseline's, and the document."""
+    at = Gate(stored, most=given["starts"], higher_is_better=campaign.HIGHER_IS_BETTER, seed=SEED)
+    comparing.hold(bench, at.contest, [(plan.title, plan)], shown, rate_rps=stored.rate_rps, trial_s=stored.trial_s)
+    comparison = Comparison(
+        a=f"{given['baseline']}: {stored.title}",
+        b=plan.title,
+        seed=SEED,
+        gains=at.judged,
+        most=at.contest.most,
+        looks=tuple(at.contest.looked),
+    )
+    document = bench.document(comparisons=(comparison,))
+    bench.conclude(document)
+    return at.judged, document
+
+
+def _show(document: Document, judged: tuple[Gain, ...], given: dict[str, Any]) -> None:
+    if given["junit"]:
+        _write(given["junit"], reports.junit(document.title, judged))
+    if given["markdown"]:
+        _write(given["markdown"], reports.markdown(document.title, judged), append=True)
+    if given["as_json"]:
         output.print_json(document)
         return
     terminal.show(output.results(), document, {})
-    for check in found:
-        click.echo(f"  {check.outcome:<8} {check.gain.figure}: {check.text}")
+    for gain in judged:
+        click.echo(f"  {gain.outcome or '':<8} {gain.figure}: {text_of(gain)}")
 
 
-def _store(  # noqa: PLR0917 - the baseline's own fields, in its order
-    path: Path,
-    title: str,
-    machine: str,
-    rate_rps: float,
-    trial_s: float,
-    now: comparing.Figures,
-    allowed: dict[str, float],
-) -> None:
-    kept = {name: tuple(None if math.isnan(v) else v for v in values) for name, values in now.items()}
-    new = Baseline(
-        prony=prony.__version__,
-        title=title,
-        machine=machine,
-        rate_rps=rate_rps,
-        trial_s=trial_s,
-        figures=kept,
-        allowed=allowed,
+# ---- the baseline, and what it is a baseline for
+
+
+def _machine(found: Mapping[str, Any]) -> str:
+    return f"{found['cpu']}, {found['cpus']} cores"
+
+
+def _load(plan: Plan) -> dict[str, float]:
+    """Each request of the mix, with its share."""
+    requests = plan.traffic.requests
+    total = sum(each.weight for each in requests)
+    return {f"{each.method} {each.path}": round(each.weight / total, 4) for each in requests}
+
+
+def _boxes(plan: Plan) -> tuple[str, ...]:
+    return tuple(
+        f"{' + '.join(box.services)}: cpus {'all' if box.cpus is None else f'{box.cpus:g}'}, "
+        f"memory {'all' if box.memory_bytes is None else box.memory_bytes}"
+        for box in plan.boxes
     )
-    _write(path, msgspec.json.format(msgspec.json.encode(new), indent=2).decode() + "\n")
+
+
+def _check_flags(given: dict[str, Any]) -> None:
+    """Raises click.UsageError where a flag would change what the baseline says."""
+    for flag, value in (("--allow", given["allow"]), ("--trial", given["trial"]), ("--rate", given["rate"])):
+        if value:
+            raise click.UsageError(f"found {flag} without --write; allowed: with it, for the baseline says so itself.")
+
+
+def _check_machine(path: Path, stored: Baseline) -> None:
+    """Raises DoubtError where the baseline is another machine's."""
+    here = _machine(benches.machine())
+    if stored.machine != here:
+        raise DoubtError(
+            f"{path}: the baseline was measured on another machine ({stored.machine}); this one is {here}, and its "
+            "figures cannot be compared with those.",
+            hint="prony gate on that machine, or prony gate --write here",
+        )
+
+
+def _check_load(path: Path, stored: Baseline, plan: Plan) -> None:
+    """Raises PlanError where the baseline was measured under another load, or in other boxes."""
+    here = _load(plan)
+    if stored.load != here:
+        other = [name for name in {**stored.load, **here} if stored.load.get(name) != here.get(name)]
+        told = "; ".join(
+            f"{name}: {_share(stored.load.get(name))} of it there, {_share(here.get(name))} here" for name in other[:5]
+        )
+        raise PlanError(
+            f"{path}: the baseline was measured under another mix than {plan.source} has ({told}); allowed: the same.",
+            hint="prony gate --write, or the mix as it was",
+        )
+    there, boxes = stored.boxes, _boxes(plan)
+    if there != boxes:
+        raise PlanError(
+            f"{path}: the baseline was measured in other boxes ({'; '.join(there) or 'none'}) than {plan.source} has "
+            f"({'; '.join(boxes) or 'none'}); allowed: the same.",
+            hint="prony gate --write, or the boxes as they were",
+        )
+
+
+def _share(share: float | None) -> str:
+    return "nothing" if share is None else f"{share:.0%}"
 
 
 def _read(path: Path) -> Baseline:
@@ -157,10 +223,10 @@ def _allowed(given: tuple[str, ...]) -> dict[str, float]:
             value = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
         except ValueError:
             value = -1.0
-        if name not in comparing.FIGURES or not 0 <= value <= 10:
+        if name not in campaign.FIGURES or not 0 <= value <= 10:
             raise click.UsageError(
                 f"--allow: found {each}; allowed: FIGURE=SHARE such as latency_p99_s=15%, with one of "
-                f"{', '.join(comparing.FIGURES)}."
+                f"{', '.join(campaign.FIGURES)}."
             )
         allowed[name] = value
     return allowed

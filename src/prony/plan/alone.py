@@ -36,7 +36,7 @@ def plan_for(
         source="--url",
         destination=destination,
     )
-    return _with_fields(plan, fields)
+    return with_fields(plan, fields)
 
 
 def sent_to(plan: Plan, destination: Destination, fields: Mapping[str, str]) -> Plan:
@@ -66,10 +66,11 @@ def sent_to(plan: Plan, destination: Destination, fields: Mapping[str, str]) -> 
         source=plan.source,
         destination=destination,
     )
-    return _with_fields(bare, fields)
+    return with_fields(bare, fields)
 
 
-def _with_fields(plan: Plan, fields: Mapping[str, str]) -> Plan:
+def with_fields(plan: Plan, fields: Mapping[str, str]) -> Plan:
+    """The plan with header fields of its own; `fields` may name the Host. Raises PlanError: one cannot be sent."""
     rest = {name: value for name, value in fields.items() if name.lower() != "host"}
     host = next((value for name, value in fields.items() if name.lower() == "host"), plan.traffic.host)
     check_fields(host, rest, "--header")

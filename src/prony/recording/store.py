@@ -210,6 +210,16 @@ class Store:
             trials=tuple(TrialRow(f"{id_}.{number}", *rest) for number, *rest in trials),
         )
 
+    def plan(self, trial: str) -> Plan:
+        """The plan of one trial as it was stored, redacted, named "campaign.number"; raises RecordingError."""
+        campaign, _, number = trial.partition(".")
+        found = self._db.execute("SELECT plan FROM trial WHERE campaign = ? AND number = ?", (campaign, number))
+        row = found.fetchone()
+        try:
+            return msgspec.json.decode(row[0] if row else "", type=Plan)
+        except msgspec.MsgspecError as error:
+            raise RecordingError(f"Trial {trial} in {self.path} has no plan: {error}.", hint="prony list") from error
+
     def recording(self, trial: str) -> Recording:
         """All samples, readings, events and the plan of one trial, named "campaign.number".
 

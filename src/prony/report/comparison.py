@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from prony.comparison import Comparison, Gain
-from prony.figures import duration, size
+from prony.figures import duration, rate, size
 
 STYLES = {"better": "bold green", "worse": "bold red", "tie": "", "unknown": "yellow"}
 
@@ -31,8 +31,24 @@ def table(found: Comparison) -> RenderableType:
     for gain in found.gains:
         rows.add_row(*cells(gain), style=STYLES[gain.verdict])
     head = f"\n[bold]B[/bold] {escape(found.b)}\nagainst [bold]A[/bold] {escape(found.a)}"
-    said = f"  95 % intervals over starts, wide enough for all figures together; order by seed {found.seed}."
-    return Group(head, Padding(rows, (0, 0, 0, 2)), f"[dim]{said}[/dim]")
+    return Group(head, Padding(rows, (0, 0, 0, 2)), *(f"[dim]  {line}[/dim]" for line in said(found)))
+
+
+def said(found: Comparison) -> list[str]:
+    """What its intervals are, in sentences."""
+    of = "starts" if found.fresh else "repeated trials"
+    every = " and all looks" if len(found.looks) > 1 else ""
+    lines = [f"95 % intervals over {of}, wide enough for all figures{every} together; order by seed {found.seed}."]
+    if found.ended_early:
+        lines.append(
+            f"Ended after {found.looks[-1]} of at most {found.most} {of} of each: all that can be told was clear."
+        )
+    if not found.fresh:
+        lines.append(
+            "It ran already and was not started afresh: how much one start differs from another is not in this. CPU, "
+            "memory and connections were not compared."
+        )
+    return lines
 
 
 def cells(gain: Gain) -> tuple[str, str, str, str, str]:
@@ -52,6 +68,8 @@ def value(figure: str, number: float | None) -> str:
     """A figure with its unit, by its name."""
     if figure.endswith("_bytes"):
         return size(number)
-    if "_s" in figure and not figure.endswith("_rps"):
+    if figure.endswith("_rps"):
+        return rate(number)
+    if "_s" in figure:
         return duration(number)
     return "–" if number is None else f"{number:,.0f}"

@@ -19,36 +19,16 @@ from prony.capacity import Capacity
 from prony.document import Configuration, Document, Trial
 from prony.doubts import KINDS, Doubt
 from prony.report import curves
+from prony.report.intervals import sections
 from prony.report.series import Series
 from prony.report.spent import FILTERS
+from prony.report.tokens import CAUSE_WORDS, GRADE_SIGNS, GRADE_WORDS, TIER_WORDS, word
 from prony.verdict import CAUSES, GRADES, TIERS, Verdict
 
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "templates"
 UPLOT = HERE / "vendor" / "uplot"
 UPLOT_VERSION = "1.6.32"
-
-# Tokens that do not read well with a space for their underscore.
-TIER_WORDS = {"none": "nothing gave out", "unknown": "cannot tell", "generator": "load generator"}
-CAUSE_WORDS = {
-    "none": "nothing to blame",
-    "unknown": "cannot tell",
-    "app_cpu": "app’s own CPU use",
-    "connections_exhausted": "out of connections",
-    "connection_per_request": "a connection per request",
-}
-GRADE_WORDS = {"unknown": "not established"}
-GRADE_SIGNS = {"proven": "●", "consistent": "◐", "tied": "=", "unknown": "○"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Word:
-    """A token of a closed set, as it is shown: in words, and with what it means."""
-
-    token: str
-    text: str
-    means: str
-    sign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +95,7 @@ def render(document: Document, series: Mapping[str, Series]) -> str:
         title=document.title or f"prony {document.verb}",
         findings=findings,
         rows=page.rows(),
+        compared=sections(document.comparisons),
         scale_rps=page.scale_rps,
         others=others,
         doubt_groups=page.doubt_groups(),
@@ -132,14 +113,6 @@ def render(document: Document, series: Mapping[str, Series]) -> str:
         uplot_licence=_read(UPLOT / "LICENSE"),
     )
     return page_text.strip() + "\n"
-
-
-def word(
-    texts: Mapping[str, str], token: str, words: Mapping[str, str], signs: Mapping[str, str] | None = None
-) -> _Word:
-    """A token of a closed set in words; one that is not of the set is shown as it is."""
-    text = words.get(token, token.replace("_", " "))
-    return _Word(token, text, texts.get(token, ""), (signs or {}).get(token, ""))
 
 
 def machine_text(machine: Mapping[str, Any]) -> str:
