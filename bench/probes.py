@@ -25,21 +25,21 @@ from prony.stack.stack import Stack, Start
 from prony.trial.watched import probes
 
 APP = """
-import os
+import os, threading
 import psycopg, valkey
 from pymemcache.client.base import Client
 
-links = {}
+held = threading.local()
 
 def link(name, made):
-    if name not in links:
-        links[name] = made()
-    return links[name]
+    if not hasattr(held, name):
+        setattr(held, name, made())
+    return getattr(held, name)
 
 def application(environ, start_response):
     database = link("d", lambda: psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, prepare_threshold=None))
     cache = link("c", lambda: valkey.from_url(os.environ["REDIS_URL"]))
-    other = link("m", lambda: Client(os.environ["MEMCACHED_URL"].removeprefix("memcached://")))
+    other = link("m", lambda: Client(os.environ["MEMCACHED_URL"].removeprefix("memcached://"), no_delay=True))
     found = [database.execute("SELECT count(*) FROM pg_class WHERE relpages > %s", [i]).fetchone()[0] for i in range(3)]
     cache.incr("pages")
     other.set("page", str(found))

@@ -36,37 +36,33 @@ class Tree:
         self._delay_ns = 0
 
     def cpu(self) -> list[Reading]:
-        """Cumulative CPU seconds of the tree, and the share of a core its busiest process used since first seen."""
+        """Cumulative CPU seconds of the tree."""
         if self._known is None:
             self._known = tuple(self.pids())
         if self._opened_for is not self._known:
             self._open(self._known)
-        now_ns = time.monotonic_ns()
-        total_s, busiest = 0.0, 0.0
-        for pid, file in list(self._files.items()):
+        ticks, ended = 0, []
+        for pid, file in self._files.items():
             try:
                 stat = os.pread(file, _STAT_BYTES, 0)
-            except OSError:  # it has ended
-                os.close(self._files.pop(pid))
+            except OSError:
+                ended.append(pid)
                 continue
-            own, reaped = _ticks(stat)
-            total_s += (own + reaped) * _TICK_S
-            then_ns, then_s = self._first.setdefault(pid, (now_ns, own * _TICK_S))
-            if now_ns - then_ns >= SHORTEST_NS:
-                busiest = max(busiest, (own * _TICK_S - then_s) / ((now_ns - then_ns) / 1e9))
-        return [
-            Reading(now_ns, self.tier, "cpu_s", total_s),
-            Reading(now_ns, self.tier, "busiest_process_share", busiest),
-        ]
+            fields = stat[stat.rindex(b")") + 2 :].split(b" ", 15)
+            ticks += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
+        for pid in ended:
+            os.close(self._files.pop(pid))
+        return [Reading(time.monotonic_ns(), self.tier, "cpu_s", ticks * _TICK_S)]
 
     def rest(self) -> list[Reading | Event]:
-        """Processes and threads of the tree, seconds they waited for a core, memory, and descriptors."""
+        """Processes and threads of the tree, the busiest of them, waits for a core, memory, and descriptors."""
         stats = self._stats()
         pids = [pid for pid, _ in stats]
         self._known = tuple(pids)
         now_ns = time.monotonic_ns()
         found: list[Reading | Event] = [
             Reading(now_ns, self.tier, "processes", float(len(pids))),
+            Reading(now_ns, self.tier, "busiest_process_share", self._busiest(stats, now_ns)),
             Reading(now_ns, self.tier, "threads", float(sum(int(fields[17]) for _, fields in stats))),
             Reading(now_ns, self.tier, "run_delay_s", self._waited_s(pids)),
         ]
@@ -93,6 +89,16 @@ class Tree:
                 with contextlib.suppress(OSError):
                     self._files[pid] = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
         self._opened_for = pids
+
+    def _busiest(self, stats: list[tuple[int, list[bytes]]], now_ns: int) -> float:
+        """The share of a core that the busiest process has used since it was first seen."""
+        busiest = 0.0
+        for pid, fields in stats:
+            own_s = (int(fields[11]) + int(fields[12])) * _TICK_S
+            then_ns, then_s = self._first.setdefault(pid, (now_ns, own_s))
+            if now_ns - then_ns >= SHORTEST_NS:
+                busiest = max(busiest, (own_s - then_s) / ((now_ns - then_ns) / 1e9))
+        return busiest
 
     def _waited_s(self, pids: list[int]) -> float:
         """Seconds that all threads seen so far were ready to run and had no core."""
@@ -154,7 +160,7 @@ class Host:
         self._wanted = {b"cpu%d" % core for core in cores}
 
     def read(self) -> list[Reading]:
-        """Cumulative busy and stolen seconds, and how many cores."""
+        """Cumulative busy and stolen seconds."""
         busy = stolen = 0
         for line in _read("/proc/stat", 65_536).split(b"\nintr", 1)[0].splitlines():
             name, *fields = line.split()
@@ -166,13 +172,12 @@ class Host:
         return [
             Reading(now_ns, "host", "busy_s", busy * _TICK_S),
             Reading(now_ns, "host", "steal_s", stolen * _TICK_S),
-            Reading(now_ns, "host", "cores", float(len(self.cores))),
         ]
 
     def rest(self) -> list[Reading]:
-        """Seconds of pressure, where the kernel tells (anything waited for CPU, memory, IO), and the cores' clock."""
+        """How many cores, their clock, and seconds in which anything waited for CPU, memory or IO, where it is told."""
         now_ns = time.monotonic_ns()
-        found = []
+        found = [Reading(now_ns, "host", "cores", float(len(self.cores)))]
         for what in ("cpu", "memory", "io"):
             waited_s = pressure_s(_read(f"/proc/pressure/{what}").decode("ascii"))
             if waited_s is not None:
@@ -209,12 +214,6 @@ def pressure_s(text: str) -> float | None:
         if line.startswith("some ") and "total=" in line:
             return int(line.partition("total=")[2]) / 1e6
     return None
-
-
-def _ticks(stat: bytes) -> tuple[int, int]:
-    """A process's own CPU time and that of the children it has reaped, from its stat file."""
-    fields = stat[stat.rindex(b")") + 2 :].split(b" ", 16)
-    return int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
 
 
 def _memory_bytes(pid: int) -> int:

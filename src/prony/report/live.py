@@ -200,7 +200,7 @@ class Course:
     def tiers(self) -> list[str]:
         """The tiers whose CPU is watched, without the generator and the whole machine."""
         named = (tier for tier, name in self._levels if name == "cpu_s")
-        return [tier for tier in named if tier not in {"generator", "host"} and not tier.startswith("box.")]
+        return [tier for tier in named if tier not in {"generator", "host", "probes"} and not tier.startswith("box.")]
 
     def level(self, tier: str, name: str) -> float | None:
         """The mean of a reading over the last second."""
