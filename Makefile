@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What the gauge's hooks are tried with: the real libraries.
 LIBRARIES := aiohttp asyncpg psycopg-pool psycopg2-binary pymemcache redis requests sqlalchemy starlette werkzeug
-DEV := build dnspython hdrhistogram hypothesis mypy pre-commit pyarrow pytest pytest-xdist ruff types-psutil types-PyYAML \
+DEV := build dnspython hdrhistogram hypothesis mypy pre-commit pyarrow pytest pytest-xdist ruff types-psutil types-PyMySQL types-PyYAML \
 	$(LIBRARIES)
 
 .PHONY: demo test test-all fix bench docs clean

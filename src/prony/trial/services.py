@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from prony.probes import caches, nginx
+from prony.probes.mariadb import MariaDB
 from prony.probes.pgbouncer import PgBouncer
 from prony.probes.postgres import Postgres
 from prony.probes.sampler import Probe
 from prony.probes.statements import Statements
+from prony.probes.uwsgi import UWSGI
+from prony.stack.services import mariadb
 from prony.stack.services.memcached import Memcached
 from prony.stack.services.postgres import RESERVED
 from prony.stack.services.valkey import Valkey
@@ -18,7 +21,14 @@ CONNECT_S = 2.0
 
 def probes(stack: Stack, start: Start) -> list[Probe]:
     """Everything that tells of itself, each second."""
-    return [*_proxy(stack), *_caches(stack), *_pooler(stack, start), *_postgres(stack, start)]
+    return [
+        *_proxy(stack),
+        *_servers(start),
+        *_caches(stack),
+        *_pooler(stack, start),
+        *_postgres(stack, start),
+        *_mariadb(stack, start),
+    ]
 
 
 def _proxy(stack: Stack) -> list[Probe]:
@@ -29,6 +39,11 @@ def _proxy(stack: Stack) -> list[Probe]:
     if proxy.status is not None:
         found.append(Probe("proxy status", EVERY_S, nginx.Status(proxy.status).read))
     return found
+
+
+def _servers(start: Start) -> list[Probe]:
+    paths = [each.stats for each in start.instances if each.server.kind == "uwsgi"]
+    return [Probe("uWSGI's stats", EVERY_S, UWSGI(paths).read)] if paths else []
 
 
 def _caches(stack: Stack) -> list[Probe]:
@@ -67,3 +82,12 @@ def _postgres(stack: Stack, start: Start) -> list[Probe]:
         statements = Statements(postgres.ask, postgres.database)
         found.append(Probe("database statements", EVERY_S, statements.counters, end=statements.table))
     return found
+
+
+def _mariadb(stack: Stack, start: Start) -> list[Probe]:
+    store, settings = stack.stores.running.get("database"), start.plan.database
+    if not isinstance(store, mariadb.MariaDB) or settings is None:
+        return []
+    link = stack.launcher.connect(store.extra_port, CONNECT_S)
+    probe = MariaDB(link, mariadb.WATCHER, store.watchword, settings.max_connections)
+    return [Probe("database status", EVERY_S, probe.read, close=probe.close)]
