@@ -26,7 +26,12 @@ BIN_LEAST_S = 0.5
 LEAST_S, STEP = 1e-6, 1.02  # the first bucket's lower end, and how much higher each further one begins
 BUCKETS = 1048  # up to 1 000 s
 LEVELS_MAX = 64  # readings of one kind that are kept: over a second's worth of the quickest
-WATCHED = {"length", "overflows", "in_flight", "slots", "cpu_s", "count", "usable", "limit", "active", "lock_waits"}
+WATCHED = {"length", "overflows", "in_flight", "slots", "cpu_s", "count", "usable", "limit", "active", "lock_waits"} | {
+    "clients_waiting",
+    "servers_active",
+    "servers_limit",
+    "own_errors",
+}
 
 Counts = npt.NDArray[np.int64]
 
