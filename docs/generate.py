@@ -20,8 +20,10 @@ from prony.plan import addresses, keys
 from prony.plan.keys import Key
 from prony.recording import OUTCOMES
 from prony.recording.model import Campaign, TrialRow
+from prony.recording.named import READINGS
 from prony.report.columns import COLUMNS
 from prony.stack.fitness import Finding
+from prony.summary.tiers import FIGURES
 from prony.traffic.imports import Import, Source
 from prony.traffic.mix import LeftOut, Route
 from prony.traffic.rates import Rates
@@ -121,7 +123,8 @@ def index() -> list[str]:
         "",
         *grid(("table", "is", "its keys"), [(code([how]), what, f"[{at(page)}]({page})") for how, what, page in found]),
         "Besides: [the command line](reference/cli.md), with what `prony --help` says of every verb;",
-        "[outcomes, doubts, tiers, causes and grades](reference/results.md); [what --json prints](json.md).",
+        "[outcomes, doubts, tiers, causes and grades](reference/results.md); [what is read of each",
+        "tier](reference/readings.md); [what --json prints](json.md).",
         "",
     ]
     for title, own in (
@@ -409,6 +412,41 @@ def results_page() -> list[str]:
     return lines + grid(("column", "type", "is"), columns)
 
 
+def readings_page() -> list[str]:
+    """What probes read, and the figures that come of it."""
+    lines = [
+        "# Readings, and the figures of tiers",
+        "",
+        "While a trial runs, probes read every tier: the gauge, the CPU and the listen queues at 50 ms, all else each",
+        "second. A recording keeps each reading with its instant. Units are in the names: `_s` seconds, `_bytes`; a",
+        "share runs from 0 to 1. A counter starts where it stood; only its growth counts.",
+        "",
+        "## Figures of tiers",
+        "",
+        "`tiers` of a trial in `--json`, and in words in every report, in the order in which a request meets them:",
+        f"{code(('proxy', 'listen_queue', 'workers', 'app'))}, each store by its name,",
+        f"{code(('pooler', 'connections', 'database'))}, workers beside the web and outside services, `box.NAME`,",
+        f"{code(('host', 'probes'))}. They are taken over the sending window. What was not read is left out, or null.",
+        "",
+    ]
+    for of, figures in FIGURES.items():
+        lines += [f"### {of}", "", *grid(("figure", "is"), [(f"`{each.name}`", each.text) for each in figures])]
+    lines += [
+        "Besides: `hit_share` of a cache, keys that were there of those asked for; `buffer_hit_share` of the database,",
+        "blocks found in its own memory; `cpu_s_per_request` of app and database.",
+        "",
+        "## Readings by source",
+        "",
+        "`processes` are read for every tier that is processes of ours. Those of `workers`, from the gauge inside the",
+        "app, are in [architecture.md](../architecture.md).",
+        "",
+    ]
+    for of, names in READINGS.items():
+        rows = [(f"`{each.name}`", f"a {each.nature}", each.text) for each in names]
+        lines += [f"### Readings of {of}", "", *grid(("reading", "is", "of"), rows)]
+    return lines
+
+
 def command_line() -> list[str]:
     """The help of every verb."""
     lines = ["# The command line", ""]
@@ -493,6 +531,7 @@ def pages() -> dict[str, str]:
         "reference/links.md": links_page(),
         "reference/boxes.md": boxes_page(),
         "reference/results.md": results_page(),
+        "reference/readings.md": readings_page(),
         "reference/cli.md": command_line(),
         "json.md": json_page(),
     }

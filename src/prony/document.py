@@ -19,6 +19,7 @@ from prony.summary import (
     Sampled,
     Slice,
     Spent,
+    Statement,
     StreamFigures,
     Summary,
 )
@@ -50,6 +51,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     streams: tuple[StreamFigures, ...] = ()
     gauged: tuple[Metered, ...] = ()
     spent: tuple[Spent, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 class RouteCost(Struct, frozen=True, kw_only=True):
@@ -197,6 +199,7 @@ def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
         streams=summary.streams,
         gauged=summary.gauged,
         spent=() if any("all" in doubt.voids for doubt in doubts) else summary.spent,
+        statements=summary.statements,
     )
 
 

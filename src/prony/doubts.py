@@ -27,8 +27,10 @@ NOTED = (
     "box_beyond_cores",
     "egress_closed",
     "probe_failed",
+    "probe_slow",
     "mix_guessed",
 )
+TEXTS_MAX = 3  # of one kind that are told
 
 
 class Doubt(Struct, frozen=True, kw_only=True):
@@ -180,7 +182,17 @@ KINDS = {
             "Hosts opened under [app] egress could not be named in the stack's network: they stayed closed.",
             "Run as root, or with --no-namespace.",
         ),
-        Kind("probe_failed", "A source of readings failed: its figures are missing.", "Look at its message."),
+        Kind("probe_failed", "A source of readings failed: figures of it are missing.", "Look at its message."),
+        Kind(
+            "probe_slow",
+            "A source of readings took over half of its period in over 5 % of the looks: there are gaps between them.",
+            "Read its figures as rough ones; a service that is overloaded answers late.",
+        ),
+        Kind(
+            "probes_costly",
+            "Looking used over 2 % of a core.",
+            "Repeat on a machine with more cores; many processes and a long log cost most.",
+        ),
         Kind(
             "gauge_silent",
             "The gauge gave no readings: busy workers cannot be told from other waits.",
@@ -318,9 +330,13 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
     elif summary.tiers["workers"]["slots"] is None and summary.requests:
         raise_doubt("gauge_silent", "no mapped file of a serving process was seen")
     for name in NOTED:
-        texts = [e.text for e in recording.events if e.kind == name]
+        texts = list(dict.fromkeys(e.text for e in recording.events if e.kind == name))
+        several = texts[:TEXTS_MAX] if name.startswith("probe_") else texts[:1]
         if texts:
-            raise_doubt(name, texts[0])
+            raise_doubt(name, "; ".join(several))
+    cost = summary.tiers.get("probes", {}).get("cpu_share")
+    if cost is not None and cost > 0.02:
+        raise_doubt("probes_costly", f"the probes used {cost:.1%} of a core")
     if summary.egress_refused:
         raise_doubt("app_reached_out", refusals.told(summary.egress_refused))
 

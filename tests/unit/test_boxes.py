@@ -296,12 +296,14 @@ def test_the_probe_reads_version_2_and_tells_of_throttling_once_and_of_every_kil
     (tmp_path / "memory.max").write_text("67108864\n")
     (tmp_path / "memory.current").write_text("33554432\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 1048576\n")
+    (tmp_path / "io.pressure").write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\n")
     probe = BoxProbe("box app", {"cgroup": str(tmp_path)})
     now(10, 2, 1)
     first = {item.name: item.value for item in probe.read() if not isinstance(item, Event)}
     assert first["cpu_s"] == 2.5
     assert first["cpu_quota_cores"] == 0.5
     assert first["throttled_s"] == 0.1
+    assert first["io_pressure_s"] == 1.5
     assert (first["memory_bytes"], first["memory_limit_bytes"]) == (33554432 - 1048576, 67108864)
     events = []
     for periods, throttled, kills in ((20, 2, 1), (30, 6, 1), (40, 9, 3)):

@@ -71,6 +71,8 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
     "box_beyond_cores": lambda: a_clean_recording(events=[event("box_beyond_cores")]),
     "egress_closed": lambda: a_clean_recording(events=[event("egress_closed")]),
     "probe_failed": lambda: a_clean_recording(events=[event("probe_failed")]),
+    "probe_slow": lambda: a_clean_recording(events=[event("probe_slow")]),
+    "probes_costly": lambda: a_clean_recording(counters={"probes.cpu_s": 0.021}),
     "few_samples": lambda: a_clean_recording(rate_rps=79.98, duration_s=50),
     "backlog_growing": overloaded,
     "nothing_valid": lambda: a_clean_recording(

@@ -199,6 +199,19 @@ def test_tiers_stand_in_the_order_in_which_a_request_meets_them() -> None:
     ]
 
 
+def test_a_pooler_tells_who_waits_and_a_proxy_what_it_answered_itself() -> None:
+    course, t_ns = watched()
+    levels = {"servers_active": 2.0, "servers_limit": 2.0, "clients_waiting": 9.0}
+    found = [Reading(t_ns, "pooler", name, value) for name, value in levels.items()]
+    found += [Reading(t_ns - SECOND + n * SECOND, "proxy", "own_errors", 4.0 * n) for n in (0, 1)]
+    found += [Reading(t_ns, "probes", "cpu_s", 1.0)]
+    course.add(t_ns, np.zeros(0, SAMPLE), found)
+    told = dict(screen.tiers(course))
+    assert told["pooler"] == "2 of 2 server connections, 9 clients wait for one"
+    assert told["proxy CPU"] == "0.40 cores, 4 errors of its own a second"
+    assert "probes CPU" not in told
+
+
 @pytest.mark.parametrize("width", [120, 80, 60, screen.WIDTH_LEAST])
 def test_the_screen_fits_into_the_terminal(width: int) -> None:
     course, t_ns = watched()

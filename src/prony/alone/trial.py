@@ -19,7 +19,7 @@ from prony.plan import Destination, Plan
 from prony.probes.canary import canary
 from prony.probes.listen import FAMILY, ListenQueue
 from prony.probes.listener import listeners, may_run_on
-from prony.probes.processes import Host, Tree
+from prony.probes.processes import Account, Host, Tree
 from prony.probes.sampler import Probe, Sampler
 from prony.recording import Event, Reading, TrialWriter
 from prony.samples import from_bytes
@@ -117,15 +117,16 @@ def _probes(alone: Alone, destination: Destination, pids: tuple[int, ...], liste
     if destination.consent:
         return []
     cores = alone.cores  # whoever started it may have let it run on any of them
+    host = Host(tuple(sorted({*cores.generator, *cores.side, *cores.stack})))
     found = [
-        Probe("host", 0.2, Host(tuple(sorted({*cores.generator, *cores.side, *cores.stack}))).read),
+        Probe("host pressure", 1.0, host.rest),
         Probe("listen queue", 0.05, listen.length),
         Probe("listen overflows", 1.0, listen.overflows),
     ]
-    if pids:
-        tree = Tree("app", *pids)
-        found += [Probe("app CPU", 0.2, tree.cpu), Probe("app memory", 1.0, tree.memory)]
-        found.append(Probe("app descriptors", 1.0, tree.descriptors))
+    trees = [Tree("app", *pids)] if pids else []
+    account = Account(host, trees)
+    found.append(Probe("CPU account", 0.05, account.read, close=account.close))
+    found += [Probe("app processes", 1.0, tree.rest) for tree in trees]
     return found
 
 

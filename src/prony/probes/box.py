@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from prony.probes.processes import pressure_s
 from prony.recording import Event, Reading
 
 _NO_LIMIT = 1 << 60  # version 1 says "none" with a number near 2**63
@@ -18,7 +19,8 @@ class BoxProbe:
 
     Readings: cpu_s (used since the box was made), cpu_quota_cores, periods, throttled_periods, throttled_s (summed over
     its cores), memory_bytes (in use, without file pages that can be dropped at once), memory_limit_bytes,
-    memory_limit_hits, out_of_memory_kills. Limits that are not set are not read.
+    memory_limit_hits, out_of_memory_kills; cpu_pressure_s, memory_pressure_s, io_pressure_s. Limits that are not set
+    are not read.
 
     Args:
         tier: Whose readings these are. Not a tier that a process tree is read for too: both have a cpu_s.
@@ -38,7 +40,7 @@ class BoxProbe:
     def read(self) -> list[Reading | Event]:
         """All readings now, and what happened since the last call."""
         now_ns = time.monotonic_ns()
-        found = {**self._read_cpu(), **self._read_memory()}
+        found = {**self._read_cpu(), **self._read_memory(), **self._read_pressure()}
         if not found:
             return []
         items: list[Reading | Event] = [Reading(now_ns, self._tier, name, value) for name, value in found.items()]
@@ -77,6 +79,18 @@ class BoxProbe:
         found["periods"] = stat.get("nr_periods", 0.0)
         found["throttled_periods"] = stat.get("nr_throttled", 0.0)
         found["throttled_s"] = throttled_s
+        return found
+
+    def _read_pressure(self) -> dict[str, float]:
+        """Only version 2 accounts for it, and only where the kernel was built to."""
+        if self._cpu is None or not self._v2:
+            return {}
+        found = {}
+        for what in ("cpu", "memory", "io"):
+            with contextlib.suppress(OSError):
+                waited_s = pressure_s(_text(self._cpu / f"{what}.pressure"))
+                if waited_s is not None:
+                    found[f"{what}_pressure_s"] = waited_s
         return found
 
     def _read_memory(self) -> dict[str, float]:

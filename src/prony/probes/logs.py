@@ -17,13 +17,32 @@ POSTGRES = (
     ("database_error", re.compile(rb"\] [0-9A-Z]{5} (?:FATAL|PANIC):  (.*)")),
 )
 APP = (
-    ("worker_timeout", re.compile(rb"(WORKER TIMEOUT)")),
+    ("worker_timeout", re.compile(rb"(WORKER TIMEOUT|HARAKIRI ON WORKER)")),
     ("worker_killed", re.compile(rb"(Worker .* was sent SIG\w+.*)")),
-    ("worker_failed", re.compile(rb"(Worker failed to boot)")),
+    ("worker_killed", re.compile(rb"(DAMN ! worker) \d+ \(pid: \d+\) died")),  # uWSGI's
+    ("worker_failed", re.compile(rb"(Worker failed to boot|Unexpected exit from worker)")),
     ("descriptors_exhausted", re.compile(rb"(Too many open files)")),
-    ("queue_depth", re.compile(rb"(Task queue depth is) \d+")),
+    ("queue_depth", re.compile(rb"(Task queue depth is) \d+")),  # waitress's
+    ("queue_full", re.compile(rb"(uWSGI listen queue of socket .* full)")),
+    ("queue_full", re.compile(rb"(Exceeded concurrency limit)")),  # uvicorn's
     ("log_error", re.compile(rb"^(\w*(?:Error|Exception): .*)")),
 )
+PROXY = (
+    ("descriptors_exhausted", re.compile(rb"(Too many open files)")),
+    ("connections_exhausted", re.compile(rb"(\d+ worker_connections are not enough)")),
+    ("upstream_failed", re.compile(rb"(no live upstreams)")),
+    ("upstream_failed", re.compile(rb"(upstream timed out \(\d+: [^)]*\) while [^,]*)")),
+    ("upstream_failed", re.compile(rb"(upstream prematurely closed connection while [^,]*)")),
+    ("upstream_failed", re.compile(rb"((?:connect|recv|send)\(\) failed \(\d+: [^)]*\) while [^,]*)")),
+    ("limited", re.compile(rb'(limiting (?:connections|requests).*? by zone "[^"]*")')),
+)
+POOLER = (
+    ("descriptors_exhausted", re.compile(rb"(Too many open files)")),
+    ("pooler_refused", re.compile(rb"(no more connections allowed[^,]*)")),
+    ("pooler_error", re.compile(rb"(query_wait_timeout|query_timeout|client_login_timeout|server_login_retry)")),
+    ("pooler_error", re.compile(rb"pooler error: ([a-z_ ]+)")),
+)
+PATTERNS = {"proxy": PROXY, "pooler": POOLER}
 
 
 class Log:

@@ -1,4 +1,4 @@
-"""Turns what the gauge saw of one trial into tables: routes' time split, statements, hosts called, cache commands."""
+"""Turns what the gauge and Postgres told of one trial into tables: routes' time split, statements, hosts, cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from prony.figures import count, duration, share
-from prony.summary import Metered
+from prony.summary import Metered, Statement
 
 ROWS_MAX = 10  # of each table
 SPLIT = ("cpu_s", "statement_s", "pool_s", "connect_s", "outbound_s", "cache_s")
@@ -56,6 +56,15 @@ def gauged(found: Iterable[Metered]) -> RenderableType:
                 table.add_row(escape(each.label), *spent_of(each))
             tables.append(table)
     return Padding(Group(*tables), (0, 0, 0, 2))
+
+
+def stated(found: Iterable[Statement]) -> RenderableType:
+    """What Postgres says of the app's statements, those that took most time first."""
+    table = _table("in Postgres, by statement", ("count", "mean", "in all", "rows", "blocks read"))
+    for each in list(found)[:ROWS_MAX]:
+        figures = (duration(each.mean_s), duration(each.total_s), f"{each.rows:.1f}", f"{each.blocks_read:.1f}")
+        table.add_row(escape(each.text), count(each.calls), *figures)
+    return Padding(table, (0, 0, 0, 2))
 
 
 def _table(head: str, columns: Iterable[str]) -> Table:

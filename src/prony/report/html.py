@@ -18,7 +18,7 @@ from prony import figures
 from prony.capacity import Capacity
 from prony.document import Configuration, Document, Trial
 from prony.doubts import KINDS, Doubt
-from prony.report import curves
+from prony.report import curves, tiers
 from prony.report.intervals import sections
 from prony.report.series import Series
 from prony.report.spent import FILTERS
@@ -98,6 +98,7 @@ def render(document: Document, series: Mapping[str, Series]) -> str:
         compared=sections(document.comparisons),
         scale_rps=page.scale_rps,
         others=others,
+        tiers=tiers,
         doubt_groups=page.doubt_groups(),
         machine=machine_text(document.machine),
         started=_date(document.started_at),
@@ -204,7 +205,7 @@ class _Page:
         p50_s, p99_s = series.p50_s, series.p99_s
         if self.hides_latency(trial_id):
             p50_s = p99_s = [None] * len(series.t_s)
-        tiers = trial.tiers if trial else {}
+        seen = trial.tiers if trial else {}
         self._drawn[trial_id] = len(self.courses)
         self.courses.append(
             {
@@ -215,9 +216,9 @@ class _Page:
                 "p50_s": _rounded(p50_s),
                 "p99_s": _rounded(p99_s),
                 "connections": _rounded(series.connections),
-                "connections_limit": tiers.get("connections", {}).get("limit"),
+                "connections_limit": seen.get("connections", {}).get("limit"),
                 "in_flight": _rounded(series.in_flight),
-                "slots": tiers.get("workers", {}).get("slots"),
+                "slots": seen.get("workers", {}).get("slots"),
             }
         )
         return self._drawn[trial_id]

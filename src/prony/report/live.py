@@ -26,7 +26,12 @@ BIN_LEAST_S = 0.5
 LEAST_S, STEP = 1e-6, 1.02  # the first bucket's lower end, and how much higher each further one begins
 BUCKETS = 1048  # up to 1 000 s
 LEVELS_MAX = 64  # readings of one kind that are kept: over a second's worth of the quickest
-WATCHED = {"length", "overflows", "in_flight", "slots", "cpu_s", "count", "usable", "limit", "active", "lock_waits"}
+WATCHED = {"length", "overflows", "in_flight", "slots", "cpu_s", "count", "usable", "limit", "active", "lock_waits"} | {
+    "clients_waiting",
+    "servers_active",
+    "servers_limit",
+    "own_errors",
+}
 
 Counts = npt.NDArray[np.int64]
 
@@ -200,7 +205,7 @@ class Course:
     def tiers(self) -> list[str]:
         """The tiers whose CPU is watched, without the generator and the whole machine."""
         named = (tier for tier, name in self._levels if name == "cpu_s")
-        return [tier for tier in named if tier not in {"generator", "host"} and not tier.startswith("box.")]
+        return [tier for tier in named if tier not in {"generator", "host", "probes"} and not tier.startswith("box.")]
 
     def level(self, tier: str, name: str) -> float | None:
         """The mean of a reading over the last second."""

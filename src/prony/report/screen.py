@@ -54,7 +54,8 @@ def tiers(course: Course) -> Iterable[tuple[str, str]]:
     """What each tier does now, in the order in which a request meets them: (name, in words)."""
     others = [tier for tier in course.tiers if tier not in {"proxy", "app", "database"}]
     if "proxy" in course.tiers:
-        yield "proxy CPU", _cores(course, "proxy")
+        failed = course.rate("proxy", "own_errors")
+        yield "proxy CPU", _cores(course, "proxy") + (f", {count(failed)} errors of its own a second" if failed else "")
     length = course.level("listen_queue", "length")
     if length is not None:
         lost = course.rate("listen_queue", "overflows")
@@ -66,6 +67,10 @@ def tiers(course: Course) -> Iterable[tuple[str, str]]:
         yield "app CPU", _cores(course, "app")
     for tier in others:
         yield f"{tier} CPU", _cores(course, tier)
+    used, waiting = course.level("pooler", "servers_active"), course.level("pooler", "clients_waiting")
+    if used is not None:
+        limit = course.level("pooler", "servers_limit")
+        yield "pooler", f"{count(used)} of {count(limit)} server connections, {count(waiting)} clients wait for one"
     held, most = course.level("connections", "count"), course.level("connections", "usable")
     if held is not None:
         waits = course.level("database", "lock_waits")

@@ -15,9 +15,10 @@ from prony.doubts import Doubt
 from prony.figures import count, duration, load_in_words, percent, rate, share, size
 from prony.recording import Campaign
 from prony.report import comparison, curves
-from prony.report.gauged import gauged
+from prony.report.gauged import gauged, stated
 from prony.report.series import Series
 from prony.report.spent import spent
+from prony.report.tiers import told
 from prony.summary import Incident, Quantile, Slice, StreamFigures
 from prony.verdict import CAUSES, TIERS, Suggestion, Verdict
 
@@ -83,10 +84,15 @@ def _trials(console: Console, document: Document, series: dict[str, Series]) -> 
         console.print(_trial(trial) if not document.capacities else _one_line(trial))
         if by_route and not guessed:
             console.print(_trial_routes(trial))
-        if len(document.trials) == 1 and trial.gauged:
-            console.print(gauged(trial.gauged))
-        if len(document.trials) == 1 and trial.spent:
-            console.print(spent(trial.spent))
+        if len(document.trials) == 1:
+            for tier, words in told(trial):
+                console.print(f"  {tier:<13} {escape(words)}", highlight=False)
+            if trial.gauged:
+                console.print(gauged(trial.gauged))
+            if trial.spent:
+                console.print(spent(trial.spent))
+            if trial.statements:
+                console.print(stated(trial.statements))
         if len(document.trials) == 1 and trial.id in series:
             console.print(Padding(seconds(series[trial.id]), (0, 0, 0, 2)))
     if len(shown) > 6 and not document.capacities:

@@ -47,12 +47,16 @@ class Checked:
 
 @dataclass(slots=True)
 class Instance:
-    """One running app server: `port` is its own, `reached` the one it is reached by, through a link perhaps."""
+    """One running app server: `port` is its own, `reached` the one it is reached by, through a link perhaps.
+
+    `stats` is the Unix socket where servers that can do so tell of themselves.
+    """
 
     server: Server
     port: int
     reached: int
     process: Process
+    stats: Path
 
 
 @dataclass(slots=True)
@@ -209,7 +213,7 @@ class AppTier:
             cores=self.ground.cores.stack,
             stop_signal=signal.SIGKILL,
         )
-        return Instance(server, port, port, process)
+        return Instance(server, port, port, process, launch.stats)
 
     def _port(self, name: str, index: int) -> int:
         """The same port for every start, so that what stands before it can stay; another where somebody took it."""

@@ -43,6 +43,11 @@ class Stores:
         return database if isinstance(database, Postgres) else None
 
     @property
+    def running(self) -> Mapping[str, Store]:
+        """What runs, by name."""
+        return self._running
+
+    @property
     def pooler(self) -> PgBouncer | None:
         """The pooler, where there is one."""
         return self.ways.pooler

@@ -5,6 +5,7 @@ from prony.summary.routes import RouteFigures
 from prony.summary.sampled import Sampled, Spent, sampled_of
 from prony.summary.slice import Part, Quantile, Slice, sliced, within
 from prony.summary.spread import QUANTILES, spread
+from prony.summary.statements import Statement
 from prony.summary.streams import StreamFigures
 from prony.summary.trial import Backlog, Errors, Incident, Summary, latencies_s, sending_window, summarise
 from prony.summary.windowed import Window, Windowed
@@ -21,6 +22,7 @@ __all__ = [
     "Sampled",
     "Slice",
     "Spent",
+    "Statement",
     "StreamFigures",
     "Summary",
     "Window",

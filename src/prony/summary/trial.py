@@ -10,11 +10,13 @@ from msgspec import Struct
 from prony import stats
 from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
-from prony.summary.gauged import Metered, gauged_of, work_of
+from prony.summary.gauged import Metered, gauged_of
 from prony.summary.routes import RouteFigures, routes_of
 from prony.summary.sampled import Spent, sampled_of, spent_of
 from prony.summary.spread import spread
+from prony.summary.statements import Statement, statements_of
 from prony.summary.streams import StreamFigures, streams_of
+from prony.summary.tiers import tiers_of
 from prony.summary.windowed import Window, Windowed
 from prony.traffic import profiles
 
@@ -30,6 +32,15 @@ TROUBLE = (
     "descriptors_exhausted",
     "out_of_memory",
     "throttled",
+    "queue_full",
+    "connections_exhausted",
+    "upstream_failed",
+    "limited",
+    "pooler_refused",
+    "pooler_error",
+    "blocked",
+    "deadlock",
+    "slow_command",
     "restarted",
     "database_error",
     "log_error",
@@ -75,6 +86,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         dispersion: Variance to mean of how many requests were due, and sent, in bins of 10 ms, where there are enough
             of an open loop's to tell: 1 for Poisson arrivals.
         retries: Of the requests, those with which a client tried again.
+        statements: What Postgres itself says of the app's statements.
         gauged: What the gauge saw by the app's own routes, by statement, by host called and by cache command.
         spent: Where sampled requests spent their time: those about the median, and the slowest.
         streams: What became of streamed answers; wherever else they count, they are done with their first event.
@@ -113,6 +125,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     streams: tuple[StreamFigures, ...] = ()
     gauged: tuple[Metered, ...] = ()
     spent: tuple[Spent, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 class Incident(Struct, frozen=True):
@@ -157,7 +170,7 @@ def summarise(recording: Recording) -> Summary:
         errors=_errors(samples, load.get("failed_checks", {})),
         backlog=_backlog(recording, window),
         generator=_generator(recording, window),
-        tiers=_tiers(recording, window, int(np.count_nonzero(answered["done_ns"] <= window.end_ns))),
+        tiers=tiers_of(recording, window, int(np.count_nonzero(answered["done_ns"] <= window.end_ns))),
         exceptions=_events_by_text(recording, "exception"),
         egress_refused=_events_by_text(recording, "egress_refused"),
         happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
@@ -169,6 +182,7 @@ def summarise(recording: Recording) -> Summary:
         streams=streams_of(recording),
         gauged=gauged_of(recording),
         spent=spent_of(sampled_of(recording)),
+        statements=statements_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
@@ -272,60 +286,6 @@ def _generator(recording: Recording, window: Window) -> dict[str, float | None]:
     return {"cpu_s_per_request": load["cpu_s"] / done, "cpu_share": share}
 
 
-def _tiers(recording: Recording, window: Window, answered: int) -> dict[str, dict[str, float | None]]:
-    """What each tier did during the sending window."""
-    seen = Windowed(recording, window)
-    slots = seen.median("workers", "slots")
-    in_flight = seen.mean("workers", "in_flight")
-    ended = seen.growth("workers", "ended")
-    busy_s = seen.growth("workers", "busy_s")
-    return {
-        "listen_queue": {
-            "length_mean": seen.mean("listen_queue", "length"),
-            "length_max": seen.most("listen_queue", "length"),
-            "overflows": seen.growth("listen_queue", "overflows"),
-        },
-        "workers": {
-            "slots": slots,
-            "processes": seen.median("workers", "processes"),
-            "in_app_p50_s": seen.median("workers", "in_app_p50_s"),
-            "in_app_p99_s": seen.median("workers", "in_app_p99_s"),
-            "in_flight_mean": in_flight,
-            "in_flight_share": _ratio(in_flight, slots),
-            "in_app_s_per_request": _ratio(busy_s, ended),
-            "connects_per_request": _ratio(seen.growth("workers", "connects"), ended),
-            "connect_share": _ratio(seen.growth("workers", "connect_s"), busy_s),
-            "connect_failed": seen.growth("workers", "connect_failed"),
-            **work_of(seen, ended, busy_s),
-        },
-        "app": {
-            "cpu_share": seen.rate("app", "cpu_s"),
-            "cpu_s_per_request": _ratio(seen.growth("app", "cpu_s"), answered),
-            "busiest_process_share": seen.last("app", "busiest_process_share"),
-            "memory_bytes": seen.most("app", "memory_bytes"),
-        },
-        "connections": {
-            "refused": float(recording.count("connection_refused")),
-            "most": _at_most(seen.most("connections", "count"), seen.last("connections", "usable")),
-            "limit": seen.last("connections", "limit"),
-            "usable": seen.last("connections", "usable"),
-        },
-        "database": {
-            "cpu_share": seen.rate("database", "cpu_s"),
-            "cpu_s_per_request": _ratio(seen.growth("database", "cpu_s"), answered),
-            "active_mean": seen.mean("database", "active"),
-            "lock_waits_mean": seen.mean("database", "lock_waits"),
-            "sessions_per_request": _ratio(seen.growth("database", "sessions"), answered),
-        },
-        "host": {
-            "cores": seen.last("host", "cores"),
-            "busy_share": seen.rate("host", "busy_s", per=seen.last("host", "cores")),
-            "steal_share": seen.rate("host", "steal_s", per=seen.last("host", "cores")),
-            "stack_share": _stack_share(recording, seen),
-        },
-    }
-
-
 def _incidents(recording: Recording) -> tuple[Incident, ...]:
     """Every event that speaks of trouble, in order of first sight."""
     found: dict[tuple[str, str, str], int] = {}
@@ -343,19 +303,3 @@ def _events_by_text(recording: Recording, kind: str) -> dict[str, int]:
         if event.kind == kind:
             found[event.text] = found.get(event.text, 0) + event.times
     return found
-
-
-def _at_most(value: float | None, limit: float | None) -> float | None:
-    """Backends that were just being refused are seen as well: they never were connections."""
-    return value if value is None or limit is None else min(value, limit)
-
-
-def _stack_share(recording: Recording, seen: Windowed) -> float | None:
-    """Cores' worth of CPU that all tiers on the stack's cores used together; None where no app was watched."""
-    elsewhere = ("generator", "host", "box.", "outside.")
-    tiers = [tier for tier, name in recording.readings if name == "cpu_s" and not tier.startswith(elsewhere)]
-    return sum(seen.rate(tier, "cpu_s") or 0.0 for tier in tiers) if "app" in tiers else None
-
-
-def _ratio(part: float | None, whole: float | None) -> float | None:
-    return part / whole if part is not None and whole else None

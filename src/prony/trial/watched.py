@@ -9,45 +9,45 @@ from prony.probes import logs
 from prony.probes.app import Workers
 from prony.probes.box import BoxProbe
 from prony.probes.canary import canary
-from prony.probes.database import Database
 from prony.probes.listen import ListenQueue
-from prony.probes.processes import Host, Tree
+from prony.probes.processes import Account, Host, Tree
 from prony.probes.sampler import Probe
 from prony.recording import Event, Reading
-from prony.stack.services.postgres import RESERVED
 from prony.stack.stack import Stack, Start
+from prony.trial import services
+
+QUICK_S = 0.05
 
 
 def probes(stack: Stack, start: Start, workers: Workers, listen: ListenQueue) -> list[Probe]:
-    """Everything that is watched: the gauge and the queue at 50 ms, the CPU at 200 ms, the rest each second."""
+    """Everything that is watched: the gauge, the CPU and the listen queue at 50 ms, all else each second.
+
+    Connections to services are made here, before the load comes.
+    """
     host = Host(stack.cores.stack)
     found = [
-        Probe("gauge", 0.05, workers.levels),
+        Probe("gauge", QUICK_S, workers.levels),
         Probe("gauge counters", 1.0, workers.counters),
-        Probe("listen queue", 0.05, listen.length),
+        Probe("listen queue", QUICK_S, listen.length),
         Probe("listen overflows", 1.0, listen.overflows),
-        Probe("host", 0.2, host.read),
+        Probe("host pressure", 1.0, host.rest),
     ]
+    trees = []
     for tier, processes in stack.watched():
         tree = Tree(tier, *(process.pid for process in processes))
-        found += [Probe(f"{tier} CPU", 0.2, tree.cpu), Probe(f"{tier} memory", 1.0, tree.memory)]
-        found.append(Probe(f"{tier} descriptors", 1.0, tree.descriptors))
-        if tier != "database" or stack.postgres is None:
-            paths = dict.fromkeys(process.log for process in processes)
-            found += [Probe(f"{tier} log", 0.5, logs.Log(tier, path, logs.APP).read) for path in paths]
+        trees.append(tree)
+        found.append(Probe(f"{tier} processes", 1.0, tree.rest))
+        patterns = logs.PATTERNS.get(tier, logs.APP)
+        if tier == "database" and stack.postgres is not None:
+            patterns = logs.POSTGRES
+        paths = dict.fromkeys(process.log for process in processes)
+        found += [Probe(f"{tier} log", 1.0, logs.Log(tier, path, patterns).read) for path in paths]
     for name, box in stack.ground.boxes.items():
         if box["paths"]:
             found.append(Probe(f"box {name}", 1.0, BoxProbe(f"box.{name}", box["paths"]).read))
-    postgres, settings = stack.postgres, start.plan.database
-    if postgres is None or postgres.process is None or settings is None:
-        return found
-    database = Database(postgres.ask, settings.max_connections, settings.max_connections - RESERVED)
-    return [
-        *found,
-        Probe("database activity", 0.25, database.activity),
-        Probe("database sessions", 1.0, database.sessions),
-        Probe("database log", 0.5, logs.Log("database", postgres.log, logs.POSTGRES).read),
-    ]
+    account = Account(host, trees)
+    found.append(Probe("CPU account", QUICK_S, account.read, close=account.close))
+    return [*found, *services.probes(stack, start)]
 
 
 def about(stack: Stack, start: Start, plan: Plan) -> list[Event]:

@@ -11,6 +11,7 @@ from prony.knobs import Knob
 from prony.knobs.server import KNOBS
 from prony.plan import Server
 
+STATS = "stats.sock"
 ENTRY = "prony_gauge.entry:application"
 
 
@@ -37,6 +38,11 @@ class Launch:
     entry: str = ENTRY
     manage: str = "manage.py"
     proxied: bool = False
+
+    @property
+    def stats(self) -> Path:
+        """The Unix socket where a server may tell of itself."""
+        return self.scratch / STATS
 
     @property
     def address(self) -> str:

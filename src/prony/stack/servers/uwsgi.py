@@ -18,7 +18,7 @@ _CLOSES = "--add-header=Connection: close"
 def command(launch: Launch) -> list[str]:
     """The command line. Its workers speak HTTP themselves: --http would put a router process of its own before them."""
     argv = [launch.python, "-c", _RUN, f"--http-socket={launch.address}", *_ALWAYS, "--disable-logging", _CLOSES]
-    return [*argv, *options(launch.server), f"--module={launch.entry}"]
+    return [*argv, f"--stats={launch.stats}", *options(launch.server), f"--module={launch.entry}"]
 
 
 def procfile(server: Server, entry: str, _: str) -> list[str]:

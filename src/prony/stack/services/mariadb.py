@@ -25,7 +25,9 @@ FLUSH PRIVILEGES;
 CREATE DATABASE {database} CHARACTER SET utf8mb4;
 CREATE USER {user}@'%' IDENTIFIED BY {password};
 GRANT ALL ON *.* TO {user}@'%';
+CREATE USER '{watcher}'@'%' IDENTIFIED BY '{watchword}';
 """
+WATCHER = "prony"  # may ask for the server's status, and nothing else
 _SCRIPTS = ("system_tables", "performance_tables", "system_tables_data")
 
 
@@ -34,13 +36,16 @@ class MariaDB:
 
     Attributes:
         port: Where it listens on the stack's loopback.
+        extra_port: The same for prony: a connection there is none of max_connections.
+        watchword: The password of `WATCHER`.
     """
 
     def __init__(self, launcher: Launcher, run_folder: Path, logs: Path, cores: tuple[int, ...], name: str) -> None:
         self.kind = "mariadb"
         self.name = name
         self.version = ""
-        self.port = 0
+        self.port = self.extra_port = 0
+        self.watchword = secrets.token_hex(16)
         self.process: Process | None = None
         self.log = logs / f"{name}.log"
         self._own = Address(scheme="mysql", host="", port=0, user="app", password=secrets.token_hex(16), name="app")
@@ -109,6 +114,7 @@ class MariaDB:
 
     def _accounts(self) -> str:
         who = {"user": _text(self.user), "password": _text(self.password)}
+        who |= {"watcher": WATCHER, "watchword": self.watchword}
         return _ACCOUNTS.format(database="`" + self.database.replace("`", "``") + "`", **who)
 
     def _share(self) -> Path:
@@ -142,6 +148,7 @@ class MariaDB:
             "pid-file": self._home.folder / "server.pid",
             "bind-address": "127.0.0.1",
             "port": self.port,
+            "extra-port": self.extra_port,
             "skip-name-resolve": "ON",
             "max-connections": knobs["max_connections"],
             "innodb-buffer-pool-size": f"{knobs['innodb_buffer_pool_size_mb']}M",
@@ -156,6 +163,7 @@ class MariaDB:
 
     def _boot(self) -> None:
         self.port = self._home.port(self.port, self._fixed)
+        self.extra_port = self._home.port(self.extra_port)
         self.process = self._home.spawn(self._command(self._data), env=self._env())
         self._home.await_up(self.process, self._greets)
 

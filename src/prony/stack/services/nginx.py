@@ -69,6 +69,7 @@ class Nginx:
         self._cores = cores
         self._config = ""
         self._tls_port = 0
+        self._counts = counts(self._binary)
         self.log = logs / "nginx.log"
         self.timing_log = logs / "nginx-timing.log"
         self.port = 0
@@ -105,11 +106,13 @@ class Nginx:
             self.tls_port,
             as_root=os.getuid() == 0,
             keeps=_keeps(self.version),
+            status=self._counts,
         )
         text = config(proxy, upstreams, places)
         if self.process is not None and self.process.alive and text == self._config and not caches(proxy):
             return
         self.stop()
+        (self._home / "status.sock").unlink(missing_ok=True)
         shutil.rmtree(self._home / "cache", ignore_errors=True)
         self._config = text
         (self._home / "nginx.conf").write_text(text, encoding="utf-8")
@@ -126,6 +129,11 @@ class Nginx:
             log = self.process.last_lines()
             self.stop()
             raise StackError(f"nginx did not come up in {timeout_s:g} s.", log=log)
+
+    @property
+    def status(self) -> Path | None:
+        """The Unix socket where it tells its own counters (stub_status); None where the build has none."""
+        return self._home / "status.sock" if self._counts else None
 
     def stop(self) -> None:
         """Ends it and its workers, open connections too."""
@@ -172,6 +180,12 @@ class Nginx:
                 f"[proxy] worker_rlimit_nofile: found {wanted}; this user may have {most} open files at most.",
                 hint=f"--set proxy.worker_rlimit_nofile={most}, or raise the limit (ulimit -Hn)",
             )
+
+
+def counts(binary: Path) -> bool:
+    """Whether that nginx was built with stub_status."""
+    told = subprocess.run([binary, "-V"], capture_output=True, text=True, timeout=10, check=False)
+    return "http_stub_status_module" in told.stderr
 
 
 def _keeps(version: str) -> bool:

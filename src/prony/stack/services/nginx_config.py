@@ -104,6 +104,17 @@ http {
     }
 {% endif %}
 
+{% if status %}
+    # Its own counters, for prony alone: outside the stack's network, and in no log.
+    server {
+        listen unix:{{ home / "status.sock" }};
+        access_log off;
+        location / {
+            stub_status;
+        }
+    }
+{% endif %}
+
 {% for name, ports in upstreams.items() %}
     upstream {{ name }} {
         # Shared, so that nginx's processes count connections and failures together.
@@ -218,6 +229,7 @@ class Places:
         tls_port: For https; 0 for none.
         as_root: Whether prony is root.
         keeps: Whether this nginx keeps connections to app servers unless told not to: since 1.29.7.
+        status: Whether this nginx was built with stub_status.
     """
 
     home: Path
@@ -227,6 +239,7 @@ class Places:
     tls_port: int = 0
     as_root: bool = False
     keeps: bool = False
+    status: bool = False
 
 
 def config(proxy: Proxy, upstreams: Mapping[str, list[int]], places: Places) -> str:
@@ -265,6 +278,7 @@ def config(proxy: Proxy, upstreams: Mapping[str, list[int]], places: Places) -> 
         tls_port=places.tls_port,
         as_root=places.as_root,
         keeps=places.keeps,
+        status=places.status,
     )
 
 

@@ -110,6 +110,7 @@ class PgBouncer:
                 autocommit=True,
                 connect_timeout=5,
                 row_factory=dict_row,
+                prepare_threshold=None,  # its console knows no prepared statements
             )
         except psycopg.OperationalError:
             return False

@@ -47,6 +47,7 @@ class Postgres:
     Attributes:
         port: Where it listens on the stack's loopback.
         admin: A superuser connection held from before the load, or the probe would be refused along with the app.
+        counts_statements: Whether it has pg_stat_statements, by that connection's database.
         user: Who the app connects as.
         password: The app's.
         database: The app's.
@@ -60,6 +61,7 @@ class Postgres:
         self.process: Process | None = None
         self.log = logs / f"{name}.log"
         self.admin: psycopg.Connection[tuple[Any, ...]] | None = None
+        self.counts_statements = False
         self._own_password = secrets.token_urlsafe(18)
         self.user, self.password, self.database = APP_USER, self._own_password, APP_DATABASE
         self._fixed = 0
@@ -123,6 +125,10 @@ class Postgres:
         lacking = cluster.data.with_name(f"{cluster.data.name}-lacking")
         if knobs["source"] == "embedded" and stand_ins(cluster.program.path, lacking):
             command += ["-c", f"extension_control_path=$system:{lacking}"]
+        # Costs a statement little, and is all that tells of statements from the server's side.
+        self.counts_statements = (cluster.program.path.parent / "lib" / "pg_stat_statements.so").exists()
+        if self.counts_statements:
+            command += ["-c", "shared_preload_libraries=pg_stat_statements"]
         for name, value in self._settings(knobs).items():
             command += ["-c", f"{name}={value}"]
         # Its stop signal is an immediate shutdown's: data are scratch, and no shared memory stays behind.
@@ -168,6 +174,8 @@ class Postgres:
         except psycopg.OperationalError:
             return False
         self.admin.execute("SET statement_timeout = 0")  # the app's bound is none of prony's
+        if self.counts_statements:
+            self.admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         return True
 
     def _connect(self, database: str, user: str = ADMIN) -> psycopg.Connection[tuple[Any, ...]]:

@@ -86,7 +86,7 @@ class Valkey:
         lines = {
             "bind": "127.0.0.1",
             "port": self.port,
-            "requirepass": _quoted(self._secret or ""),
+            "requirepass": _quoted(self.secret or ""),
             "dir": self._home.folder,
             "dbfilename": "dump.rdb",
             "maxmemory": f"{knobs['memory']}mb",
@@ -118,7 +118,7 @@ class Valkey:
         return self._expected.password if self._expected is not None else None
 
     @property
-    def _secret(self) -> str | None:
+    def secret(self) -> str | None:
         """The password of who has no name; None where none is asked for."""
         if self._expected is None and not self._told:
             return None
@@ -144,7 +144,7 @@ class Valkey:
             OSError: the server does not answer.
         """
         with self._launcher.connect(self.port, timeout_s) as link, link.makefile("rwb") as file:
-            for command in (("AUTH", self._secret), words) if self._secret else (words,):
+            for command in (("AUTH", self.secret), words) if self.secret else (words,):
                 parts = [str(word).encode() for word in command]
                 file.write(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
                 file.flush()

@@ -1,0 +1,157 @@
+"""Turns the figures of a trial's tiers into words: a line for each tier, in the order in which a request meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prony.document import Trial
+from prony.figures import count, duration, share, size
+
+Figures = Mapping[str, float | None]
+
+
+def told(trial: Trial) -> Iterator[tuple[str, str]]:
+    """(tier, in words) of every tier of which anything was seen: how busy it was, who waited, what went wrong."""
+    for tier, figures in trial.tiers.items():
+        words = ", ".join(_words(tier, {name: value for name, value in figures.items() if value is not None}))
+        if words:
+            yield tier.replace("_", " "), words
+
+
+def _words(tier: str, seen: Mapping[str, float]) -> Iterator[str]:
+    of: dict[str, Callable[[Mapping[str, float]], Iterator[str]]] = {
+        "proxy": _proxy,
+        "listen_queue": _listen_queue,
+        "workers": _workers,
+        "pooler": _pooler,
+        "connections": _connections,
+        "database": _database,
+        "host": _host,
+        "probes": lambda each: iter((f"{each['cpu_share']:.1%} of a core",)) if "cpu_share" in each else iter(()),
+    }
+    yield from of.get(tier, _box if tier.startswith("box.") else _cache)(seen)
+    if tier not in {"host", "probes"} and not tier.startswith("box."):
+        yield from _processes(seen)
+
+
+def _proxy(seen: Mapping[str, float]) -> Iterator[str]:
+    if not seen.get("requests"):
+        return
+    yield f"{count(seen['requests'])} requests"
+    if "upstream_s_mean" in seen:
+        yield (
+            f"{duration(seen['upstream_s_mean'])} at the app on average "
+            f"(connecting {duration(seen.get('connect_s_mean'))}, longest {duration(seen.get('upstream_most_s'))})"
+        )
+    if seen.get("cache_hit_share") is not None:
+        yield f"{share(seen['cache_hit_share'])} from its cache"
+    if seen.get("own_errors"):
+        yield f"{count(seen['own_errors'])} answers of its own"
+    if seen.get("connections_dropped"):
+        yield f"{count(seen['connections_dropped'])} connections dropped"
+
+
+def _listen_queue(seen: Mapping[str, float]) -> Iterator[str]:
+    if "length_mean" in seen:
+        yield f"{seen['length_mean']:.1f} connections waited on average, {count(seen.get('length_max'))} at most"
+    if seen.get("overflows"):
+        yield f"{count(seen['overflows'])} turned away"
+
+
+def _workers(seen: Mapping[str, float]) -> Iterator[str]:
+    if "in_flight_mean" in seen and seen.get("slots"):
+        yield f"{seen['in_flight_mean']:.1f} of {count(seen['slots'])} busy on average"
+    if "in_app_s_per_request" in seen:
+        yield f"{duration(seen['in_app_s_per_request'])} in the app per request"
+
+
+def _cache(seen: Mapping[str, float]) -> Iterator[str]:
+    """A store beside the database; of a tier that is none of these only its processes are told."""
+    if "commands_per_s" in seen:
+        yield f"{count(seen['commands_per_s'])} commands a second"
+    if "hit_share" in seen:
+        yield f"{share(seen['hit_share'])} of its keys found"
+    for name, words in (
+        ("evicted", "evicted for want of memory"),
+        ("connections_rejected", "connections refused"),
+        ("listening_stopped", "times it took no more connections"),
+    ):
+        if seen.get(name):
+            yield f"{count(seen[name])} {words}"
+    if seen.get("slow_commands"):
+        yield f"{count(seen['slow_commands'])} slow commands, the longest {duration(seen.get('slowest_command_s'))}"
+
+
+def _pooler(seen: Mapping[str, float]) -> Iterator[str]:
+    if "servers_active_mean" in seen:
+        limit = count(seen.get("servers_limit"))
+        yield f"{seen['servers_active_mean']:.1f} of {limit} server connections in use on average"
+    if "clients_waiting_mean" in seen:
+        most = count(seen.get("clients_waiting_most"))
+        yield f"{seen['clients_waiting_mean']:.1f} clients waited for one ({most} at most)"
+    if "wait_s_mean" in seen:
+        yield f"for {duration(seen['wait_s_mean'])} a transaction"
+
+
+def _connections(seen: Mapping[str, float]) -> Iterator[str]:
+    if "most" in seen:
+        yield f"{count(seen['most'])} of {count(seen.get('usable'))} taken at most"
+    if seen.get("refused"):
+        yield f"{count(seen['refused'])} refused"
+
+
+def _database(seen: Mapping[str, float]) -> Iterator[str]:
+    if "active_mean" in seen:
+        waits = {
+            "a lock": seen.get("lock_waits_mean", 0.0),
+            "files": seen.get("io_waits_mean", 0.0),
+            "Postgres's short locks": seen.get("lwlock_waits_mean", 0.0),
+        }
+        named = ", ".join(f"{n:.1f} for {what}" for what, n in waits.items() if n >= 0.05)
+        yield f"{seen['active_mean']:.1f} statements at work on average" + (f" (waiting: {named})" if named else "")
+    if seen.get("statement_s_mean"):
+        yield f"{duration(seen['statement_s_mean'])} a statement"
+    if "buffer_hit_share" in seen:
+        yield f"{share(seen['buffer_hit_share'])} of its blocks in memory"
+    for name, words in (
+        ("blocked_most", "connections blocked by others at once"),
+        ("deadlocks", "deadlocks"),
+        ("checkpoints_requested", "checkpoints for want of max_wal_size"),
+        ("slow_statements", "slow statements"),
+    ):
+        if seen.get(name):
+            yield f"{count(seen[name])} {words}"
+    if seen.get("temp_bytes"):
+        yield f"{size(seen['temp_bytes'])} in temporary files"
+
+
+def _box(seen: Mapping[str, float]) -> Iterator[str]:
+    if "cpu_share" in seen:
+        quota = seen.get("cpu_quota_cores")
+        yield f"{seen['cpu_share']:.2f}{f' of {quota:g}' if quota else ''} cores"
+    if seen.get("throttled_share"):
+        yield f"stopped at its quota in {share(seen['throttled_share'])} of its periods"
+    if "memory_share" in seen:
+        yield f"{share(seen['memory_share'])} of its memory at most"
+
+
+def _host(seen: Mapping[str, float]) -> Iterator[str]:
+    if "busy_share" in seen:
+        yield f"{count(seen.get('cores'))} core(s) of the stack's, {share(seen['busy_share'])} busy"
+    if seen.get("steal_share"):
+        yield f"{share(seen['steal_share'])} stolen"
+    for name, words in (("memory", "memory"), ("io", "a disk")):
+        waited = seen.get(f"{name}_pressure_share", 0.0)
+        if waited >= 0.01:
+            yield f"something waited for {words} {share(waited)} of the time"
+
+
+def _processes(seen: Mapping[str, float]) -> Iterator[str]:
+    if "cpu_share" in seen:
+        yield f"{seen['cpu_share']:.2f} cores"
+    if seen.get("run_delay_share", 0.0) >= 0.05:
+        yield f"{seen['run_delay_share']:.1f} threads waited for a core"
+    if "memory_bytes" in seen:
+        yield size(seen["memory_bytes"])
+    if seen.get("descriptors_share", 0.0) >= 0.5:
+        yield f"{share(seen['descriptors_share'])} of its descriptors"
