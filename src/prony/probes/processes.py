@@ -12,6 +12,7 @@ from pathlib import Path
 from prony.recording import Event, Reading
 
 SHORTEST_NS = 1_000_000_000  # a burst shorter than that says nothing of a process
+KEPT_LOOKS = 10
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _STAT_BYTES = 1024
 
@@ -32,6 +33,7 @@ class Tree:
         self._known: tuple[int, ...] | None = None
         self._files: dict[int, int] = {}
         self._opened_for: tuple[int, ...] | None = None
+        self._memory: dict[int, tuple[bytes, int, int]] = {}
         self._delays_ns: dict[int, int] = {}
         self._delay_ns = 0
 
@@ -66,7 +68,7 @@ class Tree:
             Reading(now_ns, self.tier, "threads", float(sum(int(fields[17]) for _, fields in stats))),
             Reading(now_ns, self.tier, "run_delay_s", self._waited_s(pids)),
         ]
-        memory = sum(_memory_bytes(pid) for pid in pids)
+        memory = sum(self._memory_bytes(pid) for pid in pids)
         if memory:
             found.append(Reading(now_ns, self.tier, "memory_bytes", float(memory)))
         return [*found, *self._descriptors(pids)]
@@ -99,6 +101,18 @@ class Tree:
             if now_ns - then_ns >= SHORTEST_NS:
                 busiest = max(busiest, (own_s - then_s) / ((now_ns - then_ns) / 1e9))
         return busiest
+
+    def _memory_bytes(self, pid: int) -> int:
+        """Proportional set size; it costs the kernel most of all that is read here, so only where it can have changed.
+
+        That is where the resident or the shared size has, and every tenth time: others may share its pages no more.
+        """
+        sizes = _read(f"/proc/{pid}/statm")
+        before, pss, times = self._memory.get(pid, (b"", 0, 0))
+        if sizes != before or times >= KEPT_LOOKS:
+            pss, times = _pss_bytes(pid), 0
+        self._memory[pid] = (sizes, pss, times + 1)
+        return pss
 
     def _waited_s(self, pids: list[int]) -> float:
         """Seconds that all threads seen so far were ready to run and had no core."""
@@ -216,7 +230,7 @@ def pressure_s(text: str) -> float | None:
     return None
 
 
-def _memory_bytes(pid: int) -> int:
+def _pss_bytes(pid: int) -> int:
     """Proportional set size, so that pages shared by workers count once."""
     text = _read(f"/proc/{pid}/smaps_rollup")
     at = text.find(b"\nPss:")

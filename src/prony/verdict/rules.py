@@ -142,6 +142,7 @@ def _slowness(case: _Case) -> Verdict:
     locked = active >= 1 and locks >= DOMINANT * active
     if locked:
         case.say(f"In the database {locks:.1f} of {active:.1f} active backends waited for a lock.")
+        _say_who_blocks(case)
     if busy:
         tier, grade = _who_uses_the_cpu(case)
         if opens:  # what keeps the CPU busy, on either side, is the opening
@@ -150,11 +151,32 @@ def _slowness(case: _Case) -> Verdict:
             return case.verdict("unknown", "unknown", "unknown", "unknown")
         if tier == "app":
             return case.verdict("app", grade, "app_cpu", grade)
-        case.say("Which of its statements is not known: statements are not watched yet.")
+        _say_costliest(case)
         return case.verdict("database", grade, "unknown", "unknown")
     if locked:
         return case.verdict("database", "consistent", "unknown", "unknown")
     return _waiting(case, full=full, opens=opens)
+
+
+def _say_costliest(case: _Case) -> None:
+    """Which statement took most of the database's time, by its own account."""
+    statements = case.summary.statements
+    total_s = sum(each.total_s for each in statements)
+    if not total_s:
+        case.say("Which of its statements is not known: the database does not count them.")
+        return
+    first = statements[0]
+    case.say(
+        f"{first.total_s / total_s:.0%} of its statements' time went to one: {first.text} ({first.calls} times, "
+        f"{first.mean_s * 1000:.3g} ms each)."
+    )
+
+
+def _say_who_blocks(case: _Case) -> None:
+    """Who was seen waiting for whom, most often first; by kind of statement and table."""
+    seen = [each for each in case.summary.incidents if each.kind == "blocked"]
+    for each in sorted(seen, key=lambda each: -each.times)[:2]:
+        case.say(f"Seen {each.times} times, a look each second: {each.text}.")
 
 
 def _not_watched(case: _Case) -> Verdict:
@@ -191,8 +213,9 @@ def _waiting(case: _Case, *, full: bool, opens: bool) -> Verdict:
     if active >= 1 and active >= DOMINANT * case.figure("workers", "in_flight_mean"):
         case.say(
             f"But {active:.1f} statements were running in the database at any time, which has CPU left: slots wait for "
-            "long statements. Faster statements or more slots would both help; which statements is not watched yet."
+            "long statements. Faster statements or more slots would both help."
         )
+        _say_costliest(case)
         return case.verdict("database", "tied", "unknown", "unknown")
     if case.summary.tiers["database"].get("active_mean") is not None:
         case.say("The database waits for no lock and has CPU left.")
