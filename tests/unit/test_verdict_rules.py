@@ -61,6 +61,21 @@ CASES: dict[str, tuple[Summary, tuple[str, str, str, str], str]] = {
         ("unknown", "unknown", "not_watched", "unknown"),
         "What stands behind http://shop.test was not watched",
     ),
+    "slots full, of requests that wait for another host": (
+        of(FULL | {"workers.outbound_share": 0.8, "workers.database_share": 0.05, "workers.pool_share": 0.0}, **SLOW),
+        ("workers", "tied", "worker_starvation", "tied"),
+        "Slots are held in calls to other hosts",
+    ),
+    "slots full, of requests that wait for a pool": (
+        of(FULL | {"workers.outbound_share": 0.0, "workers.database_share": 0.2, "workers.pool_share": 0.7}, **SLOW),
+        ("workers", "tied", "worker_starvation", "tied"),
+        "requests spent 20% in SQL statements, 70% waiting for a pool's connection; the rest",
+    ),
+    "slots full, of requests that do nothing the gauge sees": (
+        of(FULL | {"workers.outbound_share": 0.01, "workers.database_share": 0.0}, **SLOW),
+        ("workers", "consistent", "worker_starvation", "consistent"),
+        "hardly any on what the gauge sees; the rest is the app's own",
+    ),
     "slots full and the CPU nearly so": (
         of(FULL | {"host.busy_share": 0.8}, **SLOW),
         ("workers", "tied", "worker_starvation", "tied"),

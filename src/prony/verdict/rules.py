@@ -16,6 +16,14 @@ SATURATED = 0.9  # of a core's or a set of slots' time
 DOMINANT = 0.5  # of a request's time
 IDLE = 0.75  # below this the CPU had time left; between the two it was nearly used up as well
 TIED = 1.5  # two tiers' CPU within this ratio of each other are tied
+LITTLE = 0.02  # of a request's time: less is not worth a word
+WAITS = {  # where the time of requests goes that are in the app
+    "database_share": "in SQL statements",
+    "pool_share": "waiting for a pool's connection",
+    "connect_share": "opening connections",
+    "outbound_share": "in calls to other hosts",
+    "cache_share": "asking a cache",
+}
 SLOW = ("timeout", "unanswered")
 CUT = ("refused", "reset")  # the server closed or would not open: waits too, unless it died
 FATAL = ("died", "out_of_memory", "worker_killed", "worker_failed", "worker_timeout", "descriptors_exhausted")
@@ -219,11 +227,27 @@ def _waiting(case: _Case, *, full: bool, opens: bool) -> Verdict:
         return case.verdict("database", "tied", "unknown", "unknown")
     if case.summary.tiers["database"].get("active_mean") is not None:
         case.say("The database waits for no lock and has CPU left.")
-    case.say(
-        "Nothing that is watched downstream explains it. A slow outside service, a lock inside the app or many small "
-        "statements would look the same: they are not watched yet."
-    )
+    if _say_where_time_goes(case) and grade == "consistent":
+        grade = "tied"
     return case.verdict("workers", grade, "worker_starvation", grade)
+
+
+def _say_where_time_goes(case: _Case) -> bool:
+    """What requests did while they held their slots; whether most of it was one kind of waiting for somebody else."""
+    shares = {words: case.figure("workers", name) for name, words in WAITS.items()}
+    if case.summary.tiers["workers"].get("outbound_share") is None:
+        case.say("What requests did in the app is not known: a slow outside service or a lock would look the same.")
+        return False
+    most = max(shares, key=lambda words: shares[words])
+    seen = ", ".join(f"{share:.0%} {words}" for words, share in shares.items() if share >= LITTLE)
+    case.say(
+        f"Of their time in the app, requests spent {seen or 'hardly any on what the gauge sees'}; the rest is the app's "
+        "own: its code, its turn for the CPU, a sleep or a lock inside it."
+    )
+    if shares[most] < DOMINANT:
+        return False
+    case.say(f"Slots are held {most}: shortening that, or more slots, would both help.")
+    return True
 
 
 def _grade_of_opening(case: _Case) -> str:
