@@ -241,8 +241,8 @@ def _say_where_time_goes(case: _Case) -> bool:
     most = max(shares, key=lambda words: shares[words])
     seen = ", ".join(f"{share:.0%} {words}" for words, share in shares.items() if share >= LITTLE)
     case.say(
-        f"Of their time in the app, requests spent {seen or 'hardly any on what the gauge sees'}; the rest is the app's "
-        "own: its code, its turn for the CPU, a sleep or a lock inside it."
+        f"Of their time in the app, requests spent {seen or 'hardly any on what the gauge sees'}; the rest is the "
+        "app's own: its code, its turn for the CPU, a sleep or a lock inside it."
     )
     if shares[most] < DOMINANT:
         return False
