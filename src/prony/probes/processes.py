@@ -21,8 +21,9 @@ class Tree:
     """One tier's processes and all below them.
 
     CPU is the sum over the living of their own and their reaped children's time, so that short-lived processes
-    (Postgres starts one for each connection) count once their parent has reaped them. Who belongs to the tree is found
-    by `rest`, once a second; `cpu`, which is asked in a quicker rhythm, reads files that it keeps open.
+    (Postgres starts one for each connection) count once their parent has reaped them. Who belongs to the tree, and who
+    of them does anything, is found by `rest`, once a second; `cpu`, which is asked in a quicker rhythm, reads only the
+    latter, by files that it keeps open: half of a stack's processes are there to wait.
     """
 
     def __init__(self, tier: str, *pids: int) -> None:
@@ -30,7 +31,8 @@ class Tree:
         self.roots = pids
         self._first: dict[int, tuple[int, float]] = {}
         self._full: set[int] = set()
-        self._known: tuple[int, ...] | None = None
+        self._ticks: dict[int, int] = {}
+        self._known: tuple[tuple[int, ...], int] | None = None  # pids that do something; the ticks of all others
         self._files: dict[int, int] = {}
         self._opened_for: tuple[int, ...] | None = None
         self._memory: dict[int, tuple[bytes, int, int]] = {}
@@ -40,18 +42,18 @@ class Tree:
     def cpu(self) -> list[Reading]:
         """Cumulative CPU seconds of the tree."""
         if self._known is None:
-            self._known = tuple(self.pids())
-        if self._opened_for is not self._known:
-            self._open(self._known)
-        ticks, ended = 0, []
+            self._known = (tuple(self.pids()), 0)
+        pids, ticks = self._known
+        if self._opened_for is not pids:
+            self._open(pids)
+        ended = []
         for pid, file in self._files.items():
             try:
                 stat = os.pread(file, _STAT_BYTES, 0)
             except OSError:
                 ended.append(pid)
                 continue
-            fields = stat[stat.rindex(b")") + 2 :].split(b" ", 15)
-            ticks += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
+            ticks += _ticks(stat[stat.rindex(b")") + 2 :].split(b" ", 15))
         for pid in ended:
             os.close(self._files.pop(pid))
         return [Reading(time.monotonic_ns(), self.tier, "cpu_s", ticks * _TICK_S)]
@@ -60,7 +62,9 @@ class Tree:
         """Processes and threads of the tree, the busiest of them, waits for a core, memory, and descriptors."""
         stats = self._stats()
         pids = [pid for pid, _ in stats]
-        self._known = tuple(pids)
+        before, self._ticks = self._ticks, {pid: _ticks(fields) for pid, fields in stats}
+        still = {pid: ticks for pid, ticks in self._ticks.items() if before.get(pid) == ticks}
+        self._known = (tuple(pid for pid in pids if pid not in still), sum(still.values()))
         now_ns = time.monotonic_ns()
         found: list[Reading | Event] = [
             Reading(now_ns, self.tier, "processes", float(len(pids))),
@@ -228,6 +232,11 @@ def pressure_s(text: str) -> float | None:
         if line.startswith("some ") and "total=" in line:
             return int(line.partition("total=")[2]) / 1e6
     return None
+
+
+def _ticks(fields: list[bytes]) -> int:
+    """A process's own CPU time and that of the children it has reaped, from its stat file."""
+    return int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
 
 
 def _pss_bytes(pid: int) -> int:
