@@ -37,6 +37,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/fuzz.py $(BENCH)
 	$(BIN)/python bench/gauge.py $(BENCH)
 	$(BIN)/python bench/journey.py $(BENCH)
+	$(BIN)/python bench/probes.py $(BENCH)
 	$(BIN)/python bench/stack.py $(BENCH)
 	$(BIN)/python bench/search.py $(BENCH)
 	$(BIN)/python bench/truth.py $(BENCH)

@@ -85,20 +85,19 @@ def main() -> None:
     sys.path.insert(0, folder)
     boot.start()  # before Django is imported
     plain = getattr(import_module("benched"), kind)
-    connection = import_module("django.db").connection
+    cursors = import_module("django.db.backends.utils").CursorWrapper
     GAUGE.serving()
     measured = (wsgi if kind == "wsgi" else asgi).measured(plain)
     asked = {"without": caller(plain, kind), "gauge": caller(measured, kind)}
     for _ in range(200):
         for each in asked.values():
             each()
-    wrappers = list(connection.execute_wrappers)
-    if kind == "wsgi" and not wrappers:
-        raise SystemExit("the gauge does not see Django's statements")
+    seen = cursors.execute
+    ways = {"gauge": seen, "without": seen.__wrapped__}  # Django's own: the gauge has put another in its place
     taken: dict[str, list[float]] = {name: [] for name in asked}
     for _ in range(blocks):
         for name in random.sample(list(asked), 2):
-            connection.execute_wrappers[:] = wrappers if name == "gauge" else []
+            cursors.execute = ways[name]
             began = time.process_time_ns()
             for _ in range(EACH):
                 asked[name]()

@@ -131,6 +131,26 @@ def loaded(stack: Stack, start: Start, seconds: float, rps: float, folder: Path)
     return used, load.result.done / took_s, {"probes in doubt": events} if events else {}
 
 
+def statement_us(stack: Stack, rounds: int, count: int) -> list[float]:
+    """CPU time more of a statement's backend, in µs, because pg_stat_statements counts it: rounds with and without."""
+    database = stack.postgres
+    if database is None or database.admin is None or not database.counts_statements:
+        return []
+    link = database.admin
+    schedstat = Path(f"/proc/{link.info.backend_pid}/schedstat")
+
+    def spent_us(track: str, ids: str) -> float:
+        link.execute(f"SET pg_stat_statements.track = {track}".encode())
+        link.execute(f"SET compute_query_id = {ids}".encode())
+        before_ns = int(schedstat.read_text().split()[0])
+        for number in range(count):
+            link.execute(b"SELECT count(*) FROM pg_class WHERE relpages > %d" % (number % 7), prepare=False)
+        return (int(schedstat.read_text().split()[0]) - before_ns) / count / 1000
+
+    spent_us("top", "auto")  # warm
+    return [spent_us("top", "auto") - spent_us("none", "off") for _ in range(rounds)]
+
+
 def main() -> None:
     """Measures idle, then under load."""
     given = arguments(__doc__)
@@ -142,6 +162,7 @@ def main() -> None:
             start = stack.boot(plan)
             count = sum(len(tier.processes) for tier in stack.watched())
             own, theirs = idle(stack, start, seconds, rounds)
+            counted = statement_us(stack, 3 * rounds, 200 if given.quick else 1000)
             turns = [loaded(stack, start, seconds, 150.0, folder) for _ in range(rounds)]
     doubtful = {text for turn in turns for text in turn[2].get("probes in doubt", ())}
     measures = [
@@ -156,6 +177,8 @@ def main() -> None:
         ),
         measured("under load: probes that failed or were slow", len(doubtful), "", 0, {}),
     ]
+    if counted:
+        measures.append(repeated("pg_stat_statements: CPU more a statement", counted, "µs", None, {}))
     tell(measures, as_json=given.json, tiers=count, seconds=seconds, rounds=rounds, doubts="; ".join(doubtful))
 
 

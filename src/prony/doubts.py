@@ -334,7 +334,7 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
         several = texts[:TEXTS_MAX] if name.startswith("probe_") else texts[:1]
         if texts:
             raise_doubt(name, "; ".join(several))
-    cost = summary.tiers.get("probes", {}).get("cpu_share")
+    cost = summary.tiers.get("probes", {}).get("core_share")
     if cost is not None and cost > 0.02:
         raise_doubt("probes_costly", f"the probes used {cost:.1%} of a core")
     if summary.egress_refused:

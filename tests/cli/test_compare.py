@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from prony.cli import options, output, sides
+from prony.errors import PlanError
 from prony.plan import Plan
 from prony.recording import Store
+from prony.traffic import learned
+from prony.traffic.learned import Learned, LearnedRoute
 from tests.cli.test_cli import ENTRY, Terminal
 from tests.cli.test_url import Served
 from tests.unit.recording_case import a_plan
@@ -154,3 +160,64 @@ def test_what_runs_already_is_compared_by_repeated_trials_and_its_recordings_aga
         f"recording {other.url}",
     ]
     assert {trial["plan"]["destination"]["port"] for trial in again["trials"]} == {one.port, other.port}
+
+
+# ---- git
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+    command = ["git", *who, *words]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def given(project: Path, *found: str, **more: Any) -> dict[str, Any]:
+    """A command line as click hands it over."""
+    return {"project": project, "sides": found, "changes": (), "sets": (), "headers": (), "statuses": None} | more
+
+
+def test_a_revision_is_run_with_what_no_repository_holds(tmp_path: Path) -> None:
+    project = tmp_path / "shop"
+    (project / "web").mkdir(parents=True)
+    python = project / "web" / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    written = '[app]\nentry = "shop:app"\npython = "venv/bin/python"\nenv_file = ".env"\n[server]\nworkers = {}\n'
+    (project / "web" / "prony.toml").write_text(written.format(3), encoding="utf-8")
+    (project / "web" / ".env").write_text("KEY=hunter2\n", encoding="utf-8")
+    (project / ".gitignore").write_text(".env\nvenv\n.prony\n", encoding="utf-8")
+    git(project, "init", "--quiet")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "three")
+    (project / "web" / "prony.toml").write_text(written.format(5), encoding="utf-8")
+    git(project, "commit", "--quiet", "--all", "--message", "five")
+    route = LearnedRoute(name="/cart/", template="/cart/", paths=("/cart/",))
+    learned.save(options.own_place(project / "web"), Learned(entry="shop:app", routes=(route,)))
+    with sides.opened(given(project / "web", "git:HEAD~1", "git:HEAD"), output.Shown()) as (before, after):
+        assert (before.name, after.name) == ("git:HEAD~1", "git:HEAD")
+        assert [each.plan.server.knobs["workers"] for each in (before, after)] == [3, 5]
+        assert before.plan.app.folder != after.plan.app.folder != str(project / "web")
+        assert Path(before.plan.app.folder).name == "web"
+        for each in (before, after):
+            assert each.plan.app.python == str(python)
+            assert each.plan.app.env == {"KEY": "hunter2"}
+            assert [request.path for request in each.plan.traffic.requests] == ["/cart/"]
+        assert git(project, "worktree", "list").count("\n") == 3
+    assert not Path(before.plan.app.folder).exists()
+    with (
+        pytest.raises(PlanError, match=r"there is no nowhere") as missing,
+        sides.opened(given(project / "web", "git:HEAD", "git:nowhere"), output.Shown()),
+    ):
+        pass
+    assert "git -C" in missing.value.hint
+    assert git(project, "worktree", "list").count("\n") == 1
+
+
+def test_changes_are_made_to_the_project_and_sets_to_every_folder(prony_: Terminal) -> None:
+    both = given(prony_.folder, ".", changes=("server.workers=5,server.timeout=9", "server.workers=7"))
+    with sides.opened(both | {"sets": ("server.backlog=99",)}, output.Shown()) as found:
+        assert [each.name for each in found] == [".", "with server.workers=5,server.timeout=9", "with server.workers=7"]
+        knobs = [each.plan.server.knobs for each in found]
+        assert [each["workers"] for each in knobs[1:]] == [5, 7]
+        assert knobs[1]["timeout"] == 9
+        assert {each["backlog"] for each in knobs} == {99}

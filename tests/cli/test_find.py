@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from contextlib import closing
 
 import msgspec
 import pytest
 
+from prony.campaign.recall import recall
 from prony.document import Document
+from prony.recording import Store
+from prony.report.html import render
 from tests.stack.chaos_case import Project, Trace, free_port, patience, until
 
 pytestmark = pytest.mark.alone
 
+APP = """
+import time
+
+def app(environ, start_response):
+    time.sleep(0.02)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"all there"]
+"""
+PLAN = """
+[app]
+entry = "app:app"
+python = "{python}"
+
+[server]
+kind = "gunicorn"
+workers = 2
+
+[[traffic.request]]
+path = "/"
+expect = {{ status = 200, contains = "all there" }}
+"""
 BEGUN = re.compile(r"^  … \d+ rps \((.*)\)$", re.MULTILINE)
 FIND_S = 120.0
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(tmp_path_factory.mktemp("find"), daemon=False)
+    """An app that needs nothing but its server: quick to bring up, and at its limit for want of slots."""
+    project = Project(tmp_path_factory.mktemp("find"), daemon=False)
+    (project.folder / "app.py").write_text(APP)
+    (project.folder / "prony.toml").write_text(PLAN.format(python=sys.executable))
+    return project
 
 
 def stored(project: Project) -> Document:
-    """The latest campaign as `prony report` tells it from the store."""
-    argv = [sys.executable, "-m", "prony", "list", "--json"]
-    listed = subprocess.run(argv, cwd=project.folder, capture_output=True, text=True, check=True, timeout=60)
-    number = str(json.loads(listed.stdout)[-1]["id"])
-    argv = [sys.executable, "-m", "prony", "report", number, "--json"]
-    told = subprocess.run(argv, cwd=project.folder, capture_output=True, text=True, check=True, timeout=60)
-    return msgspec.json.decode(told.stdout, type=Document)
+    """The latest campaign as the store tells it."""
+    with closing(Store(project.folder / ".prony" / "prony.db")) as store:
+        return recall(store, store.campaigns()[-1])
 
 
-def test_ctrl_c_after_a_trial_prints_what_is_known_and_leaves_nothing_running(project: Project, tmp_path: Path) -> None:
+def test_ctrl_c_after_a_trial_prints_what_is_known_and_leaves_nothing_running(project: Project) -> None:
     with project.start("find", "--start", "40", "--trial", "1s") as process:
         try:
             # the second trial has begun, so one is known
@@ -64,10 +87,7 @@ def test_ctrl_c_after_a_trial_prints_what_is_known_and_leaves_nothing_running(pr
     assert capacity.high_rps is not None or "interrupted" in capacity.at_least
     assert {point.trial for point in curve.points} == set(capacity.trial_ids)
     assert f"The curve of gunicorn sync, 2 workers: {len(curve.points)} trial" in printed
-    page = tmp_path / "report.html"
-    argv = [sys.executable, "-m", "prony", "report", str(document.campaign), "--html", str(page)]
-    subprocess.run(argv, cwd=project.folder, capture_output=True, check=True, timeout=60)
-    assert '<figure class="curve" data-curve="0">' in page.read_text(encoding="utf-8")
+    assert '<figure class="curve" data-curve="0">' in render(document, {})
     project.check_store()
 
 

@@ -257,6 +257,21 @@ def test_every_tier_of_a_stack_is_read_and_every_reading_is_a_named_one(rig: Rig
     assert level["connections", "count"] >= 1
 
 
+def test_a_cache_that_is_gone_is_told_and_the_other_probes_go_on(rig: Rig) -> None:
+    start = rig.boot(DATABASE.format("sqlite") + CACHE)
+    rig.stack.stores.running["cache"].stop()
+    workers = Workers(start.gauges)
+    listen = ListenQueue(rig.stack.launcher.socket(FAMILY), {start.instances[0].port}, start.app.pid)
+    with Sampler(watched.probes(rig.stack, start, workers, listen)) as asked:
+        pass
+    workers.close()
+    listen.close()
+    readings, happened = asked.take()
+    (failed,) = [each.text for each in happened if each.kind == "probe_failed"]
+    assert failed.startswith("cache: ConnectionRefusedError")
+    assert {"app", "host", "workers"} <= {each.tier for each in readings}
+
+
 @pytest.mark.long
 def test_uwsgi_tells_of_its_workers(rig: Rig) -> None:
     start = rig.boot('[server]\nkind = "uwsgi"\nworkers = 2\n', prepare="")

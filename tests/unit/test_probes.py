@@ -183,10 +183,10 @@ def test_an_info_without_a_memory_limit_tells_none_and_our_own_connection_is_no_
     assert "memory_limit_bytes" not in told
 
 
-def test_mariadbs_status_leaves_the_connection_that_asks_out() -> None:
+def test_mariadbs_status_leaves_who_asks_out_of_those_at_work() -> None:
     told = {"Threads_connected": "8", "Threads_running": "3", "Innodb_row_lock_time": "1500", "Questions": "12"}
     assert of(mariadb.readings(told, 151)) == {
-        "count": 7,
+        "count": 8,
         "limit": 151,
         "usable": 151,
         "active": 2,

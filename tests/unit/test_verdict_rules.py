@@ -12,7 +12,7 @@ from msgspec import structs
 from prony.capacity import Judgement, judge
 from prony.plan import Limits
 from prony.recording import OUTCOMES
-from prony.summary import Summary
+from prony.summary import Incident, Statement, Summary
 from prony.verdict import CAUSES, GRADES, TIERS, Verdict, conclude
 from tests.unit.recording_case import a_summary
 
@@ -61,6 +61,21 @@ CASES: dict[str, tuple[Summary, tuple[str, str, str, str], str]] = {
         ("unknown", "unknown", "not_watched", "unknown"),
         "What stands behind http://shop.test was not watched",
     ),
+    "slots full, of requests that wait for another host": (
+        of(FULL | {"workers.outbound_share": 0.8, "workers.database_share": 0.05, "workers.pool_share": 0.0}, **SLOW),
+        ("workers", "tied", "worker_starvation", "tied"),
+        "Slots are held in calls to other hosts",
+    ),
+    "slots full, of requests that wait for a pool": (
+        of(FULL | {"workers.outbound_share": 0.0, "workers.database_share": 0.2, "workers.pool_share": 0.7}, **SLOW),
+        ("workers", "tied", "worker_starvation", "tied"),
+        "requests spent 20% in SQL statements, 70% waiting for a pool's connection; the rest",
+    ),
+    "slots full, of requests that do nothing the gauge sees": (
+        of(FULL | {"workers.outbound_share": 0.01, "workers.database_share": 0.0}, **SLOW),
+        ("workers", "consistent", "worker_starvation", "consistent"),
+        "hardly any on what the gauge sees; the rest is the app's own",
+    ),
     "slots full and the CPU nearly so": (
         of(FULL | {"host.busy_share": 0.8}, **SLOW),
         ("workers", "tied", "worker_starvation", "tied"),
@@ -79,7 +94,7 @@ CASES: dict[str, tuple[Summary, tuple[str, str, str, str], str]] = {
     "database CPU": (
         of(FULL | BUSY | {"app.cpu_share": 0.3, "database.cpu_share": 1.6}, **SLOW),
         ("database", "consistent", "unknown", "unknown"),
-        "statements are not watched yet",
+        "the database does not count them",
     ),
     "app and database tied, the app ahead": (
         of(FULL | BUSY | {"app.cpu_share": 1.0, "database.cpu_share": 0.9}, **SLOW),
@@ -203,6 +218,20 @@ def test_without_a_request_there_is_nothing_to_tell() -> None:
 
 def test_errors_within_their_limit_are_no_cause() -> None:
     assert concluded(of(outcomes={"ok": 4960, "wrong_status": 40})).cause == "none"
+
+
+def test_what_was_seen_blocked_and_the_costliest_statement_are_in_the_evidence() -> None:
+    text = "UPDATE item waits (transactionid lock) for UPDATE item, idle in transaction"
+    locked = of(FULL | {"database.active_mean": 3.5, "database.lock_waits_mean": 3.0}, **SLOW)
+    locked = structs.replace(locked, incidents=(Incident("blocked", "database", text, 12),))
+    assert f"Seen 12 times, a look each second: {text}." in concluded(locked).evidence
+    slow = of(FULL | {"database.active_mean": 3.8}, **SLOW)
+    rest = {"rows": 1.0, "blocks_read": 0.0, "temp_blocks": 0.0}
+    first = Statement(text="SELECT $1", calls=60, mean_s=0.05, total_s=3.0, **rest)
+    second = Statement(text="COMMIT", calls=60, mean_s=0.0167, total_s=1.0, **rest)
+    slow = structs.replace(slow, statements=(first, second))
+    words = "75% of its statements' time went to one: SELECT $1 (60 times, 50 ms each)."
+    assert words in concluded(slow).evidence
 
 
 def test_refusals_that_explain_too_few_failures_are_not_blamed() -> None:

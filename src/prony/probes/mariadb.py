@@ -66,10 +66,10 @@ class MariaDB:
 
 
 def readings(told: Mapping[str, str], limit: int) -> list[Reading]:
-    """The readings of one answer; the connection that asks is neither of those connected nor of those at work."""
+    """The readings of one answer: those connected by the extra port are not counted, but at work is who asks, too."""
     now_ns = time.monotonic_ns()
     found = [
-        Reading(now_ns, "connections", "count", float(told["Threads_connected"]) - 1),
+        Reading(now_ns, "connections", "count", float(told["Threads_connected"])),
         Reading(now_ns, "connections", "limit", float(limit)),
         Reading(now_ns, "connections", "usable", float(limit)),
         Reading(now_ns, "database", "active", max(0.0, float(told["Threads_running"]) - 1)),

@@ -12,6 +12,7 @@ from pathlib import Path
 from prony.recording import Event, Reading
 
 SHORTEST_NS = 1_000_000_000  # a burst shorter than that says nothing of a process
+KEPT_LOOKS = 10
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _STAT_BYTES = 1024
 
@@ -20,8 +21,9 @@ class Tree:
     """One tier's processes and all below them.
 
     CPU is the sum over the living of their own and their reaped children's time, so that short-lived processes
-    (Postgres starts one for each connection) count once their parent has reaped them. Who belongs to the tree is found
-    by `rest`, once a second; `cpu`, which is asked in a quicker rhythm, reads files that it keeps open.
+    (Postgres starts one for each connection) count once their parent has reaped them. Who belongs to the tree, and who
+    of them does anything, is found by `rest`, once a second; `cpu`, which is asked in a quicker rhythm, reads only the
+    latter, by files that it keeps open: half of a stack's processes are there to wait.
     """
 
     def __init__(self, tier: str, *pids: int) -> None:
@@ -29,27 +31,29 @@ class Tree:
         self.roots = pids
         self._first: dict[int, tuple[int, float]] = {}
         self._full: set[int] = set()
-        self._known: tuple[int, ...] | None = None
+        self._ticks: dict[int, int] = {}
+        self._known: tuple[tuple[int, ...], int] | None = None  # pids that do something; the ticks of all others
         self._files: dict[int, int] = {}
         self._opened_for: tuple[int, ...] | None = None
+        self._memory: dict[int, tuple[bytes, int, int]] = {}
         self._delays_ns: dict[int, int] = {}
         self._delay_ns = 0
 
     def cpu(self) -> list[Reading]:
         """Cumulative CPU seconds of the tree."""
         if self._known is None:
-            self._known = tuple(self.pids())
-        if self._opened_for is not self._known:
-            self._open(self._known)
-        ticks, ended = 0, []
+            self._known = (tuple(self.pids()), 0)
+        pids, ticks = self._known
+        if self._opened_for is not pids:
+            self._open(pids)
+        ended = []
         for pid, file in self._files.items():
             try:
                 stat = os.pread(file, _STAT_BYTES, 0)
             except OSError:
                 ended.append(pid)
                 continue
-            fields = stat[stat.rindex(b")") + 2 :].split(b" ", 15)
-            ticks += int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
+            ticks += _ticks(stat[stat.rindex(b")") + 2 :].split(b" ", 15))
         for pid in ended:
             os.close(self._files.pop(pid))
         return [Reading(time.monotonic_ns(), self.tier, "cpu_s", ticks * _TICK_S)]
@@ -58,7 +62,9 @@ class Tree:
         """Processes and threads of the tree, the busiest of them, waits for a core, memory, and descriptors."""
         stats = self._stats()
         pids = [pid for pid, _ in stats]
-        self._known = tuple(pids)
+        before, self._ticks = self._ticks, {pid: _ticks(fields) for pid, fields in stats}
+        still = {pid: ticks for pid, ticks in self._ticks.items() if before.get(pid) == ticks}
+        self._known = (tuple(pid for pid in pids if pid not in still), sum(still.values()))
         now_ns = time.monotonic_ns()
         found: list[Reading | Event] = [
             Reading(now_ns, self.tier, "processes", float(len(pids))),
@@ -66,7 +72,7 @@ class Tree:
             Reading(now_ns, self.tier, "threads", float(sum(int(fields[17]) for _, fields in stats))),
             Reading(now_ns, self.tier, "run_delay_s", self._waited_s(pids)),
         ]
-        memory = sum(_memory_bytes(pid) for pid in pids)
+        memory = sum(self._memory_bytes(pid) for pid in pids)
         if memory:
             found.append(Reading(now_ns, self.tier, "memory_bytes", float(memory)))
         return [*found, *self._descriptors(pids)]
@@ -99,6 +105,18 @@ class Tree:
             if now_ns - then_ns >= SHORTEST_NS:
                 busiest = max(busiest, (own_s - then_s) / ((now_ns - then_ns) / 1e9))
         return busiest
+
+    def _memory_bytes(self, pid: int) -> int:
+        """Proportional set size; it costs the kernel most of all that is read here, so only where it can have changed.
+
+        That is where the resident or the shared size has, and every tenth time: others may share its pages no more.
+        """
+        sizes = _read(f"/proc/{pid}/statm")
+        before, pss, times = self._memory.get(pid, (b"", 0, 0))
+        if sizes != before or times >= KEPT_LOOKS:
+            pss, times = _pss_bytes(pid), 0
+        self._memory[pid] = (sizes, pss, times + 1)
+        return pss
 
     def _waited_s(self, pids: list[int]) -> float:
         """Seconds that all threads seen so far were ready to run and had no core."""
@@ -216,7 +234,12 @@ def pressure_s(text: str) -> float | None:
     return None
 
 
-def _memory_bytes(pid: int) -> int:
+def _ticks(fields: list[bytes]) -> int:
+    """A process's own CPU time and that of the children it has reaped, from its stat file."""
+    return int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
+
+
+def _pss_bytes(pid: int) -> int:
     """Proportional set size, so that pages shared by workers count once."""
     text = _read(f"/proc/{pid}/smaps_rollup")
     at = text.find(b"\nPss:")

@@ -27,7 +27,7 @@ def _words(tier: str, seen: Mapping[str, float]) -> Iterator[str]:
         "connections": _connections,
         "database": _database,
         "host": _host,
-        "probes": lambda each: iter((f"{each['cpu_share']:.1%} of a core",)) if "cpu_share" in each else iter(()),
+        "probes": lambda each: iter((f"{share(each['core_share'])} of a core",)) if "core_share" in each else iter(()),
     }
     yield from of.get(tier, _box if tier.startswith("box.") else _cache)(seen)
     if tier not in {"host", "probes"} and not tier.startswith("box."):
@@ -126,9 +126,9 @@ def _database(seen: Mapping[str, float]) -> Iterator[str]:
 
 
 def _box(seen: Mapping[str, float]) -> Iterator[str]:
-    if "cpu_share" in seen:
+    if "cores_used" in seen:
         quota = seen.get("cpu_quota_cores")
-        yield f"{seen['cpu_share']:.2f}{f' of {quota:g}' if quota else ''} cores"
+        yield f"{seen['cores_used']:.2f}{f' of {quota:g}' if quota else ''} cores"
     if seen.get("throttled_share"):
         yield f"stopped at its quota in {share(seen['throttled_share'])} of its periods"
     if "memory_share" in seen:

@@ -120,13 +120,13 @@ HOST = (
     Figure("clock_hz", "mean", ("clock_hz",), "clock of the stack's cores"),
 )
 BOX = (
-    Figure("cpu_share", "rate", ("cpu_s",), "cores' worth of CPU that was used in it"),
+    Figure("cores_used", "rate", ("cpu_s",), "cores' worth of CPU that was used in it"),
     Figure("cpu_quota_cores", "last", ("cpu_quota_cores",), "its quota"),
     Figure("throttled_share", "per", ("throttled_periods", "periods"), "periods in which it had to stop at its quota"),
     Figure("memory_share", "share", ("memory_bytes", "memory_limit_bytes"), "most memory in use, of its limit"),
     Figure("cpu_pressure_share", "rate", ("cpu_pressure_s",), "share of time in which something waited for a core"),
 )
-PROBES = (Figure("cpu_share", "rate", ("cpu_s",), "share of a core that looking took"),)
+PROBES = (Figure("core_share", "rate", ("cpu_s",), "share of a core that looking took"),)
 STORES = {"postgres": POSTGRES, "mariadb": MARIADB, "valkey": VALKEY, "redis": VALKEY, "memcached": MEMCACHED}
 FIGURES: dict[str, tuple[Figure, ...]] = {
     "every tier of processes": PROCESSES,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from prony.probes import caches, nginx
 from prony.probes.mariadb import MariaDB
 from prony.probes.pgbouncer import PgBouncer
 from prony.probes.postgres import Postgres
-from prony.probes.sampler import Probe
+from prony.probes.sampler import Items, Probe
 from prony.probes.statements import Statements
 from prony.probes.uwsgi import UWSGI
 from prony.stack.services import mariadb
@@ -20,18 +23,24 @@ CONNECT_S = 2.0
 
 
 def probes(stack: Stack, start: Start) -> list[Probe]:
-    """Everything that tells of itself, each second."""
-    return [
-        *_proxy(stack),
-        *_servers(start),
-        *_caches(stack),
-        *_pooler(stack, start),
-        *_postgres(stack, start),
-        *_mariadb(stack, start),
-    ]
+    """Everything that tells of itself, each second; what cannot be reached is a probe that fails, no crash."""
+    found: list[Probe] = []
+    makers: list[tuple[str, Callable[[Stack, Start], list[Probe]]]] = [("proxy", _proxy), ("server", _servers)]
+    makers += [(store, partial(_cache, name=store)) for store in stack.stores.running]
+    makers += [("pooler", _pooler), ("database", _postgres), ("database", _mariadb)]
+    for name, make in makers:
+        try:
+            found += make(stack, start)
+        except Exception as error:  # noqa: BLE001 - the probe meets it again, and says so
+            found.append(Probe(name, EVERY_S, partial(_fails, error)))
+    return found
 
 
-def _proxy(stack: Stack) -> list[Probe]:
+def _fails(error: Exception) -> Items:
+    raise error
+
+
+def _proxy(stack: Stack, _: Start) -> list[Probe]:
     proxy = stack.proxy
     if proxy is None:
         return []
@@ -41,23 +50,21 @@ def _proxy(stack: Stack) -> list[Probe]:
     return found
 
 
-def _servers(start: Start) -> list[Probe]:
+def _servers(_: Stack, start: Start) -> list[Probe]:
     paths = [each.stats for each in start.instances if each.server.kind == "uwsgi"]
     return [Probe("uWSGI's stats", EVERY_S, UWSGI(paths).read)] if paths else []
 
 
-def _caches(stack: Stack) -> list[Probe]:
-    found = []
-    for name, store in stack.stores.running.items():
-        probe: caches.Valkey | caches.Memcached
-        if isinstance(store, Valkey):
-            probe = caches.Valkey(name, stack.launcher.connect(store.port, CONNECT_S), store.secret)
-        elif isinstance(store, Memcached):
-            probe = caches.Memcached(name, stack.launcher.connect(store.port, CONNECT_S))
-        else:
-            continue
-        found.append(Probe(f"{name} ({store.kind})", EVERY_S, probe.read, close=probe.close))
-    return found
+def _cache(stack: Stack, _: Start, *, name: str) -> list[Probe]:
+    store = stack.stores.running[name]
+    probe: caches.Valkey | caches.Memcached
+    if isinstance(store, Valkey):
+        probe = caches.Valkey(name, stack.launcher.connect(store.port, CONNECT_S), store.secret)
+    elif isinstance(store, Memcached):
+        probe = caches.Memcached(name, stack.launcher.connect(store.port, CONNECT_S))
+    else:
+        return []
+    return [Probe(f"{name} ({store.kind})", EVERY_S, probe.read, close=probe.close)]
 
 
 def _pooler(stack: Stack, start: Start) -> list[Probe]:

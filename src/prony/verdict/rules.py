@@ -16,6 +16,14 @@ SATURATED = 0.9  # of a core's or a set of slots' time
 DOMINANT = 0.5  # of a request's time
 IDLE = 0.75  # below this the CPU had time left; between the two it was nearly used up as well
 TIED = 1.5  # two tiers' CPU within this ratio of each other are tied
+LITTLE = 0.02  # of a request's time: less is not worth a word
+WAITS = {  # where the time of requests goes that are in the app
+    "database_share": "in SQL statements",
+    "pool_share": "waiting for a pool's connection",
+    "connect_share": "opening connections",
+    "outbound_share": "in calls to other hosts",
+    "cache_share": "asking a cache",
+}
 SLOW = ("timeout", "unanswered")
 CUT = ("refused", "reset")  # the server closed or would not open: waits too, unless it died
 FATAL = ("died", "out_of_memory", "worker_killed", "worker_failed", "worker_timeout", "descriptors_exhausted")
@@ -142,6 +150,7 @@ def _slowness(case: _Case) -> Verdict:
     locked = active >= 1 and locks >= DOMINANT * active
     if locked:
         case.say(f"In the database {locks:.1f} of {active:.1f} active backends waited for a lock.")
+        _say_who_blocks(case)
     if busy:
         tier, grade = _who_uses_the_cpu(case)
         if opens:  # what keeps the CPU busy, on either side, is the opening
@@ -150,11 +159,32 @@ def _slowness(case: _Case) -> Verdict:
             return case.verdict("unknown", "unknown", "unknown", "unknown")
         if tier == "app":
             return case.verdict("app", grade, "app_cpu", grade)
-        case.say("Which of its statements is not known: statements are not watched yet.")
+        _say_costliest(case)
         return case.verdict("database", grade, "unknown", "unknown")
     if locked:
         return case.verdict("database", "consistent", "unknown", "unknown")
     return _waiting(case, full=full, opens=opens)
+
+
+def _say_costliest(case: _Case) -> None:
+    """Which statement took most of the database's time, by its own account."""
+    statements = case.summary.statements
+    total_s = sum(each.total_s for each in statements)
+    if not total_s:
+        case.say("Which of its statements is not known: the database does not count them.")
+        return
+    first = statements[0]
+    case.say(
+        f"{first.total_s / total_s:.0%} of its statements' time went to one: {first.text} ({first.calls} times, "
+        f"{first.mean_s * 1000:.3g} ms each)."
+    )
+
+
+def _say_who_blocks(case: _Case) -> None:
+    """Who was seen waiting for whom, most often first; by kind of statement and table."""
+    seen = [each for each in case.summary.incidents if each.kind == "blocked"]
+    for each in sorted(seen, key=lambda each: -each.times)[:2]:
+        case.say(f"Seen {each.times} times, a look each second: {each.text}.")
 
 
 def _not_watched(case: _Case) -> Verdict:
@@ -191,16 +221,33 @@ def _waiting(case: _Case, *, full: bool, opens: bool) -> Verdict:
     if active >= 1 and active >= DOMINANT * case.figure("workers", "in_flight_mean"):
         case.say(
             f"But {active:.1f} statements were running in the database at any time, which has CPU left: slots wait for "
-            "long statements. Faster statements or more slots would both help; which statements is not watched yet."
+            "long statements. Faster statements or more slots would both help."
         )
+        _say_costliest(case)
         return case.verdict("database", "tied", "unknown", "unknown")
     if case.summary.tiers["database"].get("active_mean") is not None:
         case.say("The database waits for no lock and has CPU left.")
-    case.say(
-        "Nothing that is watched downstream explains it. A slow outside service, a lock inside the app or many small "
-        "statements would look the same: they are not watched yet."
-    )
+    if _say_where_time_goes(case) and grade == "consistent":
+        grade = "tied"
     return case.verdict("workers", grade, "worker_starvation", grade)
+
+
+def _say_where_time_goes(case: _Case) -> bool:
+    """What requests did while they held their slots; whether most of it was one kind of waiting for somebody else."""
+    shares = {words: case.figure("workers", name) for name, words in WAITS.items()}
+    if case.summary.tiers["workers"].get("outbound_share") is None:
+        case.say("What requests did in the app is not known: a slow outside service or a lock would look the same.")
+        return False
+    most = max(shares, key=lambda words: shares[words])
+    seen = ", ".join(f"{share:.0%} {words}" for words, share in shares.items() if share >= LITTLE)
+    case.say(
+        f"Of their time in the app, requests spent {seen or 'hardly any on what the gauge sees'}; the rest is the "
+        "app's own: its code, its turn for the CPU, a sleep or a lock inside it."
+    )
+    if shares[most] < DOMINANT:
+        return False
+    case.say(f"Slots are held {most}: shortening that, or more slots, would both help.")
+    return True
 
 
 def _grade_of_opening(case: _Case) -> str:

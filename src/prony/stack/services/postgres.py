@@ -175,7 +175,10 @@ class Postgres:
             return False
         self.admin.execute("SET statement_timeout = 0")  # the app's bound is none of prony's
         if self.counts_statements:
-            self.admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            try:
+                self.admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            except psycopg.Error:  # a build that has its library, and lacks the rest
+                self.counts_statements = False
         return True
 
     def _connect(self, database: str, user: str = ADMIN) -> psycopg.Connection[tuple[Any, ...]]:

@@ -1,0 +1,109 @@
+"""What sampled requests tell of a real app, and what the gauge tells of its statements, against accounts of others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from prony.campaign.bench import Bench, Measured, Silent
+from prony.errors import MachineError
+from prony.plan import read_document
+from prony.recording import Store
+from prony.summary import Sampled, sampled_of
+
+pytestmark = pytest.mark.alone
+
+FILL = """
+import os, psycopg
+with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+    connection.execute("CREATE TABLE visits (id bigserial PRIMARY KEY, path text, at timestamptz DEFAULT now())")
+    connection.execute("CREATE INDEX ON visits (path, at)")
+    connection.execute("INSERT INTO visits (path) SELECT '/page/' || n % 500 FROM generate_series(1, 100000) AS n")
+"""
+APP = """
+import os, threading, time
+import psycopg
+held = threading.local()
+def application(environ, start_response):
+    if not hasattr(held, "connection"):
+        held.connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
+        # Postgres does not count to an INSERT what its commit waits for the disk
+        held.connection.execute("SET synchronous_commit = off")
+    if environ["PATH_INFO"] == "/insert":
+        held.connection.execute("INSERT INTO visits (path) VALUES (%s)", ("/page/1",))
+    else:
+        held.connection.execute("SELECT pg_sleep(0.02)")
+        time.sleep(0.01)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"done"]
+"""
+LATE_S = 0.001
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Measured, list[Sampled]]]:
+    folder = tmp_path_factory.mktemp("visits")
+    (folder / "fill.py").write_text(FILL, encoding="utf-8")
+    (folder / "visits.py").write_text(APP, encoding="utf-8")
+    document = {
+        "app": {"entry": "visits:application", "python": sys.executable, "prepare": [f"{sys.executable} fill.py"]},
+        "stores": {"database": {"kind": "postgres"}},
+        "server": {"kind": "gunicorn", "workers": 3},
+        "traffic": {
+            "rate": 50,
+            "duration": "6s",
+            "request": [{"path": "/insert", "name": "insert"}, {"path": "/sleep", "name": "sleep"}],
+        },
+    }
+    store = Store(folder / "state" / "prony.db")
+    with Bench(store, "run", "visits", folder / "state", Silent()) as bench:
+        try:
+            found = bench.measure(read_document(document, "prony.toml", folder, {}), "test", "run")
+        except MachineError as error:
+            pytest.skip(error.paragraph())
+        yield found, sampled_of(store.recording(found.id))
+    store.close()
+
+
+def test_of_a_low_rate_every_answered_request_is_told_and_its_parts_add_up_to_its_latency(
+    trial: tuple[Measured, list[Sampled]],
+) -> None:
+    measured, sampled = trial
+    assert measured.summary.happened.get("hook_off") is None
+    assert len(sampled) == measured.summary.answered > 150
+    for each in sampled:
+        assert sum(part.ended_ns - part.began_ns for part in each.parts) == round(each.latency_s * 1e9)
+
+
+def test_the_parts_are_those_that_the_app_is_known_to_take(trial: tuple[Measured, list[Sampled]]) -> None:
+    """20 ms in SQL and 10 ms of its own at the least, in the middle hardly more; what lies around them is less."""
+    found = [each for each in trial[1] if each.name == "sleep"]
+    sql, own, way = (
+        np.array([sum(p.ended_ns - p.began_ns for p in each.parts if p.kind in kinds) / 1e9 for each in found])
+        for kinds in (("statement",), ("app",), ("way_in", "way_out", "lateness"))
+    )
+    assert len(found) > 100
+    assert sql.min() >= 0.02
+    assert own.min() >= 0.01
+    assert np.median(sql) == pytest.approx(0.02, rel=0.15)
+    assert np.median(own) == pytest.approx(0.01, rel=0.3)
+    assert np.median(way) < np.median(sql)
+    late = np.array([p.ended_ns - p.began_ns for each in found for p in each.parts if p.kind == "lateness"]) / 1e9
+    assert np.quantile(late, 0.5) < LATE_S
+
+
+def test_inserts_are_counted_as_postgres_counts_them_and_take_hardly_longer(
+    trial: tuple[Measured, list[Sampled]],
+) -> None:
+    """On the way there and back half a millisecond; in the middle: a mean has the turns of others on one core in it."""
+    measured, sampled = trial
+    [ours] = [e for e in measured.summary.gauged if e.kind == "statement" and e.label.startswith("INSERT")]
+    [theirs] = [each for each in measured.summary.statements if each.text.startswith("INSERT")]
+    assert ours.count == theirs.calls > 100
+    assert ours.mean_s > theirs.mean_s
+    parts = [part for each in sampled if each.name == "insert" for part in each.parts if part.kind == "statement"]
+    middle_s = float(np.median([part.ended_ns - part.began_ns for part in parts])) / 1e9
+    assert 0 < middle_s - theirs.mean_s <= max(0.0005, 0.1 * theirs.mean_s)
