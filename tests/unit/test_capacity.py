@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from prony.capacity import Ask, Capacity, Goal, Search, judge
@@ -138,6 +138,9 @@ def test_several_goals_are_found_by_the_same_trials() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(truth=st.integers(1, 300), start=st.integers(1, 300))
+@example(truth=2, start=1)
+@example(truth=3, start=2)
+@example(truth=5, start=2)
 def test_users_are_whole_numbers_and_their_capacity_is_enclosed(truth: int, start: int) -> None:
     found, asks = searched(Search(start=start, users=True, least=1), holds_up_to(truth))
     assert all(ask.load == int(ask.load) >= 1 for ask in asks)
@@ -146,6 +149,8 @@ def test_users_are_whole_numbers_and_their_capacity_is_enclosed(truth: int, star
     assert found.low_users is not None
     assert found.high_users is not None
     assert found.low_users <= truth < found.high_users
+    assert found.high_users - found.low_users <= max(1, 0.06 * found.low_users)
+    assert len(asks) < 60, "those next to the capacity are tried, and then it is known"
     assert found.text.endswith(" users")
 
 

@@ -248,7 +248,8 @@ class Search:
         near = self._near(goal)
         below = sum(trial.load < median for trial in near)
         load = low if 2 * below <= len(near) else high
-        return Ask(self._allowed(load, up=load == high), fresh=True, short=False)
+        # The nearest number of users: rounded outwards, those next to a small capacity would never be tried.
+        return Ask(self._allowed(round(load) if self.users else load), fresh=True, short=False)
 
     def _openness(self, goal: int) -> float:
         low, high = self._beliefs[goal].quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
@@ -311,7 +312,8 @@ class Search:
     def _near(self, goal: int) -> list[_Tried]:
         """The full trials that say something of this goal; others were asked for another's sake."""
         median = self._beliefs[goal].quantiles(0.5)[0]
-        return [trial for trial in self._full(goal) if abs(trial.load - median) <= max(1.0, NEARBY * median)]
+        reach = NEARBY * median + 1.0 if self.users else max(1.0, NEARBY * median)  # loads of users are rounded
+        return [trial for trial in self._full(goal) if abs(trial.load - median) <= reach]
 
     def _turn_away(self, load: float, why: str) -> None:
         """Trials at a load are not to be had: it bounds what may be tried."""
