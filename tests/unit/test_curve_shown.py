@@ -89,6 +89,26 @@ def test_at_the_terminal_each_trial_is_a_row_and_none_is_cut(width: int) -> None
     assert "gunicorn [sync], 3 workers" in "\n".join(lines)
 
 
+def test_a_plan_of_many_tiers_goes_without_the_picture_before_a_figure_is_cut() -> None:
+    used = {
+        "app": 0.31,
+        "workers": 0.47,
+        "database": 0.2,
+        "host": 0.5,
+        "cache": 0.02,
+        "proxy": 0.08,
+        "connections": 1.0,
+    }
+    points = tuple(structs.replace(point, utilisation=used) for point in CURVE.points)
+    document = a_document(structs.replace(CURVE, points=points))
+    for width in (140, 120, 102):
+        lines = at_the_terminal(document, width)
+        assert not [line for line in lines if "…" in line], width
+        assert " proxy " in "\n".join(lines)
+        assert "░" not in "\n".join(lines)
+    assert "proxy CPU" in render(document, {})
+
+
 def test_at_the_terminal_a_row_has_every_figure() -> None:
     lines = at_the_terminal(a_document())
     assert row(lines, "1.3")[1:16] == [

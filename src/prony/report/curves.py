@@ -39,6 +39,7 @@ def table(curve: Curve, capacities: Sequence[Capacity], width: int) -> Renderabl
     """A row for each trial, in order of load, with as much of it as `width` characters hold."""
     known = intervals(curve, capacities)
     own = known[0] if known and known[0].low is not None and known[0].high is not None else None
+    width -= sum(len(tier) + 2 for tier in tiers_of(curve) if tier not in TIERS)  # a plan of many tiers needs more
     tiers = [tier for tier in tiers_of(curve) if width >= WITH_ALL or tier not in {"connections", "host"}]
     shorts = [short(tier) for tier in tiers]
     most = _most(curve)
