@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -374,3 +375,18 @@ def test_pressure_is_the_seconds_in_which_something_waited() -> None:
     text = "some avg10=0.10 avg60=3.00 avg300=2.00 total=82887711\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=5\n"
     assert processes.pressure_s(text) == pytest.approx(82.887711)
     assert processes.pressure_s("") is None
+
+
+def test_a_process_that_does_nothing_keeps_its_place_in_the_account() -> None:
+    tree = processes.Tree("app", os.getpid())
+    while of(tree.cpu())["cpu_s"] == 0:
+        sum(n * n for n in range(100_000))
+    for _ in range(100):  # two looks between which the clock's tick did not come
+        tree.rest()
+        tree.rest()
+        if tree._known == ((), sum(tree._ticks.values())):
+            break
+    used_s = sum(tree._ticks.values()) / os.sysconf("SC_CLK_TCK")
+    assert of(tree.cpu())["cpu_s"] == pytest.approx(used_s)
+    assert not tree._files
+    tree.close()
