@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,13 @@ def test_it_is_remembered_of_this_machine_and_of_no_other(tmp_path: Path, monkey
     assert noise.known() == FOUND
     remembered.keep(noise.NAME, structs.replace(FOUND, machine="another one"))
     assert noise.known() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
+def test_the_machine_is_the_same_while_a_campaign_keeps_prony_to_one_core() -> None:
+    cores, before = os.sched_getaffinity(0), remembered.this_machine()
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        assert remembered.this_machine() == before
+    finally:
+        os.sched_setaffinity(0, cores)

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from prony.app.environment import state_folder
 
+# As prony was started: a campaign narrows its own cores down, and the machine is the same for all that.
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 Found = TypeVar("Found", bound=Struct)
 
 
@@ -35,12 +37,11 @@ def kept(name: str, kind: type[Found]) -> Found | None:
 
 def this_machine() -> str:
     """What a measurement depends on, in words: CPU, cores, kernel, Python."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
-                return f"{line.partition(':')[2].strip()}, {cpus} CPUs, {platform.release()}, {sys.version.split()[0]}"
-    return f"{platform.machine()}, {cpus} CPUs, {platform.release()}, {sys.version.split()[0]}"
+                return f"{line.partition(':')[2].strip()}, {CPUS} CPUs, {platform.release()}, {sys.version.split()[0]}"
+    return f"{platform.machine()}, {CPUS} CPUs, {platform.release()}, {sys.version.split()[0]}"
 
 
 def _path(name: str) -> Path:
