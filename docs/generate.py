@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from prony.campaign.noise import Canary, Noise, Seen
 from prony.cli import cli
 from prony.document import Document
 from prony.doubts import KINDS
@@ -27,6 +28,7 @@ from prony.summary.tiers import FIGURES
 from prony.traffic.imports import Import, Source
 from prony.traffic.mix import LeftOut, Route
 from prony.traffic.rates import Rates
+from prony.trial import Calibration
 from prony.verdict import CAUSES, GRADES, TIERS
 from prony.visit import candidates, diagnosis
 from prony.visit.results import Check
@@ -499,7 +501,10 @@ def json_page() -> list[str]:
         "",
         "`prony doctor` prints `prony`, `verb`, `machine`; `findings`, each with",
         f"{code(field.name for field in fields(Finding))}, where `state` is `ok`, `without` (it can be done without)",
-        "or `lacking`; and `strays`, what crashed runs left, each with `kind`, `what` and `removed`. With `--consent`:",
+        "or `lacking`; `strays`, what crashed runs left, each with `kind`, `what` and `removed`; what is known of",
+        f"this machine, or null: `generator` ({code(Calibration.__struct_fields__)}), and",
+        f"`noise` ({code(Noise.__struct_fields__)}), each of whose `figures` has",
+        f"{code(Seen.__struct_fields__)}, and each `canary` {code(Canary.__struct_fields__)}. With `--consent`:",
         "`prony`, `verb`, `host`, its `token`, and `ways`, each with `where` to publish it and `what` stands there.",
         "",
         "`prony check` prints this; causes and reasons are closed sets, too:",

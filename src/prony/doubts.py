@@ -199,6 +199,11 @@ KINDS = {
             "Look at the app's log.",
         ),
         Kind(
+            "gauge_lost",
+            "The gauge's records were overwritten unread: what is told by route, statement, call is of a part.",
+            "Lower the rate, or repeat when the machine is calm.",
+        ),
+        Kind(
             "not_watched",
             "prony did not start what was loaded: what stands behind it was not watched, nothing was restored between "
             "trials, and its settings are not known.",
@@ -245,6 +250,7 @@ def doubts_of(recording: Recording, summary: Summary) -> list[Doubt]:
     _about_the_answers(summary, raise_doubt)
     _about_the_journeys(recording, summary, raise_doubt)
     _about_the_machine(recording, summary, raise_doubt)
+    _about_what_was_watched(recording, summary, raise_doubt)
     return found
 
 
@@ -324,11 +330,17 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
         others = busy * cores - stack
         if others > 0.25:
             raise_doubt("neighbours", f"others used {others:.2f} of the stack's {cores:.0f} core(s)")
+
+
+def _about_what_was_watched(recording: Recording, summary: Summary, raise_doubt: Raise) -> None:
     if summary.destination:
         seen = next((e.text for e in recording.events if e.kind == "listener"), "")
         raise_doubt("not_watched", seen or f"nothing of {summary.destination} was watched")
     elif summary.tiers["workers"]["slots"] is None and summary.requests:
         raise_doubt("gauge_silent", "no mapped file of a serving process was seen")
+    lost = recording.growth("workers", "records_lost")
+    if lost > 0:
+        raise_doubt("gauge_lost", f"{lost:.0f} records were overwritten unread, beside {summary.requests} requests")
     for name in NOTED:
         texts = list(dict.fromkeys(e.text for e in recording.events if e.kind == name))
         several = texts[:TEXTS_MAX] if name.startswith("probe_") else texts[:1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -111,3 +112,23 @@ def test_it_tries_the_generator_when_asked_and_remembers_what_it_could_do(
     assert 0 < tried["cpu_s_per_request"] < 1
     assert [each["rate_rps"] for each in tried["sent"]] == [1000, 5000]
     assert json.loads(doctor("--json").stdout)["generator"] == tried
+
+
+def test_noise_is_not_measured_unasked_and_ctrl_c_ends_the_measurement_with_nothing_left(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    before = json.loads(doctor("--json").stdout)
+    assert before["noise"] is None
+    assert {"prony doctor --noise"} == {each["todo"] for each in before["findings"] if each["name"] == "noise"}
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), "--noise", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "how much it serves at most" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        _, rest = process.communicate(timeout=60)
+        assert process.returncode == 130, rest
+    after = json.loads(doctor("--json").stdout)
+    assert (after["strays"], after["noise"]) == ([], None)

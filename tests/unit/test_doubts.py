@@ -85,6 +85,7 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
     "one_core": lambda: a_clean_recording(events=[event("one_core")]),
     "hook_only": lambda: a_clean_recording(events=[event("hook_only")]),
     "gauge_silent": lambda: a_recording(some_samples(DUE_S), duration_s=50),
+    "gauge_lost": lambda: a_clean_recording(series={"workers.records_lost": ([-1, 20, 51], [0, 0, 12])}),
     "app_reached_out": lambda: a_clean_recording(events=[event("egress_refused", "api.example.com")]),
     "not_watched": lambda: a_clean_recording(plan=plan_for(Destination(host="shop.test", port=80), ["/"], {}, ())),
     "mix_guessed": lambda: a_clean_recording(events=[event("mix_guessed")]),
@@ -153,6 +154,7 @@ def test_too_few_answers_void_just_the_quantiles_they_are_too_few_for(answers: i
         ("few_samples", lambda: a_clean_recording(rate_rps=80, duration_s=50)),
         ("canary_moved", lambda: a_clean_recording(series={"canary.generator_s": ([-1, 51], [0.005, 0.0057])})),
         ("steal", lambda: a_clean_recording(counters={"host.steal_s": 0.019})),
+        ("gauge_lost", lambda: a_clean_recording(series={"workers.records_lost": ([-1, 51], [12, 12])})),
     ],
 )
 def test_just_within_its_bound_nothing_is_doubted(name: str, recording: Callable[[], Recording]) -> None:

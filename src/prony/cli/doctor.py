@@ -4,41 +4,64 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import msgspec
 from rich.text import Text
 
+import prony
 from prony import trial
 from prony.alone import consent, reach
-from prony.campaign.bench import machine
-from prony.cli import options, output
+from prony.campaign import noise as noises
+from prony.campaign.bench import Bench, machine
+from prony.cli import comparing, options, output
 from prony.errors import PlanError
-from prony.plan import destination
+from prony.plan import changed, destination, read_file
 from prony.stack import fitness, strays
 
+PAGE = Path(prony.__file__).parent / "workloads" / "page"
+# With connections that are kept, and the database near, it is its CPU that limits it: what noise meets first.
+QUICK = {"app.env.CONN_MAX_AGE": "600", "stores.database.round_trip": "0ms"}
 MARKS = {"ok": ("✓", "green"), "without": ("–", "yellow"), "lacking": ("✗", "bold red")}
 
 
 @click.command()
 @click.option("--calibrate", is_flag=True, help="Try what this machine's load generator can do, for some 6 s.")
+@click.option(
+    "--noise",
+    is_flag=True,
+    help="Measure how much figures differ here though nothing does: a shipped app, compared with itself.",
+)
 @click.option("--clean", is_flag=True, help="Remove what crashed runs left: processes, folders, cgroups.")
 @click.option(
     "--consent", "host", metavar="HOST", help="Print the token by which a host agrees to be loaded, and where it goes."
 )
 @options.as_json
 @options.debug
-def doctor(*, calibrate: bool, clean: bool, host: str | None, as_json: bool, debug: bool) -> None:  # noqa: ARG001 - main() looks for --debug
+def doctor(
+    *,
+    calibrate: bool,
+    noise: bool,
+    clean: bool,
+    host: str | None,
+    as_json: bool,
+    debug: bool,  # noqa: ARG001 - main() looks for it
+) -> None:
     """Is this machine fit to measure on: what is here, what is missing and how to get it, what crashed runs left.
 
     Ends with 0 when all is well; 3 when something is missing that prony needs; 1 when a crashed run has left something.
     What living runs hold, and other users', is never touched.
+
+    With --noise: the smallest difference that prony compare can see here, and how steady the cores are. It takes a
+    minute or two, and wants nothing else to run meanwhile.
 
     With --consent: how a host that is not loopback agrees to be loaded by prony run --url; nothing else is looked at.
 
     \b
     Example:  prony doctor
               prony doctor --calibrate
+              prony doctor --noise
               prony doctor --clean
               prony doctor --consent staging.example.com
     """
@@ -49,7 +72,7 @@ def doctor(*, calibrate: bool, clean: bool, host: str | None, as_json: bool, deb
     left = strays.clean(found) if clean else found
     console = output.results()
     findings = []
-    for each in itertools.chain(fitness.look(), _generator(calibrate=calibrate)):
+    for each in itertools.chain(fitness.look(), _generator(calibrate=calibrate), _noise(measure=noise)):
         findings.append(each)
         if not as_json:
             mark, style = MARKS[each.state]
@@ -67,25 +90,32 @@ def doctor(*, calibrate: bool, clean: bool, host: str | None, as_json: bool, deb
                     {"name": each.name, "state": each.state, "text": each.text, "todo": each.todo} for each in findings
                 ],
                 "generator": msgspec.to_builtins(trial.known()),
+                "noise": msgspec.to_builtins(noises.known()),
                 "strays": [{"kind": each.kind, "what": each.what, "removed": each not in left} for each in found],
             }
         )
     else:
-        for stray in found:
-            removed = stray not in left
-            mark, style = MARKS["ok" if removed else "lacking"]
-            state = "removed" if removed else "could not be removed" if clean else "still there"
-            console.print(
-                Text.assemble(
-                    (f"{mark} ", style), ("left by a crashed run", "bold"), f", {state}: {stray.kind} {stray.what}"
-                )
-            )
-        if found and not clean:
-            console.print("Try: prony doctor --clean (the next run does so too)", markup=False)
-        elif not found:
-            mark, style = MARKS["ok"]
-            console.print(Text.assemble((f"{mark} ", style), ("crashed runs", "bold"), ": none has left anything"))
+        _show_strays(found, left, clean=clean)
     click.get_current_context().exit(3 if lacking else 1 if left else 0)
+
+
+def _show_strays(found: list[strays.Stray], left: list[strays.Stray], *, clean: bool) -> None:
+    """What crashed runs left, and whether it is there still."""
+    console = output.results()
+    for stray in found:
+        removed = stray not in left
+        mark, style = MARKS["ok" if removed else "lacking"]
+        state = "removed" if removed else "could not be removed" if clean else "still there"
+        console.print(
+            Text.assemble(
+                (f"{mark} ", style), ("left by a crashed run", "bold"), f", {state}: {stray.kind} {stray.what}"
+            )
+        )
+    if found and not clean:
+        console.print("Try: prony doctor --clean (the next run does so too)", markup=False)
+    elif not found:
+        mark, style = MARKS["ok"]
+        console.print(Text.assemble((f"{mark} ", style), ("crashed runs", "bold"), ": none has left anything"))
 
 
 def _consent(text: str, *, as_json: bool) -> None:
@@ -118,3 +148,21 @@ def _generator(*, calibrate: bool) -> Iterator[fitness.Finding]:
         yield fitness.Finding("generator", "without", "not tried yet on this machine", "prony doctor --calibrate")
     else:
         yield fitness.Finding("generator", "ok", found.text)
+
+
+def _noise(*, measure: bool) -> Iterator[fitness.Finding]:
+    """How small a difference can be seen here, measured now or before."""
+    found = _compared_with_itself() if measure else noises.known()
+    if found is None:
+        yield fitness.Finding("noise", "without", "not measured yet on this machine", "prony doctor --noise")
+    else:
+        yield fitness.Finding("noise", "ok", found.text)
+
+
+def _compared_with_itself() -> noises.Noise:
+    shown = output.Shown()
+    store, place = options.open_store(None)
+    with shown.running():
+        plan = changed(read_file(PAGE), QUICK | {"app.python": options.python_of(PAGE, shown.say)})
+        with Bench(store, "doctor", "this machine's noise", place, shown) as bench:
+            return noises.measure(bench, plan, app="the page app", compared=comparing.STARTS)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
-from prony.app.environment import state_folder
 from prony.errors import StackError
 from prony.load.account import LoadResult
 from prony.load.spec import LoadSpec, RequestSpec
@@ -24,12 +19,14 @@ from prony.stack.cores import Cores, divide
 from prony.stack.guard import HANDED
 from prony.stack.launch import Launcher
 from prony.trial.generators import Generators
+from prony.trial.remembered import keep, kept, this_machine
 from prony.trial.spec import most_connections
 
 USERS = 50
 CLOSED_S, OPEN_S = 2.0, 1.0
 RATES_RPS = (1000.0, 5000.0)
 READY_S = 10.0
+NAME = "calibration"
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -90,38 +87,19 @@ def calibrate(say: Callable[[str], None] = lambda _: None) -> Calibration:
             lags = {"lag_p50_s": load.lag_p50_s, "lag_p99_s": load.lag_p99_s}
             sent.append(Sent(rate_rps=rate_rps, sent_rps=load.sent / window_s, **lags))
     found = Calibration(
-        machine=_machine(),
+        machine=this_machine(),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         closed_rps=closed.done / ((closed.ended_ns - closed.started_ns) / 1e9),
         cpu_s_per_request=closed.cpu_s / max(closed.done, 1),
         sent=tuple(sent),
     )
-    path = _path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.encode(found))
+    keep(NAME, found)
     return found
 
 
 def known() -> Calibration | None:
     """What was remembered of this machine; None where it was not tried, or has changed since."""
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        found = msgspec.json.decode(_path().read_bytes(), type=Calibration)
-        if found.machine == _machine():
-            return found
-    return None
-
-
-def _path() -> Path:
-    return state_folder() / "calibration.json"
-
-
-def _machine() -> str:
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return f"{line.partition(':')[2].strip()}, {cpus} CPUs, {platform.release()}, {sys.version.split()[0]}"
-    return f"{platform.machine()}, {cpus} CPUs, {platform.release()}, {sys.version.split()[0]}"
+    return kept(NAME, Calibration)
 
 
 def _null_server(launcher: Launcher, cores: Cores) -> int:
