@@ -181,7 +181,7 @@ def test_the_time_at_an_app_is_what_the_app_takes_and_what_nobody_serves_is_ngin
 
         until(lambda: logged(5), "five lines")
         assert SLOW_S <= told["upstream_s"] / told["timed"] < 10 * SLOW_S
-        assert told["request_s"] >= told["upstream_s"]
+        assert told["request_s"] > told["upstream_s"] - 5 * 0.001  # each of the five rounded by itself
         assert (told["tries"], told["own_errors"]) == (5, 0)
         launcher.kill_group(ground.processes[port])
         launcher.wait(ground.processes[port], 10)

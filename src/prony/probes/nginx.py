@@ -91,7 +91,7 @@ class TimingLog:
         totals = self._totals
         taken = _numbers(line.upstream_response_time)
         connects = _numbers(line.upstream_connect_time)
-        tries = len([each for each in re.split(", | : ", line.upstream_addr) if each])
+        tries = len(re.split(", | : ", line.upstream_addr)) if line.upstream_addr else 0
         unanswered = line.upstream_header_time.endswith("-") if tries else line.status >= "500"
         totals["timed"] += 1
         totals["request_s"] += line.request_time
@@ -140,4 +140,6 @@ def status(text: str) -> list[Reading]:
 
 def _numbers(text: str) -> list[float]:
     """What is given for each app server that was tried; "-" for none."""
+    if "," not in text and ":" not in text:  # as nearly all
+        return [float(text)] if text and text != "-" else []
     return [float(each) for each in re.split("[ ,:]+", text) if each and each != "-"]
