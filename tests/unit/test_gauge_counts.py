@@ -54,6 +54,23 @@ def test_requests_in_flight_are_those_begun_and_not_ended(gauge: Gauge, reader: 
     assert totals.busy_ns == int((spans[:, 1] - spans[:, 0]).sum())
 
 
+def test_levels_are_of_the_processes_that_were_known_and_a_ring_that_fills_is_read(
+    gauge: Gauge, reader: GaugeReader
+) -> None:
+    gauge.serving()
+    assert reader.levels()[:2] == (0, 0)  # nothing was read yet
+    reader.read()
+    entry = gauge.begin()
+    assert reader.levels()[:2] == (1, 4)
+    gauge.end(entry)
+    for _ in range(20_000):
+        gauge.end(gauge.begin())
+        reader.levels()
+    assert reader.levels()[:2] == (0, 4)
+    assert reader.read().counters["records_lost"] == 0
+    assert len(reader.spans()) == 20_001
+
+
 def test_spans_are_handed_out_once(gauge: Gauge, reader: GaugeReader) -> None:
     gauge.serving()
     gauge.end(gauge.begin())

@@ -43,12 +43,12 @@ class Workers:
 
     def levels(self) -> list[Reading]:
         """Requests inside the app, and how many could be."""
-        totals = self._reader.read(costs=False)
+        in_flight, slots, loop = self._reader.levels()
         now_ns = time.monotonic_ns()
         return [
-            Reading(now_ns, "workers", "in_flight", float(totals.in_flight)),
-            Reading(now_ns, "workers", "slots", float(totals.slots)),
-            *(Reading(now_ns, "workers", name, float(totals.loop[name])) for name in LEVELS if totals.loop["tokens"]),
+            Reading(now_ns, "workers", "in_flight", float(in_flight)),
+            Reading(now_ns, "workers", "slots", float(slots)),
+            *(Reading(now_ns, "workers", name, float(loop[name])) for name in LEVELS if loop["tokens"]),
         ]
 
     def counters(self) -> list[Reading | Event]:

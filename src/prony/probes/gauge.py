@@ -125,14 +125,21 @@ class _File:
             return True
         return self.pid == os.getpid()  # one's own locks do not show
 
-    def counters(self, *, costs: bool = True) -> NDArray[np.int64]:
-        """Those of the header, from BEGUN_AT on; where costs are wanted, what they say has ended is added up."""
+    def counters(self) -> NDArray[np.int64]:
+        """Those of the header, from BEGUN_AT on; what they say has ended is added up."""
         ended = int(self.words[layout.ENDED_AT])
         found = self.words[layout.BEGUN_AT : layout.BEGUN_AT + layout.COUNTERS].astype(np.int64)
         found[ENDED] = ended  # read first: no request ends before it began
-        if costs or int(self.words[layout.HEAD_AT]) - self.ledger.seen > FILLED:
-            self.ledger.take()
+        self.ledger.take()
         return found
+
+    def in_flight(self) -> int:
+        """Requests begun and not ended; a ring that fills is read as well, whoever asks."""
+        words = self.words
+        if int(words[layout.HEAD_AT]) - self.ledger.seen > FILLED:
+            self.ledger.take()
+        ended = int(words[layout.ENDED_AT])  # first: no request ends before it began
+        return max(0, int(words[layout.BEGUN_AT]) - ended)
 
     def named(self) -> Iterable[tuple[int, str, int]]:
         """(kind, text, count) of every name that counts something."""
@@ -172,15 +179,22 @@ class GaugeReader:
         self._serving_now: set[tuple[str, int]] = set()  # as of the last look
         self._ended = 0
 
-    def read(self, *, costs: bool = True) -> GaugeTotals:
-        """The totals of this instant; without costs, spans and time may be some seconds old, and it is cheap."""
+    def levels(self) -> tuple[int, int, dict[str, int]]:
+        """Requests in the app now, how many could be, and LOOP: cheap, of the processes that the last `read` knew."""
+        live = [(key, file) for key, file in self._files.items() if file.alive()]
+        flying = sum(file.in_flight() for _, file in live)
+        slots = sum(file.slots for key, file in live if key in self._serving_now)
+        return flying, slots, _loops([file for _, file in live])
+
+    def read(self) -> GaugeTotals:
+        """The totals of this instant."""
         self._discover()
         live: list[tuple[_File, NDArray[np.int64]]] = []
         totals, names = self._buried.copy(), Counter(self._buried_names)
         sums, lost = self._buried_costs.copy(), self._buried_lost
         for key, file in list(self._files.items()):
             alive = file.alive()  # asked first: what a dead process's file holds is final
-            counters = file.counters(costs=costs or not alive)
+            counters = file.counters()
             found: Counter[tuple[int, str]] = Counter()
             for kind, text, count in file.named():
                 found[kind, text] += count  # names that were cut can read alike
