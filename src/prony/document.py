@@ -22,6 +22,7 @@ from prony.summary import (
     Statement,
     StreamFigures,
     Summary,
+    WarmUp,
 )
 from prony.verdict import Suggestion, Verdict
 
@@ -170,6 +171,7 @@ class Document(Struct, frozen=True, kw_only=True):
     comparisons: tuple[Comparison, ...] = ()
     slices: tuple[Slice, ...] = ()
     requests: tuple[Sampled, ...] = ()
+    warm_up: WarmUp | None = None
 
 
 def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:

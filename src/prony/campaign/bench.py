@@ -23,7 +23,7 @@ from prony.plan import Plan
 from prony.recording import Store, now_text
 from prony.stack.cores import Cores, divide
 from prony.stack.stack import Stack, Start
-from prony.summary import Summary, summarise
+from prony.summary import Summary, WarmUp, summarise
 from prony.traffic import learned
 from prony.visit.again import still_there
 from prony.visit.login import Fields, log_in
@@ -31,6 +31,7 @@ from prony.visit.params import resolve
 from prony.visit.survey import learn
 
 QUIET_S = 5.0
+WARMING = "warm-up"  # the role of trials that are not counted
 LOGS_KEPT = 20
 
 
@@ -108,7 +109,14 @@ class Bench:
         folder: Where logs go, below a folder of the campaign's own.
         teller: Who hears of the progress.
         namespace: Whether to try for a network of the stack's own.
+
+    Attributes:
+        warm_up: What `campaign.warming` found; None where it did not look.
+        warming: What a fresh start serves before its first trial, not counted; None: nothing.
     """
+
+    warm_up: WarmUp | None = None
+    warming: Callable[[Plan], Plan] | None = None
 
     def __init__(
         self, store: Store, verb: str, title: str, folder: Path, teller: Teller | None = None, *, namespace: bool = True
@@ -206,12 +214,18 @@ class Bench:
     def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:
         """One trial, on a fresh start or on the one that runs (where it runs this very configuration and is quiet)."""
         stack = self.stack
-        start = stack.start
+        start, cold = stack.start, False
         if fresh or start is None or not _same_stack(start.plan, plan) or not self._quiet():
             self.teller.progress(label, f"starting {plan.title}", None)
-            start = stack.boot(plan)
+            start, cold = stack.boot(plan), True
         plan = resolve(stack, plan)
         visitors = self._logged_in(start, plan, label)
+        if cold and self.warming is not None:
+            self.teller.progress(label, "warming up", None)
+            first = self.warming(plan)
+            writer = self.store.begin_trial(self.campaign, first, f"warm-up before {label}", WARMING, start.number)
+            trial.run(stack, start, first, writer, visitors=visitors)
+            self._quiet()
         writer = self.store.begin_trial(self.campaign, plan, label, role, start.number)
         trial.run(stack, start, plan, writer, self.teller.watch(label, plan), visitors=visitors)
         return self._thought(writer.trial, plan)
@@ -250,6 +264,7 @@ class Bench:
             machine=self.machine,
             trials=tuple(measured.entry for measured in self.measured),
             doubts=doubts,
+            warm_up=self.warm_up,
             **found,
         )
 

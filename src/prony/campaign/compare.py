@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
@@ -35,8 +35,13 @@ def learned(bench: Bench, plans: Sequence[Plan]) -> list[Plan]:
     ]
 
 
-def rate_of(bench: Bench, plans: Sequence[Plan], trial_s: float) -> float:
-    """A rate at which every plan is busy and none is overloaded.
+def rate_of(
+    bench: Bench,
+    plans: Sequence[Plan],
+    trial_s: float,
+    how: Callable[[Bench, Plan, float, str], Measured] = saturate,
+) -> float:
+    """A rate at which every plan is busy and none is overloaded; `how`: what finds out how much one serves.
 
     Raises:
         DoubtError: one of them answers nothing right.
@@ -44,7 +49,7 @@ def rate_of(bench: Bench, plans: Sequence[Plan], trial_s: float) -> float:
     least = float("inf")
     for number, plan in enumerate(plans):
         which = f" ({number + 1} of {len(plans)})" if len(plans) > 1 else ""
-        served = saturate(bench, plan, trial_s, f"how much it serves at most{which}").summary.achieved_rps
+        served = how(bench, plan, trial_s, f"how much it serves at most{which}").summary.achieved_rps
         if served <= 0:
             raise DoubtError(f"{plan.title} answered nothing right under load.", hint="prony check")
         least = min(least, served)

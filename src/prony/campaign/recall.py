@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import structs
 
-from prony.campaign.bench import Measured, think
+from prony.campaign.bench import WARMING, Measured, think
 from prony.document import Document
 from prony.doubts import Doubt
 from prony.errors import PlanError, RecordingError
@@ -23,7 +23,7 @@ def recall(store: Store, campaign: Campaign) -> Document:
             return msgspec.convert(campaign.conclusion, Document)
         except msgspec.ValidationError:
             pass  # written by another version: the recordings still say what they say
-    return _thought(campaign, [think(store, row.id) for row in campaign.trials])
+    return _thought(campaign, [think(store, row.id) for row in campaign.trials if row.role != WARMING])
 
 
 def recall_trial(store: Store, campaign: Campaign, trial: str, part: Part | None = None) -> Document:

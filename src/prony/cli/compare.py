@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from prony.campaign import compare as campaign
+from prony.campaign import warming
 from prony.campaign.bench import Bench
+from prony.campaign.find import saturate
 from prony.cli import alone, comparing, options, output, sides
 from prony.comparison import Contest
 from prony.document import Document
@@ -84,7 +86,7 @@ def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Show
     )
     with shown.running(), bench:
         plans = campaign.learned(bench, [each.plan for each in found])
-        rate_rps = given["rate"] or campaign.rate_of(bench, plans, trial_s)
+        rate_rps = given["rate"] or campaign.rate_of(bench, plans, trial_s, saturate if beside else warming.calibrate)
         comparing.hold(bench, contest, list(zip(names, plans, strict=True)), shown, rate_rps=rate_rps, trial_s=trial_s)
         document = bench.document(comparisons=campaign.comparisons(contest, names, fresh=not beside))
         bench.conclude(document)

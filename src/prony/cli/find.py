@@ -9,7 +9,7 @@ import click
 from msgspec import structs
 
 from prony.alone.arrival import arrive
-from prony.campaign import costs, curve
+from prony.campaign import costs, curve, warming
 from prony.campaign import find as finding
 from prony.campaign.bench import Bench
 from prony.campaign.explain import explain
@@ -123,7 +123,8 @@ def _found(bench: Bench, plan: Plan, given: dict[str, Any], shown: output.Shown)
     further = tuple(_limits(text) for text in given["more"])
     users = given["users"]
     if start is None:
-        saturated = finding.saturate(bench, plan, min(given["trial"], 5.0), "saturation").summary.achieved_rps
+        how = finding.saturate if plan.destination is not None else warming.calibrate
+        saturated = how(bench, plan, min(given["trial"], 5.0), "saturation").summary.achieved_rps
         start = float(finding.busy_users(plan)) if users else 0.7 * saturated
     search = Search(
         start=max(start, 1.0),

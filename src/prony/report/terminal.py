@@ -35,6 +35,8 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
     console.print(head + status)
     for line in document.declared:
         console.print(f"  {escape(line)}", style="dim")
+    if document.warm_up is not None:
+        console.print(f"  {escape(document.warm_up.text)}", style="dim")
     if document.slices:
         for each in document.slices:
             console.print(_slice(each))

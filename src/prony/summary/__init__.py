@@ -8,6 +8,7 @@ from prony.summary.spread import QUANTILES, spread
 from prony.summary.statements import Statement
 from prony.summary.streams import StreamFigures
 from prony.summary.trial import Backlog, Errors, Incident, Summary, latencies_s, sending_window, summarise
+from prony.summary.warming import WarmUp, warm_up_of
 from prony.summary.windowed import Window, Windowed
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Statement",
     "StreamFigures",
     "Summary",
+    "WarmUp",
     "Window",
     "Windowed",
     "latencies_s",
@@ -33,5 +35,6 @@ __all__ = [
     "sliced",
     "spread",
     "summarise",
+    "warm_up_of",
     "within",
 ]
