@@ -43,6 +43,15 @@ def test_a_slow_beginning_is_found_and_cut_by_a_batch_too_long_at_most(bins: int
         assert bins <= found <= bins + 4
 
 
+def test_a_beginning_that_differs_by_less_than_single_values_do_is_found_by_its_batches() -> None:
+    found = []
+    for seed in SEEDS:
+        values = series(seed, 0.1)
+        values[:20] *= 1.38
+        found.append(steady_from(values))
+    assert sum(each in range(15, 26) for each in found) >= 35, found
+
+
 def test_one_that_dies_away_is_cut_where_little_of_it_is_left() -> None:
     found = [steady_from(series(seed) * (1 + 4 * np.exp(-np.arange(BINS) / 5))) for seed in SEEDS]
     assert all(each is not None and 9 <= each <= 25 for each in found), found  # 4 e^-2 = 0.5, 4 e^-5 = 0.03
