@@ -135,7 +135,7 @@ def _django(call: Any, hook: Hook) -> Any:
     """As `timed` would have it, with fewer calls on the way: a page may execute a hundred statements."""
     from functools import wraps
 
-    enter, inside, current, now = INSIDE.set, INSIDE.get, CURRENT.get, monotonic_ns
+    enter, inside, current, now, known = INSIDE.set, INSIDE.get, CURRENT.get, monotonic_ns, GAUGE.statements.get
 
     @wraps(call)
     def executing(self: Any, sql: Any, params: Any = None) -> Any:
@@ -149,7 +149,7 @@ def _django(call: Any, hook: Hook) -> Any:
             ended = now()
             enter(False)
             try:
-                request, at = current(), GAUGE.statements.get(sql)
+                request, at = current(), known(sql) if type(sql) is str else None
                 if at is not None and request is not None and request.entry and len(request.steps) < FULL:
                     request.steps.extend((ONCE | at, began, ended))  # what `statement` comes to
                 else:

@@ -42,6 +42,8 @@ class Gauge:
         self.slots = slots
         self.role = layout.OTHER
         self.parent = 0
+        self.statements: dict[str, int] = {}  # labels by the text as the app wrote it: see statements.py
+        self.routes: dict[tuple[str, str], int] = {}  # labels and one, by method and pattern
         self._empty()
 
     def _empty(self) -> None:
@@ -52,8 +54,8 @@ class Gauge:
         self.words = self.octets.cast("Q")
         self.names: dict[tuple[int, str], int] = {}
         self.labels: dict[tuple[int, str], int] = {}
-        self.statements: dict[str, int] = {}  # labels by the text as the app wrote it: see statements.py
-        self.routes: dict[tuple[str, str], int] = {}  # labels and one, by method and pattern
+        self.statements.clear()  # hooks hold on to it
+        self.routes.clear()
         self.begun = self.ended = self.head = self.records = self.parts = 0
         self.descriptor: Optional[int] = None
 

@@ -50,22 +50,21 @@ class Request:
         thread: The thread that it has to itself, 0 where it has none; `cpu` is that thread's CPU time at its entry.
     """
 
-    __slots__ = ("cpu", "entry", "gauge", "id", "method", "part", "route", "size", "steps", "thread")
+    # What few requests have: set where it is, and not with each.
+    route = ""
+    size = part = thread = cpu = 0
+    id = -1
 
     def __init__(self, gauge: Gauge, entry: int, method: str, timing: Any = None) -> None:
         self.gauge = gauge
         self.entry = entry
         self.method = method
-        self.route = ""
-        self.size = self.part = self.thread = self.cpu = 0
-        self.id = -1
         self.steps: list[int] = []
         if timing is not None:
             self.carry(timing)
 
     def carry(self, timing: Any) -> None:
         """`<id> <due_ns> <sent_ns>`, as a sampled request's Prony-Timing header has it."""
-        self.id = -1
         parts = (timing.decode("latin-1") if isinstance(timing, bytes) else str(timing)).split()
         if len(parts) == 3 and all(part.isascii() and part.isdigit() and len(part) < 18 for part in parts):
             self.id = int(parts[0])

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from prony_gauge.mapped import Gauge
-
 
 def raised(error: BaseException) -> None:
     """Count an exception that ends a request."""
@@ -53,21 +51,7 @@ LIST: Any = type(iter([]))
 class Answered(Request):
     """A request that is its response's iterable too: it ends when that is closed (or dropped unclosed)."""
 
-    __slots__ = ("answer",)
-    answer: Any
-
-    def __init__(self, gauge: Gauge, entry: int, environ: dict[str, Any]) -> None:
-        self.gauge = gauge
-        self.entry = entry
-        self.method = environ.get("REQUEST_METHOD", "GET")
-        self.route = ""
-        self.size = self.part = self.thread = 0
-        self.steps = []
-        timing = environ.get("HTTP_PRONY_TIMING")
-        if timing is None:
-            self.id = -1
-        else:
-            self.carry(timing)
+    answer: Any = None
 
     def __iter__(self) -> Iterator[bytes]:
         parts = iter(self.answer)
@@ -97,8 +81,6 @@ class Answered(Request):
 class SizedAnswer(Answered):
     """The same for an iterable that knows its length: of one chunk, servers make a Content-Length."""
 
-    __slots__ = ()
-
     def __len__(self) -> int:
         return len(self.answer)
 
@@ -110,7 +92,8 @@ def measured(app: Callable[..., Any]) -> Callable[..., Any]:
     kinds: dict[type, Any] = {}  # by type of the app's answer: None is the server's own file wrapper
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        request = Answered(gauge, gauge.begin(), environ)
+        timing = environ.get("HTTP_PRONY_TIMING")
+        request = Answered(gauge, gauge.begin(), environ.get("REQUEST_METHOD", "GET"), timing)
         if detail:
             if not owned:
                 owned.append(owns_thread())

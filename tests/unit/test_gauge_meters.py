@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psycopg
+import psycopg.sql
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from prony.probes.gauge import GaugeReader
 from prony.probes.ledger import M_COUNT
 from prony.probes.meters import merged, rows_of, since
 from prony.summary.gauged import quantile
-from prony_gauge import layout, work
+from prony_gauge import databases, layout, work
 from prony_gauge.hooks import Hook, timed
 from prony_gauge.mapped import GAUGE, Gauge
 
@@ -195,3 +197,15 @@ def test_a_sampled_request_leaves_its_steps(gauge: Gauge, reader: GaugeReader) -
 
 def test_the_gauge_of_this_process_is_off() -> None:
     assert GAUGE.folder == ""
+
+
+def test_a_statement_that_is_an_object_of_the_driver_s_does_not_put_the_hook_off() -> None:
+    hook = Hook("django", lambda *_: None)
+    execute = databases._django(lambda _, sql, params: (sql, params), hook)
+    composed = psycopg.sql.Composed([psycopg.sql.SQL("SELECT "), psycopg.sql.Literal(1)])
+    with pytest.raises(TypeError):
+        hash(composed)
+    assert execute(None, composed, None) == (composed, None)
+    assert execute(None, "SELECT 1", None) == ("SELECT 1", None)
+    assert hook.on
+    assert not work.INSIDE.get()
