@@ -247,7 +247,7 @@ def test_every_tier_of_a_stack_is_read_and_every_reading_is_a_named_one(rig: Rig
         assert (tier, "memory_bytes") in found
     everyones = {each.name for each in PROCESSES}
     for tier, name in found:
-        if tier in {"workers", "app"}:
+        if tier == "app":
             continue
         known = {each.name for each in READINGS[KINDS.get(tier, tier)]} | everyones
         assert name in known, f"{tier}.{name} is in no table"

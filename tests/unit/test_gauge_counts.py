@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prony.probes.app import Workers
 from prony.probes.gauge import GaugeReader
+from prony.recording import Reading
+from prony.recording.named import READINGS
 from prony_gauge import layout, work
 from prony_gauge.mapped import Gauge
 
@@ -251,3 +254,14 @@ def test_what_a_dead_process_counted_stays(tmp_path: Path, reader: GaugeReader) 
     for _ in range(2):
         totals = reader.read()
         assert (totals.processes, totals.in_flight, totals.begun) == (0, 0, 7)
+
+
+def test_every_reading_of_the_workers_is_a_named_one(gauge: Gauge, tmp_path: Path) -> None:
+    gauge.serving()
+    gauge.words[layout.TOKENS_AT] = 40
+    workers = Workers(tmp_path)
+    gauge.end(gauge.begin())
+    found = [*workers.levels(), *workers.counters()]
+    workers.close()
+    names = {each.name for each in found if isinstance(each, Reading)}
+    assert names == {each.name for each in READINGS["workers"]}

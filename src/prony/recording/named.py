@@ -228,6 +228,45 @@ UWSGI = (
         harakiri="workers ended for a request that took too long",
     ),
 )
+WORKERS = (
+    *_levels(
+        in_flight="requests in the app, by its gauge; read at 50 ms",
+        slots="how many there could be; at 50 ms",
+        processes="processes that serve",
+        in_app_p50_s="median time in the app of the requests that ended in the last second",
+        in_app_p99_s="the same at p99",
+        lag_most_s="the most by which a timer of an event loop was late, since its process began",
+        tokens="threads that an event loop may have for synchronous work (anyio)",
+        tokens_used="those that are in use; at 50 ms",
+        tokens_waited_for="tasks that wait for one; at 50 ms",
+        asgiref_queue="calls that wait for asgiref's one thread",
+    ),
+    *_counters(
+        processes_ended="processes that served and are gone",
+        begun="requests that entered",
+        ended="requests that ended",
+        busy_s="time that ended requests were in the app",
+        connects="database connections tried",
+        connect_s="time that took",
+        connect_failed="those that failed",
+        statements="statements executed",
+        statement_s="time that took, as the app sees it",
+        pool_waits="connections had from a pool",
+        pool_s="time that was waited for them",
+        outbound="calls to other hosts",
+        outbound_s="time they took",
+        cache_calls="commands to caches",
+        cache_s="time they took",
+        cache_lookups="keys that were asked for",
+        cache_hits="those that were there",
+        request_cpu_s="CPU time of requests that had a thread to themselves",
+        cpu_timed="how many these were",
+        response_bytes="bytes of answers' bodies",
+        records_lost="the gauge's records that were overwritten before they were read",
+        lags="timers of event loops that were looked at",
+        lag_s="by how much these were late, together",
+    ),
+)
 PROBES = _counters(cpu_s="CPU time of the threads that look")
 
 # Tier (or what stands behind it) -> its readings; every tier that is processes of ours has those of PROCESSES too.
@@ -235,6 +274,7 @@ READINGS: dict[str, tuple[Named, ...]] = {
     "processes": PROCESSES,
     "proxy": PROXY,
     "listen_queue": LISTEN_QUEUE,
+    "workers": WORKERS,
     "uwsgi": UWSGI,
     "valkey": VALKEY,
     "memcached": MEMCACHED,
