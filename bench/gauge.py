@@ -29,11 +29,14 @@ from paired import arguments, measured, tell
 
 from prony_gauge.install import lay_out
 
+SETTINGS = """
+import os
+DEBUG, ALLOWED_HOSTS, ROOT_URLCONF, SECRET_KEY, MIDDLEWARE = False, ["*"], "benched", "bench", []
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["BENCH_DB"], "CONN_MAX_AGE": 60}}
+"""
 APP = """
 import os
-from django.conf import settings
-settings.configure(DEBUG=False, ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY="bench",
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["BENCH_DB"], "CONN_MAX_AGE": 60}})
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench_settings")
 import django
 django.setup()
 from django.db import connection
@@ -69,6 +72,7 @@ class Served:
             self.port = int(free.getsockname()[1])
         entry = f"benched:{kind}" if how != "gauge" else "prony_gauge.entry:application"
         env = {**os.environ, "BENCH_DB": str(folder / "bench.sqlite3"), "PYTHONPATH": str(folder)}
+        env["DJANGO_SETTINGS_MODULE"] = "bench_settings"  # OpenTelemetry looks for it before the app is there
         python = [sys.executable, "-m"]
         if how == "gauge":
             gauges = folder / f"gauges-{self.port}"
@@ -120,8 +124,11 @@ class Served:
 
     def cpu_s(self) -> float:
         """Of all its processes, from the scheduler's nanoseconds: clock ticks are too coarse."""
-        found = [Path(f"/proc/{each.pid}/task").glob("*/schedstat") for each in self._tree()]
-        return sum(int(path.read_text().split()[0]) for paths in found for path in paths) / 1e9
+        total = 0
+        for path in (path for each in self._tree() for path in Path(f"/proc/{each.pid}/task").glob("*/schedstat")):
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                total += int(path.read_text().split()[0])
+        return total / 1e9
 
     def memory_bytes(self) -> int:
         """Memory of its own of the largest of its processes."""
@@ -192,6 +199,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "benched.py").write_text(APP, encoding="utf-8")
+        (folder / "bench_settings.py").write_text(SETTINGS, encoding="utf-8")
         lay_out(str(folder / "run"))
         measures = [within(folder, kind, blocks) for kind in ("wsgi", "asgi")]
         measures += [each for name in SERVERS for each in of_server(folder, name, starts, count)]

@@ -40,6 +40,11 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"done"]
 """
+ONE = """
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"here"]
+"""
 LATE_S = 0.001
 
 
@@ -107,3 +112,22 @@ def test_inserts_are_counted_as_postgres_counts_them_and_take_hardly_longer(
     parts = [part for each in sampled if each.name == "insert" for part in each.parts if part.kind == "statement"]
     middle_s = float(np.median([part.ended_ns - part.began_ns for part in parts])) / 1e9
     assert 0 < middle_s - theirs.mean_s <= max(0.0005, 0.1 * theirs.mean_s)
+
+
+@pytest.mark.parametrize(("verb", "env", "looked"), [("find", {}, False), ("find", {"PRONY_GAUGE_DETAIL": "on"}, True)])
+def test_a_search_for_capacity_does_not_look_into_requests_unless_it_is_asked_to(
+    tmp_path: Path, verb: str, env: dict[str, str], looked: bool
+) -> None:
+    (tmp_path / "one.py").write_text(ONE, encoding="utf-8")
+    document = {
+        "app": {"entry": "one:application", "python": sys.executable, "env": env},
+        "traffic": {"rate": 40, "duration": "1s", "request": [{"path": "/"}]},
+    }
+    store = Store(tmp_path / "state" / "prony.db")
+    with Bench(store, verb, "one", tmp_path / "state", Silent()) as bench:
+        found = bench.measure(read_document(document, "prony.toml", tmp_path, {}), "test", "capacity")
+    assert found.summary.errors.share == 0
+    assert bool(found.summary.gauged) == looked
+    assert bool(sampled_of(store.recording(found.id))) == looked
+    assert (found.summary.tiers["workers"]["in_app_p50_s"] or 0) > 0
+    store.close()

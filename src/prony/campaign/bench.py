@@ -51,6 +51,9 @@ class Teller(Protocol):
         """A trial begins: what is to hear of it whenever something of it has been written."""
 
 
+LEAN = frozenset({"find", "compare", "gate", "doctor"})  # what is measured there, a closer look would lower
+
+
 class Silent:
     """A teller that says nothing."""
 
@@ -169,6 +172,7 @@ class Bench:
             namespace=self._namespace,
             own_folder=self._folder,
             say=self.teller.say,
+            detail=self.verb not in LEAN,
         )
         if not self.stack.launcher.namespace:
             why = self.stack.launcher.why_no_namespace

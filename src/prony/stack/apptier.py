@@ -61,11 +61,12 @@ class Instance:
 
 @dataclass(slots=True)
 class AppTier:
-    """The app servers and workers of one stack."""
+    """The app servers and workers of one stack; with `detail`, the gauge sees what requests do inside the app."""
 
     ground: Ground
     own_folder: Path
     say: Callable[[str], None] = lambda _: None
+    detail: bool = True
     instances: list[Instance] = field(default_factory=list)
     workers: dict[str, list[Process]] = field(default_factory=dict)
     _checked: dict[tuple[str, ...], Checked] = field(default_factory=dict)
@@ -171,6 +172,7 @@ class AppTier:
             for index in range(server.instances):
                 env = environment(self.ground, plan.app, handed, checked[server.name].overlay)
                 env["PRONY_GAUGE_DIR"] = str(gauges)
+                env.setdefault("PRONY_GAUGE_DETAIL", "on" if self.detail else "off")
                 instance = self._spawn(plan, server, index, checked[server.name], number=number, env=env)
                 link = links.get(server.name)
                 if link is not None:

@@ -84,6 +84,7 @@ class Stack:
         namespace: bool = True,
         own_folder: Path | None = None,
         say: Callable[[str], None] = lambda _: None,
+        detail: bool = True,
     ) -> None:
         self.cores = cores or core_division.divide()
         self.logs = logs
@@ -98,7 +99,7 @@ class Stack:
         self.ground = Ground(self.launcher, self.run_folder, logs, self.cores)
         own = own_folder or folders.own_folder()
         self.stores = Stores(self.ground, Cover(self.ground, (logs, own)))
-        self.app = AppTier(self.ground, own, say)
+        self.app = AppTier(self.ground, own, say, detail)
         self.start: Start | None = None
         self.proxy: Nginx | None = None
         self.services: dict[str, OutsideService] = {}

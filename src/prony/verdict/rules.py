@@ -236,7 +236,7 @@ def _say_where_time_goes(case: _Case) -> bool:
     """What requests did while they held their slots; whether most of it was one kind of waiting for somebody else."""
     shares = {words: case.figure("workers", name) for name, words in WAITS.items()}
     if case.summary.tiers["workers"].get("outbound_share") is None:
-        case.say("What requests did in the app is not known: a slow outside service or a lock would look the same.")
+        case.say("What requests did in the app was not looked at here: a slow outside service or a lock would look so.")
         return False
     most = max(shares, key=lambda words: shares[words])
     seen = ", ".join(f"{share:.0%} {words}" for words, share in shares.items() if share >= LITTLE)
