@@ -38,9 +38,11 @@ async def _counting(request: Any, handler: Any) -> Any:
     """Count a request until its handler ends, which a stream's does when it has sent everything."""
     if request.headers.get("Upgrade", "").lower() == "websocket":
         return await handler(request)  # it lasts as long as its client likes
-    own = Request(GAUGE, GAUGE.begin(), getattr(request, "method", "GET"), request.headers.get("Prony-Timing"))
+    timing = request.headers.get("Prony-Timing") if DETAIL else None
+    own = Request(GAUGE, GAUGE.begin(), getattr(request, "method", "GET"), timing)
     if DETAIL:
         opened(own)
+    own.bare = not DETAIL
     answer = None
     try:
         answer = await handler(request)

@@ -34,6 +34,8 @@ def measured(app: Callable[..., Any]) -> Callable[..., Any]:
         if detail:
             opened(request)
             send = _counting(send, request)
+        else:
+            request.bare = True
         try:
             return await called(scope, receive, send)
         except Exception as error:

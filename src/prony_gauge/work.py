@@ -46,6 +46,7 @@ class Request:
         steps: Three numbers each, as the ring has them.
         size: Bytes of the answer's body.
         part: The number under which it left parts; 0 while it has left none.
+        bare: Whether no more is to be told of it than when it entered and ended.
         id: What it carries of the load's; -1 where nothing.
         thread: The thread that it has to itself, 0 where it has none; `cpu` is that thread's CPU time at its entry.
     """
@@ -54,6 +55,7 @@ class Request:
     route = ""
     size = part = thread = cpu = 0
     id = -1
+    bare = False
 
     def __init__(self, gauge: Gauge, entry: int, method: str, timing: Any = None) -> None:
         self.gauge = gauge
@@ -91,7 +93,7 @@ class Request:
             return
         try:
             cpu = thread_time_ns() - self.cpu if self.thread and self.thread == get_ident() else 0
-            of = gauge.routes.get((self.method, self.route)) or self._route()
+            of = layout.BARE if self.bare else gauge.routes.get((self.method, self.route)) or self._route()
             if self.part:
                 self.steps += (layout.S_PARTS << KIND_BITS, self.part, 0)
             gauge.record(of, entry, monotonic_ns(), cpu, self.size, self.steps)

@@ -92,7 +92,7 @@ def measured(app: Callable[..., Any]) -> Callable[..., Any]:
     kinds: dict[type, Any] = {}  # by type of the app's answer: None is the server's own file wrapper
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        timing = environ.get("HTTP_PRONY_TIMING")
+        timing = environ.get("HTTP_PRONY_TIMING") if detail else None
         request = Answered(gauge, gauge.begin(), environ.get("REQUEST_METHOD", "GET"), timing)
         if detail:
             if not owned:
@@ -101,6 +101,8 @@ def measured(app: Callable[..., Any]) -> Callable[..., Any]:
                 request.thread = get_ident()
                 request.cpu = thread_time_ns()
             CURRENT.set(request)
+        else:
+            request.bare = True
         try:
             answer = app(environ, start_response)
         except BaseException as error:
