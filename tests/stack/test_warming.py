@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from prony.campaign import compare, warming
 from prony.campaign.bench import WARMING
 from prony.campaign.recall import recall
+from prony.plan import Plan
+from prony.summary import WarmUp
 from tests.stack.test_trial import Rig
 
 pytestmark = pytest.mark.alone
@@ -25,22 +28,27 @@ def application(environ, start_response):
 """
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    found = Rig(tmp_path_factory.mktemp("warming"))
-    with found.bench:
-        yield found
-    found.store.close()
+TRIES = 3  # where something else had the core meanwhile, no end of the warm-up is seen
 
 
-def test_warm_up_is_found_once_and_later_starts_serve_it_uncounted(rig: Rig) -> None:
+def test_warm_up_is_found_once_and_later_starts_serve_it_uncounted(tmp_path: Path) -> None:
+    for number in range(TRIES):
+        (tmp_path / str(number)).mkdir()
+        rig = Rig(tmp_path / str(number))
+        with closing(rig.store), rig.bench:
+            plan = rig.app("slow_at_first", SLOW_AT_FIRST, "[server]\nworkers = 1\n")
+            compare.rate_of(rig.bench, [plan], 2.0, warming.calibrate)
+            found = rig.bench.warm_up
+            if found is not None and found.found_s is not None:
+                serves_it_uncounted(rig, plan, found)
+                return
+    pytest.fail(f"twelve requests of 0.1 s, one after the other, were seen in none of {TRIES}: {found}")
+
+
+def serves_it_uncounted(rig: Rig, plan: Plan, found: WarmUp) -> None:
     bench = rig.bench
-    plan = rig.app("slow_at_first", SLOW_AT_FIRST, "[server]\nworkers = 1\n")
-    compare.rate_of(bench, [plan], 2.0, warming.calibrate)
-    found = bench.warm_up
-    assert found is not None
     assert (found.trial, found.looked_s) == (bench.measured[0].id, 4.0)
-    assert found.found_s is not None, "twelve requests of 0.1 s, one after the other"
+    assert found.found_s is not None
     assert 0.5 <= found.found_s == found.discarded_s <= 2.0
     calm, recording = rig.measured(plan.loaded(rate_rps=10, duration_s=1.5))
     assert calm.summary.latency_s["p50"] is not None
