@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MYSQL = {"mysql", "mariadb"}
+ROWS = ("params_seq", "param_list", "vars_list", "args")  # what drivers and Django call the rows of executemany
 
 
 def _text(query: Any, cursor: Any = None) -> str:
@@ -44,7 +45,7 @@ def _cursor(name: str, *, many: bool = False, mysql: bool = False) -> Hook:
             query = _text(query, args[0])
         times = 1
         if many:
-            rows = args[2] if len(args) > 2 else kwargs.get("params_seq", kwargs.get("args", ()))
+            rows = args[2] if len(args) > 2 else next((kwargs[name] for name in ROWS if name in kwargs), ())
             times = _times(rows)
         statement(GAUGE, began, ended, query, times, mysql=mysql)
 

@@ -99,6 +99,7 @@ class Request:
             gauge.record(of, entry, monotonic_ns(), cpu, self.size, self.steps)
         except Exception:
             gauge.count(layout.HOOK_OFF, "request")
+            gauge.end(entry)  # it is over for all that
 
     def _route(self) -> int:
         gauge, route = self.gauge, self.route

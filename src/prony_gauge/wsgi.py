@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+KINDS_MOST = 100  # types of answers that are remembered
+LIST: Any = type(iter([]))
+
 
 def raised(error: BaseException) -> None:
     """Count an exception that ends a request."""
@@ -23,9 +26,6 @@ def raised(error: BaseException) -> None:
         GAUGE.failed(name_of(error))
     except Exception:
         pass
-
-
-KINDS_MOST = 100
 
 
 def chunks(parts: Any, request: Request) -> Iterator[bytes]:
@@ -45,11 +45,8 @@ def chunks(parts: Any, request: Request) -> Iterator[bytes]:
         request.size += size
 
 
-LIST: Any = type(iter([]))
-
-
 class Answered(Request):
-    """A request that is its response's iterable too: it ends when that is closed (or dropped unclosed)."""
+    """A request that is its response's iterable too: it ends when that is closed."""
 
     answer: Any = None
 

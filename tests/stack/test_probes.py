@@ -135,6 +135,7 @@ def test_memcached_tells_hits_and_misses(bench: Bench) -> None:
     assert isinstance(store, Memcached)
     probe = caches.Memcached("cache", bench.launcher.connect(store.port, 2))
     before = of(probe.read())
+    assert before["clients"] == 0
     assert bench.done(bench.python(MEMCACHED_ASK, store.url(store.port))) == "b'x' None None"
     told = {name: value - before[name] for name, value in of(probe.read()).items()}
     assert (told["hits"], told["misses"], told["sets"], told["evicted"]) == (1, 2, 1, 0)

@@ -19,7 +19,7 @@ from prony_gauge import layout, work
 from prony_gauge.mapped import Gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -265,3 +265,42 @@ def test_every_reading_of_the_workers_is_a_named_one(gauge: Gauge, tmp_path: Pat
     workers.close()
     names = {each.name for each in found if isinstance(each, Reading)}
     assert names == {each.name for each in READINGS["workers"]}
+
+
+def test_levels_asked_by_one_thread_and_totals_by_another_count_every_record_once(
+    gauge: Gauge, reader: GaugeReader
+) -> None:
+    """As the sampler asks, while requests end and the ring fills."""
+    gauge.serving()
+    reader.read()
+    wrong: list[BaseException] = []
+    over = threading.Event()
+
+    def asks(what: Callable[[], object]) -> None:
+        try:
+            while not over.is_set():
+                what()
+        except BaseException as error:  # noqa: BLE001 - the test tells it
+            wrong.append(error)
+
+    threads = [threading.Thread(target=asks, args=(each,)) for each in (reader.levels, reader.levels, reader.read)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        told = 0
+        for number in range(4000):
+            gauge.end(gauge.begin())
+            gauge.record(layout.ALONE, 0, 0, 0, 0, (work.ONCE, 1, 2) * 20)
+            told += 20
+            if number % 400 == 399:
+                reader.read()  # before the ring runs over
+    finally:
+        over.set()
+        sys.setswitchinterval(before)
+        for thread in threads:
+            thread.join(60)
+    assert wrong == []
+    totals = reader.read()
+    assert (totals.ended, totals.counters["statements"], totals.counters["records_lost"]) == (4000, told, 0)

@@ -15,7 +15,6 @@ from prony.load.checking import CheckingConnection
 from prony.load.connection import Connection
 from prony.load.mix import KNOWN_BYTES_MAX, Known, routes_of
 from prony.load.spec import Expectation, LoadSpec, RequestSpec
-from prony.load.timed import Timed
 from prony.samples import OUTCOMES
 
 
@@ -59,7 +58,6 @@ class Listener:
         self.kept_bytes = 0
         self.told: list[str] = []
         self.lacked: list[str] = []
-        self.timed = Timed(on=False)
 
     def ended(self, connection: Connection, outcome: int, now_ns: int) -> None:  # noqa: ARG002 - an owner's signature
         self.told.append(OUTCOMES[outcome])

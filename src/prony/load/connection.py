@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from prony.load.timed import with_instants
 from prony.samples import OK, PROTOCOL_ERROR, WRONG_STATUS
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from prony.load.loop import Loop
     from prony.load.mix import Route
-    from prony.load.timed import Timed
 
 HEAD_BYTES_MAX: Final = 64 * 1024
 _BODILESS: Final = frozenset((101, 204, 304))
@@ -38,7 +36,6 @@ class Owner(Protocol):
     loop: Loop
     server_name: str  # that TLS asks for
     add: Callable[..., None]  # appends a sample: see `prony.load.segment.Segment.add`
-    timed: Timed  # which requests carry their instants
     kept_bytes: int  # of bodies that are being kept, on all connections
 
     def ended(self, connection: Connection, outcome: int, now_ns: int) -> None:
@@ -130,9 +127,6 @@ class Connection:
         Returns:
             0, or the errno with which the socket failed.
         """
-        timed = self.owner.timed
-        if turn & timed.mask == timed.want:
-            wire = with_instants(wire, turn, due_ns, sent_ns)
         self.route = route
         self.wire = wire
         self.due_ns = due_ns

@@ -66,10 +66,10 @@ class Engine:
         self._family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         self._mix = Mix(spec)
         self._only = self._mix.only
-        self._connection = kind_for(self._mix.routes, https=spec.https)
+        self._connection = kind_for(self._mix.routes, https=spec.https, timed=spec.timed)
         self._lacking: dict[str, int] = {}
         self.kept_bytes = 0
-        self.timed = Timed(on=spec.timed, rate_rps=spec.rate_rps or 0.0)
+        self.timed = Timed(spec.rate_rps or 0.0)
         self.server_name = spec.server_name
         self._schedule = schedule_of(spec)
         self._closed = self._schedule if isinstance(self._schedule, Closed | Sessions) else None

@@ -12,15 +12,20 @@ if TYPE_CHECKING:
     from prony.load.mix import Route
 
 
-def kind_for(routes: Collection[Route], *, https: bool, pages: bool = False) -> type[Connection]:
+def kind_for(routes: Collection[Route], *, https: bool, pages: bool = False, timed: bool = False) -> type[Connection]:
     """The kind of connection for a load; what none of its routes needs is not imported.
 
     Args:
         routes: Of its requests.
         https: Whether it goes over TLS.
         pages: Whether journeys look at the answers.
+        timed: Whether some requests carry their instants.
     """
     kind = _kind(routes, pages=pages)
+    if timed:
+        from prony.load.timed import with_instants  # noqa: PLC0415 - see above
+
+        kind = with_instants(kind)
     if not https:
         return kind
     from prony.load.tls import over_tls  # noqa: PLC0415 - see above

@@ -164,15 +164,13 @@ class Memcached:
     def __init__(self, tier: str, link: socket.socket) -> None:
         self._tier = tier
         self._line = Line(link)
-        self._idle = 0.0
-        self._idle = float(self._stats().get("curr_connections", 0))  # its listening sockets, and ours
 
     def read(self) -> list[Reading | Event]:
-        """What `stats` tells."""
+        """What `stats` tells; our own connection is none of its clients."""
         told = self._stats()
         now_ns = time.monotonic_ns()
         return [
-            Reading(now_ns, self._tier, ours, float(told[theirs]))
+            Reading(now_ns, self._tier, ours, float(told[theirs]) - (ours == "clients"))
             for ours, theirs in _MEMCACHED.items()
             if theirs in told
         ]

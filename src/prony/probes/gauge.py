@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -91,8 +92,6 @@ class GaugeTotals:
 
 
 BEGUN, ENDED, CONNECTS, CONNECT_NS, CONNECT_FAILED = range(layout.COUNTERS)
-
-
 FILLED = layout.RING_WORDS // 4  # of a ring: then it is read whoever asks
 
 
@@ -159,7 +158,7 @@ class _File:
 
 
 class GaugeReader:
-    """Reads a folder of gauge files, again and again, while processes come and go.
+    """Reads a folder of gauge files, again and again, while processes come and go; from several threads if need be.
 
     Which processes serve: one that imported the entry serves, unless it never began a request and has a child that
     was forked from it afterwards: then it is a master that preloads. A forked child serves when it began a request
@@ -168,6 +167,7 @@ class GaugeReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lock = threading.RLock()  # the levels are read by a thread of their own
         self._files: dict[tuple[str, int], _File] = {}  # by name and inode: a pid can come back
         self._gone: set[tuple[str, int]] = set()
         self._buried = np.zeros(layout.COUNTERS, dtype=np.int64)
@@ -183,13 +183,18 @@ class GaugeReader:
 
     def levels(self) -> tuple[int, int, dict[str, int]]:
         """Requests in the app now, how many could be, and LOOP: cheap, of the processes that the last `read` knew."""
-        live = [(key, file) for key, file in self._files.items() if file.alive()]
-        flying = sum(file.in_flight() for _, file in live)
-        slots = sum(file.slots for key, file in live if key in self._serving_now)
-        return flying, slots, _loops([file for _, file in live])
+        with self._lock:
+            live = [(key, file) for key, file in self._files.items() if file.alive()]
+            flying = sum(file.in_flight() for _, file in live)
+            slots = sum(file.slots for key, file in live if key in self._serving_now)
+            return flying, slots, _loops([file for _, file in live])
 
     def read(self) -> GaugeTotals:
         """The totals of this instant."""
+        with self._lock:
+            return self._read()
+
+    def _read(self) -> GaugeTotals:
         self._discover()
         live: list[tuple[_File, NDArray[np.int64]]] = []
         totals, names = self._buried.copy(), Counter(self._buried_names)
@@ -232,31 +237,35 @@ class GaugeReader:
 
     def meters(self) -> Meters:
         """What each route, statement, host and cache command has taken so far, in living and dead processes."""
-        self.read()
-        found = merged([self._buried_meters])
-        return merged([found, *(meters_of(file.words, file.ledger) for file in self._files.values())])
+        with self._lock:
+            self._read()
+            found = merged([self._buried_meters])
+            return merged([found, *(meters_of(file.words, file.ledger) for file in self._files.values())])
 
     def spans(self) -> NDArray[np.int64]:
         """(entry_ns, exit_ns) of requests that ended since the last call, in no order; lost where a ring ran over."""
-        self.read()
-        found, self._buried_spans = self._buried_spans, []
-        found += [file.ledger.spans() for file in self._files.values()]
-        return np.concatenate(found) if found else NO_SPANS
+        with self._lock:
+            self._read()
+            found, self._buried_spans = self._buried_spans, []
+            found += [file.ledger.spans() for file in self._files.values()]
+            return np.concatenate(found) if found else NO_SPANS
 
     def timings(self) -> list[Timing]:
         """The sampled requests that ended since the last call."""
-        self.read()
-        found, self._buried_timings = self._buried_timings, []
-        for file in self._files.values():
-            found += file.ledger.timings
-            file.ledger.timings = []
-        return found
+        with self._lock:
+            self._read()
+            found, self._buried_timings = self._buried_timings, []
+            for file in self._files.values():
+                found += file.ledger.timings
+                file.ledger.timings = []
+            return found
 
     def close(self) -> None:
         """Unmap every file."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+        with self._lock:
+            for file in self._files.values():
+                file.close()
+            self._files.clear()
 
     def _discover(self) -> None:
         try:

@@ -27,7 +27,7 @@ def _words(tier: str, seen: Mapping[str, float]) -> Iterator[str]:
         "connections": _connections,
         "database": _database,
         "host": _host,
-        "probes": lambda each: iter((f"{share(each['core_share'])} of a core",)) if "core_share" in each else iter(()),
+        "probes": _probes,
     }
     yield from of.get(tier, _box if tier.startswith("box.") else _cache)(seen)
     if tier not in {"host", "probes"} and not tier.startswith("box."):
@@ -144,6 +144,11 @@ def _host(seen: Mapping[str, float]) -> Iterator[str]:
         waited = seen.get(f"{name}_pressure_share", 0.0)
         if waited >= 0.01:
             yield f"something waited for {words} {share(waited)} of the time"
+
+
+def _probes(seen: Mapping[str, float]) -> Iterator[str]:
+    if "core_share" in seen:
+        yield f"{share(seen['core_share'])} of a core"
 
 
 def _processes(seen: Mapping[str, float]) -> Iterator[str]:
