@@ -5,7 +5,7 @@ their intervals lie apart, beside the canary, which tells whether the machine wa
 four plans that take turns, each judged against the first as `prony compare` judges two: the first once more, and two
 that cost so much more CPU that the first would lose 10 % and 5 % of its capacity.
 
-Everything takes two hours, and is worth nothing while something else runs; --quick takes four minutes, and --only picks
+Everything takes three hours, and is worth nothing while something else runs; --quick takes four minutes, and --only picks
 parts.
 """
 
@@ -56,7 +56,7 @@ class Size(NamedTuple):
     compare_trial_s: float
 
 
-FULL = Size(5, 120, 5.0, 10, 10, 3.0)
+FULL = Size(5, 120, 5.0, 10, 20, 3.0)
 QUICK = Size(2, 25, 2.0, 1, 4, 1.5)
 
 

@@ -14,7 +14,7 @@ from prony.comparison import Contest
 from prony.errors import PlanError
 from prony.plan import Plan
 
-STARTS = 10
+STARTS = 20
 TRIAL_S = 5.0
 
 starts = click.option(

@@ -140,10 +140,11 @@ class Contest:
         before = spent(self.looked[-1] / self.most, self._alpha) if self.looked else 0.0
         alpha = spent(rounds / self.most, self._alpha) - before
         self.looked.append(rounds)
+        paired = self._stored is None
         first = self.found[0] if self._stored is None else self._stored
         for pair, side in enumerate(self._against):
             pairs = {name: (first.get(name, ()), values) for name, values in self.found[side].items()}
-            now = compare(pairs, higher_is_better=self._up, seed=self.seed, alpha=alpha)
+            now = compare(pairs, higher_is_better=self._up, seed=self.seed, alpha=alpha, paired=paired)
             earlier = {gain.figure: gain for gain in self._gains[pair]}
             self._gains[pair] = [narrowed(earlier.get(gain.figure), gain) for gain in now]
         self._done = rounds == self.most or all(map(self._all_clear, self._gains))
