@@ -102,7 +102,9 @@ def compare(
     cleaned = {name: (_rounds if paired else _apart)(a, b) for name, (a, b) in figures.items()}
     usable = sum(min(len(a), len(b)) >= STARTS_LEAST for a, b in cleaned.values())
     level = alpha / max(1, usable)
-    return [_gain(name, each, level, seed, up=name in higher_is_better, paired=paired) for name, each in cleaned.items()]
+    return [
+        _gain(name, each, level, seed, up=name in higher_is_better, paired=paired) for name, each in cleaned.items()
+    ]
 
 
 def called(low: float, high: float, *, up: bool) -> Called:
@@ -128,9 +130,7 @@ def _logs(values: ArrayLike) -> Values:
     return np.log(np.where(array > 0, array, np.nan))
 
 
-def _gain(  # noqa: PLR0913 - what `compare` was asked
-    name: str, logs: tuple[Values, Values], alpha: float, seed: int, *, up: bool, paired: bool
-) -> Gain:
+def _gain(name: str, logs: tuple[Values, Values], alpha: float, seed: int, *, up: bool, paired: bool) -> Gain:
     a, b = logs
     starts = (len(a), len(b))
     medians = tuple(float(np.exp(np.median(each))) if len(each) else None for each in logs)
