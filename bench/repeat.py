@@ -5,8 +5,8 @@ their intervals lie apart, beside the canary, which tells whether the machine wa
 four plans that take turns, each judged against the first as `prony compare` judges two: the first once more, and two
 that cost so much more CPU that the first would lose 10 % and 5 % of its capacity.
 
-Everything takes three hours, and is worth nothing while something else runs; --quick takes four minutes, and --only
-picks parts.
+Everything takes two and a half hours, by reckoning, and is worth nothing while something else runs; --quick takes four
+minutes, and --only picks parts.
 """
 
 from __future__ import annotations

@@ -248,12 +248,11 @@ class Search:
         near = self._near(goal)
         below = sum(trial.load < median for trial in near)
         load = low if 2 * below <= len(near) else high
-        if (
-            self.users
-        ):  # the nearest number, and the middle one once: else those next to a small capacity are never tried
-            middle = round(median)
-            load = round(load) if any(trial.load == middle for trial in self._full(goal)) else middle
-        return Ask(self._allowed(load), fresh=True, short=False)
+        # The nearest number of users; the middle one once, else those next to a small capacity would never be tried.
+        middle = self._allowed(round(median))
+        if self.users and all(trial.load != middle for trial in self._full(goal)):
+            load = middle
+        return Ask(self._allowed(round(load) if self.users else load), fresh=True, short=False)
 
     def _openness(self, goal: int) -> float:
         low, high = self._beliefs[goal].quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
