@@ -63,7 +63,7 @@ def record(starts: int) -> list[dict[str, Any]]:
             contextlib.closing(Store(folder / ".prony" / "prony.db")) as store,
             Bench(store, "compare", "noise", folder / ".prony") as bench,
         ):
-            rate_rps = comparing.rate_of(bench, [plan], TRIAL_S)
+            rate_rps = comparing.pace_of(bench, [plan], TRIAL_S).rate_rps
             return [one_start(bench, plan, rate_rps, number) for number in range(starts)]
 
 

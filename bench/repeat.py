@@ -151,8 +151,16 @@ def one_round(bench: Bench, plans: dict[str, Plan], size: Size, seed: int) -> di
         higher_is_better=comparing.HIGHER_IS_BETTER,
         alpha=ALPHA * (len(names) - 1),  # each pair as if it were the only one
     )
-    rate_rps = comparing.rate_of(bench, list(plans.values()), size.compare_trial_s)
-    comparing.hold(bench, contest, names, list(plans.values()), rate_rps=rate_rps, trial_s=size.compare_trial_s)
+    pace = comparing.pace_of(bench, list(plans.values()), size.compare_trial_s)
+    comparing.hold(
+        bench,
+        contest,
+        names,
+        list(plans.values()),
+        rate_rps=pace.rate_rps,
+        trial_s=size.compare_trial_s,
+        answer_s=None if bench.apart_because(pace.memory_bytes * (len(names) - 1)) else pace.answer_s,
+    )
     called = {}
     for compared in comparing.comparisons(contest, names, fresh=True):
         called[compared.b] = [

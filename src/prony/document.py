@@ -238,6 +238,14 @@ def plan_of(plan: Plan) -> dict[str, Any]:
                 }
                 for each in traffic.phases
             ],
+            "turns": None
+            if traffic.turns is None
+            else {
+                "length_s": traffic.turns.length_s,
+                "rest_s": traffic.turns.rest_s,
+                "own": len(traffic.turns.own),
+                "count": traffic.turns.count,
+            },
             "requests_per_session": traffic.session,
             "think_s": traffic.think_s,
             "think_sigma": traffic.think_sigma,

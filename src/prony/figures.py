@@ -109,6 +109,9 @@ def load_in_words(load: Mapping[str, Any], offered_rps: float) -> str:
         what = f"{phases} ({unit}; {rate(offered_rps)} offered on average)"
     else:
         what = f"{load['users']} users" if load["users"] else f"{rate(offered_rps)} offered, {load['arrivals']}"
+    turns = load.get("turns")
+    if turns:
+        what += f", by turns with others ({turns['own']} of {turns['count']})"
     return what + (
         f", in sessions of {load['requests_per_session']:g} requests on average"
         if load.get("requests_per_session")

@@ -37,7 +37,7 @@ def test_warm_up_is_found_once_and_later_starts_serve_it_uncounted(tmp_path: Pat
         rig = Rig(tmp_path / str(number))
         with closing(rig.store), rig.bench:
             plan = rig.app("slow_at_first", SLOW_AT_FIRST, "[server]\nworkers = 1\n")
-            compare.rate_of(rig.bench, [plan], 2.0, warming.calibrate)
+            compare.pace_of(rig.bench, [plan], 2.0, warming.calibrate)
             found = rig.bench.warm_up
             if found is not None and found.found_s is not None:
                 serves_it_uncounted(rig, plan, found)

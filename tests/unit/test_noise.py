@@ -45,27 +45,32 @@ def held(first: list[float], second: list[float]) -> Contest:
     return contest
 
 
+def rounds(spread: float, count: int = 8, seed: int = 1) -> list[float]:
+    """Logarithms of ratios of two starts that differ by a spread each."""
+    first, second = starts(spread, count, seed), starts(spread, count, seed + 500)
+    return [float(np.log(b / a)) for a, b in zip(first, second, strict=True)]
+
+
 def test_what_varies_twice_as_much_is_seen_from_differences_twice_as_large() -> None:
-    values = starts(0.02)
-    doubled = [100 * (each / 100) ** 2 for each in values]
-    found = noise.foreseen({"one": values, "two": doubled}, 10)
+    values = rounds(0.02)
+    found = noise.foreseen({"one": values, "two": [2 * each for each in values]}, 10)
     assert found["one"] is not None
     assert found["two"] is not None
     assert np.log1p(found["two"]) == pytest.approx(2 * np.log1p(found["one"]), rel=0.35)
 
 
 def test_more_starts_see_smaller_differences() -> None:
-    few, many = (noise.foreseen({"one": starts(0.05)}, compared)["one"] for compared in (5, 40))
+    few, many = (noise.foreseen({"one": rounds(0.05)}, compared)["one"] for compared in (5, 40))
     assert few is not None
     assert many is not None
     assert many < 0.7 * few
 
 
 def test_what_is_foreseen_is_what_comparisons_of_that_spread_then_say() -> None:
-    """Over many machines of a known spread, on both ways: from eight starts of each, and by comparing for real."""
+    """Over many machines of a known spread, on both ways: from eight rounds, and by comparing for real."""
     spread, foretold, real = 0.04, [], []
     for seed in range(30):
-        each = noise.foreseen({"one": starts(spread, 8, seed)}, 10)["one"]
+        each = noise.foreseen({"one": rounds(spread, 8, seed)}, 10)["one"]
         assert each is not None
         foretold.append(each)
         contest = Contest(2, most=10, seed=seed, figures=("one",), clear=lambda _: False)
@@ -77,12 +82,20 @@ def test_what_is_foreseen_is_what_comparisons_of_that_spread_then_say() -> None:
     assert np.median(foretold) == pytest.approx(np.median(real), rel=0.3)
 
 
-def test_a_figure_on_fewer_than_four_starts_foresees_nothing() -> None:
-    assert noise.foreseen({"one": starts(0.02, 3), "two": []}, 10) == {"one": None, "two": None}
+def test_what_both_starts_of_a_round_have_in_common_does_not_count() -> None:
+    drift = [1.0, 1.3, 0.8, 1.2]
+    steady, drifting = starts(0.01, 4), [a * b for a, b in zip(starts(0.01, 4), drift, strict=True)]
+    others = starts(0.01, 4, 2), [a * b for a, b in zip(starts(0.01, 4, 2), drift, strict=True)]
+    least = [noise.seen(held(*sides), 10)[0].least_seen for sides in ((steady, others[0]), (drifting, others[1]))]
+    assert least[0] == pytest.approx(least[1])
+
+
+def test_a_figure_on_fewer_than_four_rounds_foresees_nothing() -> None:
+    assert noise.foreseen({"one": rounds(0.02, 3), "two": []}, 10) == {"one": None, "two": None}
 
 
 def test_starts_that_were_all_alike_see_any_difference() -> None:
-    found = noise.foreseen({"one": [5.0] * 8}, 10)["one"]
+    found = noise.foreseen({"one": [0.0] * 8}, 10)["one"]
     assert found == pytest.approx(0, abs=1e-9)
 
 

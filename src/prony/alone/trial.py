@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-import msgspec
 from msgspec import structs
 
 from prony.alone.answer import ask
-from prony.errors import StackError
 from prony.load import consent
 from prony.load.spec import LoadSpec
 from prony.plan import Destination, Plan
@@ -22,13 +21,13 @@ from prony.probes.listener import listeners, may_run_on
 from prony.probes.processes import Account, Host, Tree
 from prony.probes.sampler import Probe, Sampler
 from prony.recording import Event, Reading, TrialWriter
-from prony.samples import from_bytes
 from prony.stack import folders
 from prony.stack.cores import Cores, divide
 from prony.stack.launch import Launcher
 from prony.trial import Progress
+from prony.trial.following import Following, ended_well, finish, follow, nothing
 from prony.trial.generators import Generators
-from prony.trial.run import WRONG_SPEC, calibrated, follow, in_journeys, write
+from prony.trial.run import calibrated
 from prony.trial.spec import spec_of
 
 FOUND = "listener"  # the kind of event that says what is watched of a destination
@@ -47,8 +46,18 @@ class Alone:
         self.launcher.close()
 
 
-def run(alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[Progress], None] = lambda _: None) -> None:
-    """One trial of what the plan's destination names, at the address it is pinned to.
+@contextlib.contextmanager
+def running(
+    alone: Alone,
+    plan: Plan,
+    writer: TrialWriter,
+    progress: Callable[[Progress], None] = lambda _: None,
+    *,
+    held: bool = False,
+) -> Iterator[Following]:
+    """One trial of what the plan's destination names, at the address it is pinned to, to be followed to its end.
+
+    A load that is `held` begins when it is told to.
 
     Raises:
         StackError: the load engine would not run.
@@ -60,33 +69,36 @@ def run(alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[Progr
         raise ValueError("a load alone needs to know where to go")
     watched = listeners(destination.address, destination.port) if not destination.consent else {}
     before = [*_canaries(alone, destination), *calibrated(plan, alone.cores.generator)]
-    writer.write(from_bytes(b""), before, _about(alone, destination, watched))
+    writer.write(nothing(), before, _about(alone, destination, watched))
     run_folder = alone.run_folder / f"load-{writer.trial}"
     run_folder.mkdir()
     cores = alone.cores.generator
     count = plan.traffic.generators or max(1, len(cores))
-    engines = Generators(alone.launcher, cores, run_folder, _spec(plan, destination), count)
+    engines = Generators(alone.launcher, cores, run_folder, _spec(plan, destination), count, held=held)
     listen = ListenQueue(socket.socket(*FAMILY), {destination.port}, os.getpid())
     status, calm = "interrupted", False
     try:
         with Sampler(_probes(alone, destination, tuple(watched), listen)) as sampler:
-            follow(engines, plan, tuple, writer=writer, sampler=sampler, progress=progress)
-        write(writer, engines, sampler, [])
+            found = Following(engines, plan, dead=tuple, writer=writer, sampler=sampler, progress=progress)
+            yield found
+        found.write([])
         status = "done" if engines.result is not None else "failed"
         calm = _worked_off(plan, destination)
     finally:
         engines.end()
         listen.close()
         if calm:
-            writer.write(from_bytes(b""), _canaries(alone, destination))
-        result = engines.result
-        last = engines.last_lines()
+            writer.write(nothing(), _canaries(alone, destination))
+        last = engines.last_lines()  # its log is in the folder
         shutil.rmtree(run_folder, ignore_errors=True)
-        writer.finish(status, None if result is None else msgspec.to_builtins(result))
-    if result is None:
-        if engines.code == WRONG_SPEC and plan.traffic.journeys:
-            raise in_journeys(plan, last)
-        raise StackError(f"The load engine ended early (exit code {engines.code}).", log=last)
+        finish(writer, status, engines)
+    ended_well(plan, engines, last)
+
+
+def run(alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[Progress], None] = lambda _: None) -> None:
+    """One trial from beginning to end; see `running`."""
+    with running(alone, plan, writer, progress) as found:
+        follow(found)
 
 
 def _worked_off(plan: Plan, destination: Destination) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
 from prony.alone import trial
 from prony.campaign.bench import Bench, Measured
 from prony.plan import Plan
 from prony.stack.cores import Cores
+from prony.trial import together
 
 START = 1  # what is loaded was started once, by somebody else
 
@@ -22,6 +27,30 @@ class AloneBench(Bench):
     def learn(self, plan: Plan) -> Plan:
         """The same plan: what is asked for was named."""
         return plan
+
+    def apart_because(self, memory_bytes: float) -> str:  # noqa: ARG002 - they run already
+        """Nothing keeps them apart."""
+        return ""
+
+    def measure_in_turns(
+        self,
+        plans: Sequence[Plan],
+        labels: Sequence[str],
+        role: str,
+        *,
+        fresh: bool,  # noqa: ARG002 - nothing of it can be started afresh
+        watched: str,
+    ) -> list[Measured]:
+        """A trial of each of several at once, loaded by turns."""
+        loads: list[AbstractContextManager[Any]] = []
+        ids = []
+        for plan, label in zip(plans, labels, strict=True):
+            writer = self.store.begin_trial(self.campaign, plan, label, role, START)
+            watch = self.teller.watch(watched, plan) if not loads else lambda _: None
+            loads.append(trial.running(self._alone, plan, writer, watch, held=True))
+            ids.append(writer.trial)
+        together(loads)
+        return [self._thought(each, plan) for each, plan in zip(ids, plans, strict=True)]
 
     def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:  # noqa: ARG002 - nothing of it can be started afresh
         """One trial on what runs."""

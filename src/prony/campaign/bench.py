@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -33,6 +33,7 @@ from prony.visit.survey import learn
 QUIET_S = 5.0
 WARMING = "warm-up"  # the role of trials that are not counted
 LOGS_KEPT = 20
+BESIDE_SHARE = 0.7  # of the free memory, which further stacks may take
 
 
 class Teller(Protocol):
@@ -132,7 +133,8 @@ class Bench:
         self.started_at = now_text()
         self.measured: list[Measured] = []
         self._namespace = namespace
-        self._visitors: tuple[Any, tuple[Fields, ...]] = (None, ())
+        self._visitors: dict[Stack, tuple[Any, tuple[Fields, ...]]] = {}
+        self._boots: dict[tuple[Stack, int], int] = {}
         self._folder = folder
         self._affinity: set[int] = set()
         self._nice = os.nice(0)
@@ -166,21 +168,28 @@ class Bench:
 
     def _stand(self, cores: Cores) -> None:
         """Makes ready what trials run on."""
-        self.stack = Stack(
-            self._folder / "logs" / str(self.campaign),
-            cores,
+        self._cores = cores
+        self.stack = self._stack(self._folder / "logs" / str(self.campaign))
+        self.stacks = [self.stack]
+        if not self.stack.launcher.namespace:
+            why = self.stack.launcher.why_no_namespace
+            self.teller.say(f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.")
+
+    def _stack(self, logs: Path) -> Stack:
+        return Stack(
+            logs,
+            self._cores,
             namespace=self._namespace,
             own_folder=self._folder,
             say=self.teller.say,
             detail=self.verb not in LEAN,
         )
-        if not self.stack.launcher.namespace:
-            why = self.stack.launcher.why_no_namespace
-            self.teller.say(f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.")
 
     def _stop(self) -> None:
         """Ends all of it."""
-        self.stack.close()
+        with contextlib.ExitStack() as held:
+            for stack in self.stacks:
+                held.callback(stack.close)
 
     def _end(self, status: str) -> None:
         self.store.end_campaign(self.campaign, status)
@@ -217,22 +226,63 @@ class Bench:
 
     def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:
         """One trial, on a fresh start or on the one that runs (where it runs this very configuration and is quiet)."""
-        stack = self.stack
+        start, plan, visitors = self._ready(self.stack, plan, label, fresh=fresh)
+        writer = self.store.begin_trial(self.campaign, plan, label, role, self._number(self.stack, start))
+        trial.run(self.stack, start, plan, writer, self.teller.watch(label, plan), visitors=visitors)
+        return self._thought(writer.trial, plan)
+
+    def apart_because(self, memory_bytes: float) -> str:
+        """Why a further stack that takes so much memory cannot stand beside the first; the empty text where it can."""
+        if not self.stack.launcher.namespace:
+            return "without network namespaces their ports would meet"
+        free = psutil.virtual_memory().available
+        if memory_bytes > BESIDE_SHARE * free:
+            return f"they would take {memory_bytes / 1e6:.0f} MB of {free / 1e6:.0f} MB of memory"
+        return ""
+
+    def measure_in_turns(
+        self, plans: Sequence[Plan], labels: Sequence[str], role: str, *, fresh: bool, watched: str
+    ) -> list[Measured]:
+        """A trial of each of several plans at once, each on a stack of its own, loaded by turns (see `plan.turns`).
+
+        `watched`: what whoever watches the first of them is told it is.
+        """
+        while len(self.stacks) < len(plans):
+            number = len(self.stacks) + 1
+            self.stacks.append(self._stack(self._folder / "logs" / str(self.campaign) / f"stack-{number}"))
+        ready = [
+            (stack, *self._ready(stack, plan, label, fresh=fresh))
+            for stack, plan, label in zip(self.stacks, plans, labels, strict=False)
+        ]
+        loads: list[contextlib.AbstractContextManager[Any]] = []
+        ids = []
+        for (stack, start, plan, visitors), label in zip(ready, labels, strict=True):
+            writer = self.store.begin_trial(self.campaign, plan, label, role, self._number(stack, start))
+            watch = self.teller.watch(watched, plan) if not loads else lambda _: None
+            loads.append(trial.running(stack, start, plan, writer, watch, visitors=visitors, held=True))
+            ids.append(writer.trial)
+        trial.together(loads)
+        return [self._thought(each, plan) for each, (_, _, plan, _) in zip(ids, ready, strict=True)]
+
+    def _ready(self, stack: Stack, plan: Plan, label: str, *, fresh: bool) -> tuple[Start, Plan, tuple[Fields, ...]]:
+        """A start on which the plan can be loaded, warmed up where it is a new one, and whom to load it as."""
         start, cold = stack.start, False
-        if fresh or start is None or not _same_stack(start.plan, plan) or not self._quiet():
+        if fresh or start is None or not _same_stack(start.plan, plan) or not self._quiet(stack):
             self.teller.progress(label, f"starting {plan.title}", None)
             start, cold = stack.boot(plan), True
         plan = resolve(stack, plan)
-        visitors = self._logged_in(start, plan, label)
+        visitors = self._logged_in(stack, start, plan, label)
         if cold and self.warming is not None:
             self.teller.progress(label, "warming up", None)
-            first = self.warming(plan)
-            writer = self.store.begin_trial(self.campaign, first, f"warm-up before {label}", WARMING, start.number)
+            first, number = self.warming(plan), self._number(stack, start)
+            writer = self.store.begin_trial(self.campaign, first, f"warm-up before {label}", WARMING, number)
             trial.run(stack, start, first, writer, visitors=visitors)
-            self._quiet()
-        writer = self.store.begin_trial(self.campaign, plan, label, role, start.number)
-        trial.run(stack, start, plan, writer, self.teller.watch(label, plan), visitors=visitors)
-        return self._thought(writer.trial, plan)
+            self._quiet(stack)
+        return start, plan, visitors
+
+    def _number(self, stack: Stack, start: Start) -> int:
+        """A start's number in the campaign, over all stacks."""
+        return self._boots.setdefault((stack, start.number), len(self._boots) + 1)
 
     def _thought(self, trial_id: str, plan: Plan) -> Measured:
         """What a trial that has just run says, noted for the campaign's document."""
@@ -240,20 +290,21 @@ class Bench:
         self.measured.append(found)
         return found
 
-    def _logged_in(self, start: Start, plan: Plan, label: str) -> tuple[Fields, ...]:
+    def _logged_in(self, stack: Stack, start: Start, plan: Plan, label: str) -> tuple[Fields, ...]:
         """The plan's visitors: logged in once a start, since their sessions are in the stores that a boot restores."""
         who = (start.number, plan.login, plan.traffic.host, plan.traffic.headers)
-        if self._visitors[0] != who:
-            visitors = log_in(self.stack, start, plan, lambda text: self.teller.progress(label, text, None))
-            self._visitors = (who, visitors)
-        return self._visitors[1]
+        known = self._visitors.get(stack)
+        if known is None or known[0] != who:
+            visitors = log_in(stack, start, plan, lambda text: self.teller.progress(label, text, None))
+            known = self._visitors[stack] = (who, visitors)
+        return known[1]
 
-    def _quiet(self) -> bool:
+    def _quiet(self, stack: Stack) -> bool:
         """Whether the app has worked off what an earlier trial left in its queues; waits for it a little."""
-        start = self.stack.start
+        start = stack.start
         if start is None or not start.app.alive:
             return False
-        return self.stack.launcher.wait_until(self.stack.idle, QUIET_S)
+        return stack.launcher.wait_until(stack.idle, QUIET_S)
 
     def document(self, **found: Any) -> Document:
         """The campaign's document, with its trials and doubts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -11,8 +12,10 @@ from prony.campaign.find import busy_users, saturate
 from prony.comparison import Comparison, Contest
 from prony.errors import DoubtError
 from prony.plan import Plan
+from prony.plan.turns import dealt
 
 SHARE = 0.6  # of what the slowest serves with every slot busy: the rate at which all are compared
+DRAIN_S = 1.0
 SATURATED = "saturated_rps"
 SEEN = (SATURATED, "latency_p50_s", "latency_p90_s", "latency_p99_s")
 WATCHED = ("app_cpu_s_per_request", "app_memory_bytes", "database_connections")  # of a stack of prony's own only
@@ -35,44 +38,115 @@ def learned(bench: Bench, plans: Sequence[Plan]) -> list[Plan]:
     ]
 
 
-def rate_of(
+class Pace(NamedTuple):
+    """At what pace plans are compared.
+
+    Attributes:
+        rate_rps: A rate at which every plan is busy and none is overloaded.
+        answer_s: Median latency with every slot busy, of the slowest.
+        memory_bytes: Most memory that one of them took, stores and all.
+    """
+
+    rate_rps: float
+    answer_s: float
+    memory_bytes: float
+
+
+def pace_of(
     bench: Bench,
     plans: Sequence[Plan],
     trial_s: float,
     how: Callable[[Bench, Plan, float, str], Measured] = saturate,
-) -> float:
-    """A rate at which every plan is busy and none is overloaded; `how`: what finds out how much one serves.
+) -> Pace:
+    """At what pace plans can be compared; `how`: what finds out how much one serves.
 
     Raises:
         DoubtError: one of them answers nothing right.
     """
-    least = float("inf")
+    served, answers_s, memory = [], [0.0], [0.0]
     for number, plan in enumerate(plans):
         which = f" ({number + 1} of {len(plans)})" if len(plans) > 1 else ""
-        served = how(bench, plan, trial_s, f"how much it serves at most{which}").summary.achieved_rps
-        if served <= 0:
+        summary = how(bench, plan, trial_s, f"how much it serves at most{which}").summary
+        if summary.achieved_rps <= 0:
             raise DoubtError(f"{plan.title} answered nothing right under load.", hint="prony check")
-        least = min(least, served)
-    return max(1.0, SHARE * least)
+        served.append(summary.achieved_rps)
+        answers_s.append(summary.latency_s["p50"] or 0.0)
+        memory.append(sum(tier.get("memory_bytes") or 0.0 for tier in summary.tiers.values()))
+    return Pace(max(1.0, SHARE * min(served)), max(answers_s), max(memory))
 
 
 def hold(
-    bench: Bench, contest: Contest, names: Sequence[str], plans: Sequence[Plan], *, rate_rps: float, trial_s: float
+    bench: Bench,
+    contest: Contest,
+    names: Sequence[str],
+    plans: Sequence[Plan],
+    *,
+    rate_rps: float,
+    trial_s: float,
+    answer_s: float | None = None,
 ) -> None:
     """Holds a contest to its end.
 
-    Each start serves `rate_rps` for `trial_s`, then as many users as keep every slot busy for as long.
+    Each start serves `rate_rps` for `trial_s`, then as many users as keep every slot busy for as long. With `answer_s`
+    (see `Pace`) the starts of a round run beside each other and take turns at that; without, one after the other.
     """
+    if answer_s is not None and len(plans) > 1:
+        _beside(bench, contest, names, plans, rate_rps=rate_rps, trial_s=trial_s, answer_s=answer_s)
+        return
     while (side := contest.ask()) is not None:
         plan = plans[side]
-        label = f"start {contest.told + 1} of at most {contest.total}: {names[side]}"
-        seed = contest.seed + contest.told // len(plans)
-        loaded = plan.loaded(rate_rps=rate_rps, duration_s=trial_s, drain_s=1.0, seed=seed)
+        label = _label(contest, contest.told, names[side])
+        loaded = plan.loaded(rate_rps=rate_rps, duration_s=trial_s, drain_s=DRAIN_S, seed=contest.seed + contest.round)
         measured = bench.measure(loaded, label, "compare")
         busy = plan.loaded(users=busy_users(plan), duration_s=trial_s, think_s=0)
         saturated = bench.measure(busy, f"{label}, every slot busy", "compare", fresh=False)
-        if contest.tell(_figures(measured, saturated)) and contest.ask() is not None:
-            bench.teller.say(f"  after {contest.looked[-1]} starts of each: {_known(contest)}")
+        if contest.tell(_figures(measured, saturated)):
+            _say(bench, contest)
+
+
+def _beside(
+    bench: Bench,
+    contest: Contest,
+    names: Sequence[str],
+    plans: Sequence[Plan],
+    *,
+    rate_rps: float,
+    trial_s: float,
+    answer_s: float,
+) -> None:
+    """A contest whose starts run beside each other, round by round, and are loaded by turns."""
+    rounds = contest.total // len(plans)
+    while order := contest.ask_round():
+        labels = [""] * len(plans)
+        for place, side in enumerate(order):
+            labels[side] = _label(contest, contest.told + place, names[side])
+        what, seed = f"round {contest.round + 1} of at most {rounds}", contest.seed + contest.round
+        turns = dealt(len(plans), trial_s, answer_s, seed)
+        duration_s = turns[0].duration_s
+        loaded = [
+            plan.loaded(rate_rps=rate_rps, duration_s=duration_s, drain_s=DRAIN_S, seed=seed, turns=own)
+            for plan, own in zip(plans, turns, strict=True)
+        ]
+        measured = bench.measure_in_turns(loaded, labels, "compare", fresh=True, watched=what)
+        busy = [
+            plan.loaded(users=busy_users(plan), duration_s=duration_s, think_s=0, turns=own)
+            for plan, own in zip(plans, turns, strict=True)
+        ]
+        labels = [f"{label}, every slot busy" for label in labels]
+        saturated = bench.measure_in_turns(busy, labels, "compare", fresh=False, watched=f"{what}, every slot busy")
+        for side in order:
+            if contest.tell(_figures(measured[side], saturated[side])):
+                _say(bench, contest)
+
+
+def _label(contest: Contest, told: int, name: str) -> str:
+    return f"start {told + 1} of at most {contest.total}: {name}"
+
+
+def _say(bench: Bench, contest: Contest) -> None:
+    """After a look, what is known, unless that was the last one."""
+    if contest.ask() is not None:
+        bench.teller.say(f"  after {contest.looked[-1]} starts of each: {_known(contest)}")
 
 
 def comparisons(contest: Contest, names: Sequence[str], *, fresh: bool) -> tuple[Comparison, ...]:

@@ -135,8 +135,9 @@ def measure(bench: Bench, plan: Plan, *, app: str, compared: int, trial_s: float
     names = (app, f"{app} again")
     contest = Contest(2, most=STARTS, seed=1, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
     bench.teller.stage(f"{app}, compared with itself: {contest.total} fresh starts")
-    rate_rps = compare.rate_of(bench, [plan], trial_s)
-    compare.hold(bench, contest, names, [plan, plan], rate_rps=rate_rps, trial_s=trial_s)
+    pace = compare.pace_of(bench, [plan], trial_s)
+    beside = None if bench.apart_because(pace.memory_bytes) else pace.answer_s
+    compare.hold(bench, contest, names, [plan, plan], rate_rps=pace.rate_rps, trial_s=trial_s, answer_s=beside)
     comparisons = compare.comparisons(contest, names, fresh=True)
     bench.conclude(bench.document(comparisons=comparisons))
     found = Noise(
@@ -147,7 +148,7 @@ def measure(bench: Bench, plan: Plan, *, app: str, compared: int, trial_s: float
         app=app,
         starts=contest.told,
         trial_s=trial_s,
-        rate_rps=rate_rps,
+        rate_rps=pace.rate_rps,
         compared=compared,
         figures=seen(contest, compared),
         canary=_canaries(bench),
@@ -165,45 +166,54 @@ def known() -> Noise | None:
 
 def seen(contest: Contest, compared: int) -> tuple[Seen, ...]:
     """Each figure of a contest of one plan with itself, with what would be seen on `compared` starts of each side."""
-    both = {name: _finite([*contest.found[0][name], *contest.found[1][name]]) for name in contest.found[0]}
-    least = foreseen(both, compared)
+    first, second = contest.found
+    values = {name: _finite([*first[name], *second[name]]) for name in first}
+    least = foreseen({name: _apart(first[name], second[name]) for name in first}, compared)
     different = {gain.figure for gain in contest.gains() if gain.verdict in {"better", "worse"}}
     return tuple(
         Seen(
             figure=name,
-            starts=len(values),
-            spread=float(np.std(np.log(values), ddof=1)) if len(values) > 1 else None,
+            starts=len(each),
+            spread=float(np.std(np.log(each), ddof=1)) if len(each) > 1 else None,
             least_seen=least[name],
             different=name in different,
         )
-        for name, values in both.items()
+        for name, each in values.items()
     )
 
 
-def foreseen(figures: Mapping[str, Sequence[float]], compared: int, seed: int = 1) -> dict[str, float | None]:
+def foreseen(apart: Mapping[str, Sequence[float]], compared: int, seed: int = 1) -> dict[str, float | None]:
     """The smallest difference that would be seen in each figure, as a share, with `compared` starts of each side.
 
-    Comparisons of as many starts are drawn from those that were measured (a bootstrap of log values around their
-    median, widened by √(n ÷ (n − 1)), which few values lack) and held as `prony compare` holds them, to their end; of
-    each figure the median of what they say is given. None for a figure on fewer than four starts, and where starts
-    did not differ at all.
+    Comparisons of as many rounds are drawn from those that were measured, either way round, for both sides were the
+    same, and held as `prony compare` holds them, to their end; of each figure the median of what they say is given.
+
+    Args:
+        apart: By figure, the logarithm of the ratio of the two starts of each round, of one plan.
+        compared: How many starts of each.
+        seed: Of what is drawn.
+
+    Returns:
+        None for a figure on fewer than four rounds.
     """
-    enough = {name: _around(values) for name, values in figures.items() if len(values) >= STARTS}
+    enough = {name: np.asarray(values) for name, values in apart.items() if len(values) >= STARTS}
     random = np.random.default_rng(seed)
     said: dict[str, list[float]] = {name: [] for name in enough}
     for draw in range(DRAWS if enough else 0):
         contest = Contest(2, most=compared, seed=draw, figures=tuple(enough), clear=lambda _: False)
-        while contest.ask() is not None:
-            contest.tell({name: float(np.exp(random.choice(values))) for name, values in enough.items()})
+        while order := contest.ask_round():
+            drawn = {name: random.choice(values) * random.choice((-1, 1)) for name, values in enough.items()}
+            for side in order:
+                contest.tell({name: float(np.exp(value)) if side else 1.0 for name, value in drawn.items()})
         for gain in contest.gains():
             if gain.least_seen is not None:
                 said[gain.figure].append(gain.least_seen)
-    return {name: float(np.median(said[name])) if said.get(name) else None for name in figures}
+    return {name: float(np.median(said[name])) if said.get(name) else None for name in apart}
 
 
-def _around(values: Sequence[float]) -> np.ndarray:
-    logs = np.log(values)
-    return np.asarray((logs - np.median(logs)) * math.sqrt(len(logs) / (len(logs) - 1)))
+def _apart(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    pairs = zip(first, second, strict=True)
+    return [math.log(b / a) for a, b in pairs if math.isfinite(a) and math.isfinite(b) and a > 0 and b > 0]
 
 
 def _finite(values: Sequence[float]) -> list[float]:

@@ -28,6 +28,11 @@ from prony.report import terminal
     comparing.trial(),
     comparing.rate("", "the slowest one's"),
     click.option("--seed", type=click.IntRange(0), help="Of the order of starts; default: drawn, and recorded."),
+    click.option(
+        "--apart",
+        is_flag=True,
+        help="Start one at a time; else all run beside each other and are loaded by turns, some four a second.",
+    ),
     alone.sent_options,
     comparing.ends,
 )
@@ -64,6 +69,18 @@ def compare(**given: Any) -> None:
     click.get_current_context().exit(0 if believed else 4)
 
 
+def _answer_s(
+    bench: Bench, pace: campaign.Pace, sides: int, given: dict[str, Any], shown: output.Shown
+) -> float | None:
+    """What sets the length of turns; None where the sides are to be started one after the other."""
+    if given["apart"]:
+        return None
+    why = bench.apart_because(pace.memory_bytes * (sides - 1))
+    if why:
+        shown.say(f"  The plans start one after the other, not beside each other: {why}.")
+    return None if why else pace.answer_s
+
+
 def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Shown) -> Document:
     """The campaign, and its document."""
     names = [each.name for each in found]
@@ -86,8 +103,16 @@ def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Show
     )
     with shown.running(), bench:
         plans = campaign.learned(bench, [each.plan for each in found])
-        rate_rps = given["rate"] or campaign.rate_of(bench, plans, trial_s, saturate if beside else warming.calibrate)
-        comparing.hold(bench, contest, list(zip(names, plans, strict=True)), shown, rate_rps=rate_rps, trial_s=trial_s)
+        pace = campaign.pace_of(bench, plans, trial_s, saturate if beside else warming.calibrate)
+        comparing.hold(
+            bench,
+            contest,
+            list(zip(names, plans, strict=True)),
+            shown,
+            rate_rps=given["rate"] or pace.rate_rps,
+            trial_s=trial_s,
+            answer_s=_answer_s(bench, pace, len(plans), given, shown),
+        )
         document = bench.document(comparisons=campaign.comparisons(contest, names, fresh=not beside))
         bench.conclude(document)
     return document

@@ -63,14 +63,17 @@ def hold(
     *,
     rate_rps: float,
     trial_s: float,
+    answer_s: float | None = None,
 ) -> None:
     """Holds a contest to its end, and says how it went."""
     what = "fresh starts" if sides[0][1].destination is None else "trials"
-    each = " of each, in random order" if len(sides) > 1 else ""
+    turns = "loaded by turns" if answer_s is not None else "in random order"
+    each = f" of each, {turns}" if len(sides) > 1 else ""
     shown.stage(
         f"At most {contest.most} {what}{each} (seed {contest.seed}), at {rate_rps:.0f} rps and with every slot busy"
     )
     names = [name for name, _ in sides]
-    campaign.hold(bench, contest, names, [plan for _, plan in sides], rate_rps=rate_rps, trial_s=trial_s)
+    plans = [plan for _, plan in sides]
+    campaign.hold(bench, contest, names, plans, rate_rps=rate_rps, trial_s=trial_s, answer_s=answer_s)
     if contest.looked and contest.looked[-1] < contest.most:
         shown.say(f"  Clear after {contest.looked[-1]} of {contest.most}: no more are needed.")

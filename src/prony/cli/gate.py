@@ -91,7 +91,7 @@ def _measured(
 ) -> Baseline:
     """A new baseline."""
     trial_s = given["trial"] or comparing.TRIAL_S
-    rate_rps = given["rate"] or campaign.rate_of(bench, [plan], trial_s)
+    rate_rps = given["rate"] or campaign.pace_of(bench, [plan], trial_s).rate_rps
     contest = Contest(1, most=given["starts"], seed=SEED, figures=campaign.FIGURES)
     comparing.hold(bench, contest, [(plan.title, plan)], shown, rate_rps=rate_rps, trial_s=trial_s)
     return Baseline(

@@ -97,9 +97,18 @@ class Contest:
         """How many sides are compared with the first, or with what is stored."""
         return len(self._against)
 
+    @property
+    def round(self) -> int:
+        """How many rounds, in each of which every side starts once, have been."""
+        return self._told // len(self.found)
+
     def ask(self) -> int | None:
         """Which side starts next; None when there is nothing more to find out."""
         return None if self._done else self._order[self._told]
+
+    def ask_round(self) -> list[int]:
+        """All sides in the order in which they start in the round that begins now; none when there is nothing more."""
+        return [] if self._done else self._order[self._told : self._told + len(self.found)]
 
     def tell(self, figures: Mapping[str, float | None]) -> bool:
         """What the start that was asked for came to; None for a figure that is not to be believed.

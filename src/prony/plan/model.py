@@ -12,6 +12,7 @@ from prony.plan.addresses import Address
 from prony.plan.destination import Destination
 from prony.plan.login import Login
 from prony.plan.requests import Limits, Traffic
+from prony.plan.turns import Turns
 
 
 class App(Struct, frozen=True, kw_only=True):
@@ -296,11 +297,12 @@ class Plan(Struct, frozen=True, kw_only=True):
         drain_s: float | None = None,
         think_s: float | None = None,
         arrivals: str | None = None,
+        turns: Turns | None = None,
     ) -> Plan:
         """The same plan under another load: open loop at `rate_rps`, or closed loop with `users`.
 
         With neither, the plan's phases stay as they are, for as long as they last; else they go. `think_s` is a fixed
-        pause; `arrivals` are those of an open loop.
+        pause; `arrivals` are those of an open loop; with `turns`, `duration_s` is the length of all of them.
         """
         traffic = self.traffic
         if rate_rps is None and users is None and traffic.phases:
@@ -321,6 +323,7 @@ class Plan(Struct, frozen=True, kw_only=True):
             think_s=traffic.think_s if think_s is None else think_s,
             think_sigma=traffic.think_sigma if think_s is None else 0.0,
             seed=traffic.seed if seed is None else seed,
+            turns=turns,
         )
         return structs.replace(self, traffic=new)
 

@@ -11,7 +11,8 @@ from prony.errors import PlanError
 from prony.plan import keys
 from prony.plan.checks import only_known, shown, values_of
 from prony.plan.keys import Key
-from prony.plan.requests import Phase, RateSeries, Stretch
+from prony.plan.requests import Phase, RateSeries
+from prony.plan.turns import Stretch
 
 PHASES_MAX = 1000
 DURATION_MAX_S = 86_400.0

@@ -7,8 +7,7 @@ import math
 from msgspec import Struct, field
 
 from prony.plan.params import Params, placeholders
-
-Stretch = tuple[float, float, float]  # seconds, from, to
+from prony.plan.turns import Stretch, Turns
 
 
 class Expect(Struct, frozen=True, kw_only=True):
@@ -163,6 +162,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
         think_s: Pause of a user, or within a session, between an answer and the next request; the median where
             `think_sigma` is above 0, and pauses are lognormal.
         session: Partly open: requests of each visitor that arrives, on average; None: each arrival is one request.
+        turns: When it is loaded at the rate or with the users, and when not; None: all the time.
     """
 
     requests: tuple[Request, ...] = (Request(),)
@@ -192,10 +192,13 @@ class Traffic(Struct, frozen=True, kw_only=True):
     phases: tuple[Phase, ...] = ()
     think_sigma: float = 0.0
     session: float | None = None
+    turns: Turns | None = None
 
     @property
     def profile(self) -> tuple[Stretch, ...]:
-        """The stretches of all phases, one after the other; none where there are no phases."""
+        """The stretches of all phases or turns, one after the other; none where there are neither."""
+        if self.turns is not None:
+            return self.turns.stretches(float(self.users or self.rate_rps or 0.0))
         return tuple(stretch for phase in self.phases for stretch in phase.stretches)
 
     @property

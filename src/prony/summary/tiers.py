@@ -10,7 +10,13 @@ from prony.summary.gauged import work_of
 from prony.summary.windowed import Window, Windowed
 
 Figures = dict[str, float | None]
-NOT_PROCESSES = ("generator", "host", "probes", "box.")  # tiers with a cpu_s that is no process tree's of the stack
+NOT_PROCESSES = (
+    "generator",
+    "host",
+    "probes",
+    "box.",
+    "beside",
+)  # their cpu_s is no tier's of the stack
 
 
 class Figure(NamedTuple):
@@ -274,10 +280,13 @@ def _at_most(number: float | None, limit: float | None) -> float | None:
 
 
 def _stack_share(recording: Recording, seen: Windowed) -> float | None:
-    """Cores' worth of CPU that all tiers on the stack's cores used together; None where no app was watched."""
+    """Cores' worth of CPU that all tiers on the stack's cores used together; None where no app was watched.
+
+    Those of stacks that took turns with this one are among them.
+    """
     elsewhere = (*NOT_PROCESSES, "outside.")
     tiers = [tier for tier, name in recording.readings if name == "cpu_s" and not tier.startswith(elsewhere)]
-    return sum(seen.rate(tier, "cpu_s") or 0.0 for tier in tiers) if "app" in tiers else None
+    return sum(seen.rate(tier, "cpu_s") or 0.0 for tier in (*tiers, "beside")) if "app" in tiers else None
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from prony import stats
+from prony.plan.turns import Turns
 from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
 from prony.summary.gauged import Metered, gauged_of
@@ -71,8 +72,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     Attributes:
         phases: How the rate, or the number of users, went over time, in words; none where it did not change.
         session: Requests of a visitor's session on average; None where each arrival was one request.
-        offered_rps: Requests due ÷ length of the sending window: a mean where there are phases.
-        achieved_rps: Right answers that came within the sending window ÷ its length.
+        offered_rps: Requests due ÷ length of the sending window: a mean where there are phases. Where several plans
+            took turns, that is how long this one was loaded.
+        achieved_rps: Right answers that came within the sending window, or this plan's turns, ÷ the same length.
         answered: Answers that came at all, right or wrong.
         exceptions: Exceptions the gauge counted in the app, by type and SQLSTATE.
         egress_refused: What the app tried to reach outside, by host.
@@ -142,8 +144,12 @@ def summarise(recording: Recording) -> Summary:
     samples, plan = recording.served, recording.plan
     window = sending_window(recording)
     duration_s = max(window.duration_s, 1e-9)
+    turns = plan.traffic.turns
+    loaded_s = duration_s if turns is None else turns.loaded_s
     answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
     right = samples[(samples["outcome"] == OK) & (samples["done_ns"] <= window.end_ns)]
+    if turns is not None:
+        right = right[_in_turns(turns, (right["done_ns"] - window.start_ns) / 1e9)]
     load = recording.load or {}
     scheduled = int(load.get("scheduled", len(samples)))
     sent = int(load.get("sent", np.count_nonzero(samples["outcome"] != NOT_SENT)))
@@ -157,10 +163,10 @@ def summarise(recording: Recording) -> Summary:
         users=plan.traffic.users,
         phases=tuple(phase.text for phase in plan.traffic.phases),
         session=plan.traffic.session,
-        offered_rps=scheduled / duration_s,
+        offered_rps=scheduled / loaded_s,
         scheduled=scheduled,
         sent=sent,
-        achieved_rps=len(right) / duration_s,
+        achieved_rps=len(right) / loaded_s,
         duration_s=duration_s,
         requests=len(samples),
         answered=len(answered),
@@ -185,6 +191,12 @@ def summarise(recording: Recording) -> Summary:
         statements=statements_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
+
+
+def _in_turns(turns: Turns, t_s: Any) -> Any:
+    """Whether instants, in seconds from the first turn's beginning, fall into a plan's own turns, before the rest."""
+    turn, into_s = np.divmod(t_s, turns.length_s)
+    return np.isin(turn, turns.own) & (into_s <= turns.length_s - turns.rest_s)
 
 
 def sending_window(recording: Recording) -> Window:
@@ -235,7 +247,7 @@ def _backlog(recording: Recording, window: Window) -> Backlog:
     offered = len(samples) / window.duration_s
     chance = 4 + 4 * np.sqrt(max(line.mean, 0.0))
     growing = recording.plan.traffic.arrivals != "closed" and line.slope_per_s > 0.03 * offered and line.rise > chance
-    if growing and recording.plan.traffic.phases:
+    if growing and recording.plan.traffic.profile:
         growing = _latency_slope(samples, begin_ns) > 0.03
     return Backlog(mean=line.mean, slope_per_s=line.slope_per_s, rise=line.rise, growing=bool(growing))
 
@@ -283,6 +295,9 @@ def _generator(recording: Recording, window: Window) -> dict[str, float | None]:
     sending = Windowed(recording, window).rate("generator", "cpu_s")  # without the drain, which costs little
     processes = recording.plan.traffic.generators or 1
     share = max(load["cpu_share"], (sending or 0.0) / processes)
+    turns = recording.plan.traffic.turns
+    if turns is not None:  # in the others' turns it has nothing to do
+        share *= window.duration_s / turns.loaded_s
     return {"cpu_s_per_request": load["cpu_s"] / done, "cpu_share": share}
 
 

@@ -24,6 +24,7 @@ from prony.samples import Samples, from_bytes
 from prony.stack.launch import Launcher, Process
 
 READY_S = 30.0
+SOON_NS = 100_000_000
 _SUMMED = ("scheduled", "sent", "done", "in_flight", "waiting", "connections_opened", "cpu_s")
 _MOST = ("ports_share", "descriptors_share")
 
@@ -39,24 +40,35 @@ class Fresh(NamedTuple):
 class Generators:
     """The load engine's processes of one trial. A single one begins at once; several when all are ready, together.
 
+    Those that are held begin when they are told to.
+
     Args:
         launcher: Starts them.
         cores: Where they run, one after the other; empty for anywhere.
         folder: Of their own, there already: it is the caller's to remove.
         spec: What all of them together are to send; shard, shards and segment are filled in.
         count: How many.
+        held: Whether to wait for `begin`.
 
     Raises:
         StackError: One ended, or was not ready in time.
     """
 
     def __init__(
-        self, launcher: Launcher, cores: tuple[int, ...], folder: Path, spec: LoadSpec, count: int = 1
+        self,
+        launcher: Launcher,
+        cores: tuple[int, ...],
+        folder: Path,
+        spec: LoadSpec,
+        count: int = 1,
+        *,
+        held: bool = False,
     ) -> None:
         self._launcher = launcher
         self._named: set[int] = set()
         self._shards: list[_Shard] = []
-        start = folder / "start"
+        start = self._start = folder / "start"
+        waits = held or count > 1
         for number in range(count):
             own = folder / str(number)
             own.mkdir()
@@ -65,15 +77,16 @@ class Generators:
                 shard=number,
                 shards=count,
                 segment=str(own / "segment"),
-                start_file=str(start) if count > 1 else "",
+                start_file=str(start) if waits else "",
             )
             on = (cores[number % len(cores)],) if cores and count > 1 else cores
             self._shards.append(_Shard(_launch(launcher, on, own, part), own))
-        if count > 1:
-            self._begin(start)
+        if waits and not held:
+            self.await_ready()
+            self.begin(soon())
 
-    def _begin(self, start: Path) -> None:
-        """Name the instant once all are ready."""
+    def await_ready(self) -> None:
+        """Return when all are ready to begin; raises StackError where one is not."""
         deadline_s = time.monotonic() + READY_S
         waiting = list(self._shards)
         while waiting:
@@ -84,9 +97,12 @@ class Generators:
                 raise StackError("The load engine's processes were not ready to begin together.", log=last)
             if waiting:
                 self._launcher.wait(self._shards[0].process, 0.01)
-        named = start.with_suffix(".named")
-        named.write_text(str(time.monotonic_ns() + 100_000_000), encoding="ascii")
-        named.rename(start)
+
+    def begin(self, at_ns: int) -> None:
+        """Name the instant (monotonic) at which they begin."""
+        named = self._start.with_suffix(".named")
+        named.write_text(str(at_ns), encoding="ascii")
+        named.rename(self._start)
 
     @property
     def alive(self) -> bool:
@@ -145,6 +161,11 @@ class Generators:
         new = {number: name for each in said for number, name in each.routes.items() if number not in self._named}
         self._named |= new.keys()
         return [Event(time.monotonic_ns(), ROUTE, "traffic", f"{number} {name}") for number, name in new.items()]
+
+
+def soon() -> int:
+    """An instant (monotonic, in nanoseconds) that all who wait for one will have read of before it comes."""
+    return time.monotonic_ns() + SOON_NS
 
 
 class _Shard:

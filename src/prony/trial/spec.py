@@ -22,6 +22,7 @@ def spec_of(plan: Plan, port: int, visitors: Visitors = (), *, timed: bool = Fal
     their own when they were due and sent, for the gauge. A journey's steps do not: they share one ordinal.
     """
     traffic = plan.traffic
+    profile = tuple(Stretch(*each) for each in traffic.profile)
     thinks = traffic.arrivals == "closed" or traffic.session is not None
     return LoadSpec(
         host="127.0.0.1",
@@ -45,9 +46,9 @@ def spec_of(plan: Plan, port: int, visitors: Visitors = (), *, timed: bool = Fal
         headers=traffic.headers,
         routes=traffic.routes | {r.path: r.name for r in traffic.requests if "?" not in r.path},
         arrivals=traffic.arrivals,  # type: ignore[arg-type] # the plan allows the same three
-        rate_rps=traffic.rate_rps if traffic.users is None else None,
-        users=traffic.users,
-        profile=tuple(Stretch(*each) for each in traffic.profile),
+        rate_rps=traffic.rate_rps if traffic.users is None and not profile else None,
+        users=None if profile else traffic.users,
+        profile=profile,
         session=traffic.session,
         duration_s=traffic.duration_s,
         think_s=traffic.think_s if thinks else 0,

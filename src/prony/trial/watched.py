@@ -50,6 +50,17 @@ def probes(stack: Stack, start: Start, workers: Workers, listen: ListenQueue) ->
     return [*found, *services.probes(stack, start)]
 
 
+def cpu_s(stack: Stack) -> float:
+    """CPU seconds that the processes of all tiers on the stack's cores have used so far."""
+    tiers = [each for each in stack.watched() if not each.tier.startswith("outside.")]
+    total = 0.0
+    for each in tiers:
+        tree = Tree(each.tier, *(process.pid for process in each.processes))
+        total += sum(reading.value for reading in tree.cpu())
+        tree.close()
+    return total
+
+
 def about(stack: Stack, start: Start, plan: Plan) -> list[Event]:
     """What is to be said of every trial on this machine and this plan."""
     now_ns = time.monotonic_ns()

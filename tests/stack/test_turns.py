@@ -1,0 +1,119 @@
+"""Plans that run beside each other on real servers: each is loaded by itself, though all are up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from msgspec import structs
+
+from prony.campaign import compare
+from prony.comparison import Contest
+from prony.plan import Plan
+from prony.plan.turns import Turns, dealt
+from prony.recording import Recording
+from tests.stack.test_trial import Rig
+
+pytestmark = pytest.mark.alone
+
+BURNS = """
+import time
+
+def application(environ, start_response):
+    until_s = time.thread_time() + {burn_s}
+    while time.thread_time() < until_s:
+        pass
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"burnt"]
+"""
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    found = Rig(tmp_path_factory.mktemp("rig"))
+    with closing(found.store), found.bench:
+        if found.bench.apart_because(0):
+            pytest.skip(found.bench.apart_because(0))
+        yield found
+
+
+def burning(rig: Rig, name: str, burn_s: float) -> Plan:
+    return rig.app(name, BURNS.format(burn_s=burn_s), "[server]\nworkers = 1\n")
+
+
+def by_turns(plans: list[Plan], turns: list[Turns]) -> list[Plan]:
+    """Eight users of each plan, by turns."""
+    return [plan.loaded(users=8, duration_s=own.duration_s, turns=own) for plan, own in zip(plans, turns, strict=True)]
+
+
+def turns_of(recording: Recording, instants: Any) -> Any:
+    """Into which turn each instant falls, of both plans', counted from 0."""
+    assert recording.load is not None
+    traffic = recording.plan.traffic
+    assert traffic.turns is not None
+    return (instants - recording.load["started_ns"]) // round(traffic.turns.length_s * 1e9)
+
+
+def test_two_plans_are_up_at_once_and_each_is_loaded_in_its_own_turns(rig: Rig) -> None:
+    plans = [burning(rig, "quick", 0.001), burning(rig, "slow", 0.002)]
+    turns = dealt(2, 2.0, 0.016, 1)
+    loaded = [
+        plan.loaded(users=8, duration_s=own.duration_s, turns=own) for plan, own in zip(plans, turns, strict=True)
+    ]
+    found = rig.bench.measure_in_turns(loaded, ["quick", "slow"], "compare", fresh=True, watched="both")
+    recordings = [rig.store.recording(each.id) for each in found]
+    starts_ns = [recording.load["started_ns"] for recording in recordings if recording.load is not None]
+    assert abs(starts_ns[0] - starts_ns[1]) < 5_000_000, "they begin together"
+    assert len({each.start for each in found}) == 2
+    for recording, own in zip(recordings, turns, strict=True):
+        sent = turns_of(recording, recording.samples["sent_ns"])
+        assert set(sent.tolist()) == set(own.own)
+        answered = turns_of(recording, recording.samples["done_ns"])
+        assert np.mean(sent == answered) > 0.9, "the rest at a turn's end is long enough for what was sent"
+    quick, slow = (each.summary for each in found)
+    assert quick.errors.share == slow.errors.share == 0
+    assert 1.2 < quick.achieved_rps / slow.achieved_rps < 3
+    cpu_s = [each.tiers["app"]["cpu_s_per_request"] or 0.0 for each in (quick, slow)]
+    assert cpu_s[0] == pytest.approx(0.001, rel=0.6)
+    assert cpu_s[1] - cpu_s[0] == pytest.approx(0.001, rel=0.4)
+    again = rig.bench.measure_in_turns(loaded, ["quick", "slow"], "compare", fresh=False, watched="both")
+    assert [each.start for each in again] == [each.start for each in found]
+
+
+def test_a_contest_of_plans_beside_each_other_finds_what_costs_twice_as_much(rig: Rig) -> None:
+    plans = [burning(rig, "quick", 0.001), burning(rig, "slow", 0.002)]
+    contest = Contest(2, most=4, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
+    compare.hold(rig.bench, contest, ["quick", "slow"], plans, rate_rps=50, trial_s=1.0, answer_s=0.02)
+    [comparison] = compare.comparisons(contest, ["quick", "slow"], fresh=True)
+    verdicts = {gain.figure: gain.verdict for gain in comparison.gains}
+    assert verdicts["saturated_rps"] == verdicts["app_cpu_s_per_request"] == "worse"
+    assert [len(values) for values in contest.found[1].values()] == [4] * len(compare.FIGURES)
+
+
+def test_what_ends_one_of_them_ends_all_and_leaves_nothing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    with closing(rig.store):
+        with rig.bench:
+            if rig.bench.apart_because(0):
+                pytest.skip(rig.bench.apart_because(0))
+            plans = [burning(rig, "quick", 0.001), burning(rig, "broken", 0.001)]
+            plans[1] = structs.replace(plans[1], app=structs.replace(plans[1].app, entry="one:nothing"))
+            turns = dealt(2, 2.0, 0.016, 1)
+            loaded = [
+                plan.loaded(users=8, duration_s=own.duration_s, turns=own)
+                for plan, own in zip(plans, turns, strict=True)
+            ]
+            with pytest.raises(Exception, match="nothing"):
+                rig.bench.measure_in_turns(loaded, ["a", "b"], "compare", fresh=True, watched="both")
+            folders = [stack.run_folder for stack in rig.bench.stacks]
+            assert len(folders) == 2
+        assert not any(folder.exists() for folder in folders)
+        ran = [
+            each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(each.info["cmdline"] or [])
+        ]
+        assert not ran
