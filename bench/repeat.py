@@ -151,16 +151,9 @@ def one_round(bench: Bench, plans: dict[str, Plan], size: Size, seed: int) -> di
         higher_is_better=comparing.HIGHER_IS_BETTER,
         alpha=ALPHA * (len(names) - 1),  # each pair as if it were the only one
     )
-    pace = comparing.pace_of(bench, list(plans.values()), size.compare_trial_s)
-    comparing.hold(
-        bench,
-        contest,
-        names,
-        list(plans.values()),
-        rate_rps=pace.rate_rps,
-        trial_s=size.compare_trial_s,
-        answer_s=None if bench.apart_because(pace.memory_bytes * (len(names) - 1)) else pace.answer_s,
-    )
+    listed = list(plans.values())
+    pace = comparing.pace_of(bench, listed, size.compare_trial_s)
+    comparing.hold(bench, contest, names, listed, rate_rps=pace.rate_rps, trial_s=size.compare_trial_s)
     called = {}
     for compared in comparing.comparisons(contest, names, fresh=True):
         called[compared.b] = [

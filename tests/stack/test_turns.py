@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 from msgspec import structs
 
 from prony.campaign import compare
+from prony.campaign.bench import Bench
 from prony.comparison import Contest
 from prony.plan import Plan
+from prony.plan.model import Store
 from prony.plan.turns import Turns, dealt
 from prony.recording import Recording
 from tests.stack.test_trial import Rig
@@ -36,9 +39,10 @@ def application(environ, start_response):
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     found = Rig(tmp_path_factory.mktemp("rig"))
+    found.bench = Bench(found.store, "compare", "tests", found.folder / "state", stacks=2)
     with closing(found.store), found.bench:
-        if found.bench.apart_because(0):
-            pytest.skip(found.bench.apart_because(0))
+        if found.bench.apart_because((), 0):
+            pytest.skip(found.bench.apart_because((), 0))
         yield found
 
 
@@ -81,6 +85,8 @@ def test_two_plans_are_up_at_once_and_each_is_loaded_in_its_own_turns(rig: Rig) 
     cpu_s = [each.tiers["app"]["cpu_s_per_request"] or 0.0 for each in (quick, slow)]
     assert cpu_s[0] == pytest.approx(0.001, rel=0.6)
     assert cpu_s[1] - cpu_s[0] == pytest.approx(0.001, rel=0.4)
+    nice = [os.getpriority(os.PRIO_PROCESS, stack.app.instances[0].process.pid) for stack in rig.bench.stacks]
+    assert nice[0] == nice[1], "neither gives way to the other"
     again = rig.bench.measure_in_turns(loaded, ["quick", "slow"], "compare", fresh=False, watched="both")
     assert [each.start for each in again] == [each.start for each in found]
 
@@ -97,10 +103,11 @@ def test_a_contest_of_plans_beside_each_other_finds_what_costs_twice_as_much(rig
 
 def test_what_ends_one_of_them_ends_all_and_leaves_nothing(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
+    rig.bench = Bench(rig.store, "compare", "tests", tmp_path / "state", stacks=2)
     with closing(rig.store):
         with rig.bench:
-            if rig.bench.apart_because(0):
-                pytest.skip(rig.bench.apart_because(0))
+            if rig.bench.apart_because((), 0):
+                pytest.skip(rig.bench.apart_because((), 0))
             plans = [burning(rig, "quick", 0.001), burning(rig, "broken", 0.001)]
             plans[1] = structs.replace(plans[1], app=structs.replace(plans[1].app, entry="one:nothing"))
             turns = dealt(2, 2.0, 0.016, 1)
@@ -117,3 +124,13 @@ def test_what_ends_one_of_them_ends_all_and_leaves_nothing(tmp_path: Path) -> No
             each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(each.info["cmdline"] or [])
         ]
         assert not ran
+
+
+def test_plans_that_would_write_to_one_place_or_lack_the_memory_start_one_after_the_other(rig: Rig) -> None:
+    plan = burning(rig, "quick", 0.001)
+    own = structs.replace(plan, stores={"database": Store(kind="url", url="postgres://127.0.0.1:1/mine")})
+    bare = structs.replace(plan, app=structs.replace(plan.app, scratch=False))
+    assert not rig.bench.apart_because([plan, plan], 1e6)
+    assert "[stores.database] is your own" in rig.bench.apart_because([plan, own], 1e6)
+    assert "one folder" in rig.bench.apart_because([plan, bare], 1e6)
+    assert "MB of memory" in rig.bench.apart_because([plan, plan], 1e15)

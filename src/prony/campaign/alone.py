@@ -28,7 +28,7 @@ class AloneBench(Bench):
         """The same plan: what is asked for was named."""
         return plan
 
-    def apart_because(self, memory_bytes: float) -> str:  # noqa: ARG002 - they run already
+    def apart_because(self, plans: Sequence[Plan], memory_bytes: float) -> str:  # noqa: ARG002 - they run already
         """Nothing keeps them apart."""
         return ""
 

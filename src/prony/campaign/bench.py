@@ -113,6 +113,7 @@ class Bench:
         folder: Where logs go, below a folder of the campaign's own.
         teller: Who hears of the progress.
         namespace: Whether to try for a network of the stack's own.
+        stacks: On how many plans may be measured in turns.
 
     Attributes:
         warm_up: What `campaign.warming` found; None where it did not look.
@@ -123,7 +124,15 @@ class Bench:
     warming: Callable[[Plan], Plan] | None = None
 
     def __init__(
-        self, store: Store, verb: str, title: str, folder: Path, teller: Teller | None = None, *, namespace: bool = True
+        self,
+        store: Store,
+        verb: str,
+        title: str,
+        folder: Path,
+        teller: Teller | None = None,
+        *,
+        namespace: bool = True,
+        stacks: int = 1,
     ) -> None:
         self.store = store
         self.verb = verb
@@ -133,6 +142,7 @@ class Bench:
         self.started_at = now_text()
         self.measured: list[Measured] = []
         self._namespace = namespace
+        self._most_stacks = stacks
         self._visitors: dict[Stack, tuple[Any, tuple[Fields, ...]]] = {}
         self._boots: dict[tuple[Stack, int], int] = {}
         self._folder = folder
@@ -171,6 +181,12 @@ class Bench:
         self._cores = cores
         self.stack = self._stack(self._folder / "logs" / str(self.campaign))
         self.stacks = [self.stack]
+        for number in range(2, self._most_stacks + 1):  # now, for what prony starts later gives way as prony does
+            try:
+                self.stacks.append(self._stack(self._folder / "logs" / str(self.campaign) / f"stack-{number}"))
+            except BaseException:
+                self._stop()
+                raise
         if not self.stack.launcher.namespace:
             why = self.stack.launcher.why_no_namespace
             self.teller.say(f"Contained by the audit hook alone, which sees Python's own calls and no more: {why}.")
@@ -231,8 +247,15 @@ class Bench:
         trial.run(self.stack, start, plan, writer, self.teller.watch(label, plan), visitors=visitors)
         return self._thought(writer.trial, plan)
 
-    def apart_because(self, memory_bytes: float) -> str:
-        """Why a further stack that takes so much memory cannot stand beside the first; the empty text where it can."""
+    def apart_because(self, plans: Sequence[Plan], memory_bytes: float) -> str:
+        """Why further stacks, which take so much memory, cannot stand beside the first; empty where they can."""
+        stores = [(plan, store) for plan in plans for store in plan.stores.values()]
+        shared = next((store.name for _, store in stores if store.kind == "url"), "")
+        if shared:
+            return f"[stores.{shared}] is your own, and all would use it at once"
+        in_place = any(remark.kind == "folder_written" for remark in self.stack.remarks)
+        if in_place or not all(plan.app.scratch for plan in plans):
+            return "what they write goes to one folder, which is not covered"
         if not self.stack.launcher.namespace:
             return "without network namespaces their ports would meet"
         free = psutil.virtual_memory().available
@@ -247,12 +270,9 @@ class Bench:
 
         `watched`: what whoever watches the first of them is told it is.
         """
-        while len(self.stacks) < len(plans):
-            number = len(self.stacks) + 1
-            self.stacks.append(self._stack(self._folder / "logs" / str(self.campaign) / f"stack-{number}"))
         ready = [
             (stack, *self._ready(stack, plan, label, fresh=fresh))
-            for stack, plan, label in zip(self.stacks, plans, labels, strict=False)
+            for stack, plan, label in zip(self.stacks[: len(plans)], plans, labels, strict=True)
         ]
         loads: list[contextlib.AbstractContextManager[Any]] = []
         ids = []

@@ -136,8 +136,7 @@ def measure(bench: Bench, plan: Plan, *, app: str, compared: int, trial_s: float
     contest = Contest(2, most=STARTS, seed=1, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
     bench.teller.stage(f"{app}, compared with itself: {contest.total} fresh starts")
     pace = compare.pace_of(bench, [plan], trial_s)
-    beside = None if bench.apart_because(pace.memory_bytes) else pace.answer_s
-    compare.hold(bench, contest, names, [plan, plan], rate_rps=pace.rate_rps, trial_s=trial_s, answer_s=beside)
+    compare.hold(bench, contest, names, [plan, plan], rate_rps=pace.rate_rps, trial_s=trial_s)
     comparisons = compare.comparisons(contest, names, fresh=True)
     bench.conclude(bench.document(comparisons=comparisons))
     found = Noise(

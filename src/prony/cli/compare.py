@@ -14,6 +14,7 @@ from prony.campaign.find import saturate
 from prony.cli import alone, comparing, options, output, sides
 from prony.comparison import Contest
 from prony.document import Document
+from prony.plan import Plan
 from prony.report import terminal
 
 
@@ -29,9 +30,9 @@ from prony.report import terminal
     comparing.rate("", "the slowest one's"),
     click.option("--seed", type=click.IntRange(0), help="Of the order of starts; default: drawn, and recorded."),
     click.option(
-        "--apart",
+        "--beside",
         is_flag=True,
-        help="Start one at a time; else all run beside each other and are loaded by turns, some four a second.",
+        help="Run all beside each other and load them by turns, some four a second; else one at a time.",
     ),
     alone.sent_options,
     comparing.ends,
@@ -70,12 +71,12 @@ def compare(**given: Any) -> None:
 
 
 def _answer_s(
-    bench: Bench, pace: campaign.Pace, sides: int, given: dict[str, Any], shown: output.Shown
+    bench: Bench, pace: campaign.Pace, plans: list[Plan], given: dict[str, Any], shown: output.Shown
 ) -> float | None:
     """What sets the length of turns; None where the sides are to be started one after the other."""
-    if given["apart"]:
+    if not given["beside"]:
         return None
-    why = bench.apart_because(pace.memory_bytes * (sides - 1))
+    why = bench.apart_because(plans, pace.memory_bytes * (len(plans) - 1))
     if why:
         shown.say(f"  The plans start one after the other, not beside each other: {why}.")
     return None if why else pace.answer_s
@@ -92,7 +93,8 @@ def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Show
         bench, _ = alone.bench("compare", found[0].plan, given, shown, title)
     else:
         store, place = options.open_store(options.project_folder(given["project"]))
-        bench = Bench(store, "compare", title, place, shown, namespace=not given["no_namespace"])
+        stacks = len(found) if given["beside"] else 1
+        bench = Bench(store, "compare", title, place, shown, namespace=not given["no_namespace"], stacks=stacks)
     trial_s = given["trial"] or comparing.TRIAL_S
     contest = Contest(
         len(found),
@@ -111,7 +113,7 @@ def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Show
             shown,
             rate_rps=given["rate"] or pace.rate_rps,
             trial_s=trial_s,
-            answer_s=_answer_s(bench, pace, len(plans), given, shown),
+            answer_s=_answer_s(bench, pace, plans, given, shown),
         )
         document = bench.document(comparisons=campaign.comparisons(contest, names, fresh=not beside))
         bench.conclude(document)
