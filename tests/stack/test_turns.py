@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,11 +21,13 @@ from msgspec import structs
 from prony.campaign import compare
 from prony.campaign.bench import Bench
 from prony.comparison import Contest
+from prony.errors import PlanError
 from prony.plan import Plan
 from prony.plan.model import Store
 from prony.plan.turns import Turns, dealt
 from prony.recording import Recording
 from tests.stack.test_trial import Rig
+from tests.stack.tiers_case import until
 
 pytestmark = pytest.mark.alone
 
@@ -33,6 +40,22 @@ def application(environ, start_response):
         pass
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"burnt"]
+"""
+
+
+TOML = """
+[app]
+entry = "one:application"
+python = "{python}"
+
+[app.env]
+BURN_S = "0.001"
+
+[server]
+workers = 1
+
+[[traffic.request]]
+path = "/"
 """
 
 
@@ -66,9 +89,7 @@ def turns_of(recording: Recording, instants: Any) -> Any:
 def test_two_plans_are_up_at_once_and_each_is_loaded_in_its_own_turns(rig: Rig) -> None:
     plans = [burning(rig, "quick", 0.001), burning(rig, "slow", 0.002)]
     turns = dealt(2, 2.0, 0.016, 1)
-    loaded = [
-        plan.loaded(users=8, duration_s=own.duration_s, turns=own) for plan, own in zip(plans, turns, strict=True)
-    ]
+    loaded = by_turns(plans, turns)
     found = rig.bench.measure_in_turns(loaded, ["quick", "slow"], "compare", fresh=True, watched="both")
     recordings = [rig.store.recording(each.id) for each in found]
     starts_ns = [recording.load["started_ns"] for recording in recordings if recording.load is not None]
@@ -98,7 +119,63 @@ def test_a_contest_of_plans_beside_each_other_finds_what_costs_twice_as_much(rig
     [comparison] = compare.comparisons(contest, ["quick", "slow"], fresh=True)
     verdicts = {gain.figure: gain.verdict for gain in comparison.gains}
     assert verdicts["saturated_rps"] == verdicts["app_cpu_s_per_request"] == "worse"
-    assert [len(values) for values in contest.found[1].values()] == [4] * len(compare.FIGURES)
+    assert np.isfinite(contest.found[0]["saturated_rps"]).all()
+    numbers = [measured.start for measured in rig.bench.measured[-16:]]
+    assert len(set(numbers)) == 8, "each start serves both loads"
+
+
+def test_where_one_trial_cannot_begin_none_does_and_all_that_began_are_ended(rig: Rig) -> None:
+    plans = [burning(rig, "quick", 0.001), burning(rig, "slow", 0.002)]
+    loaded = by_turns(plans, dealt(2, 2.0, 0.016, 1))
+    wrong = structs.replace(loaded[1], traffic=structs.replace(loaded[1].traffic, users=100_000))
+    with pytest.raises(ValueError, match="not 100000"):
+        rig.bench.measure_in_turns([loaded[0], wrong], ["a", "b"], "compare", fresh=True, watched="both")
+    assert [stack.idle() for stack in rig.bench.stacks] == [True, True]
+    assert not [line for line in environs() if "prony.load.worker" in line]
+
+
+def test_the_command_compares_a_change_and_two_urls_by_turns(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(BURNS.format(burn_s="float(__import__('os').environ['BURN_S'])"), encoding="utf-8")
+    (tmp_path / "prony.toml").write_text(TOML.format(python=sys.executable), encoding="utf-8")
+    flags = ["--beside", "--starts", "4", "--trial", "1s", "--json"]
+    found = compared(tmp_path, "--with", "app.env.BURN_S=0.004", *flags)
+    verdicts = {gain["figure"]: gain["verdict"] for gain in found["comparisons"][0]["gains"]}
+    assert verdicts["saturated_rps"] == "worse"
+    assert any(trial["plan"]["traffic"]["turns"] for trial in found["trials"])
+    with serving(tmp_path, "0.001") as quick, serving(tmp_path, "0.004") as slow:
+        found = compared(tmp_path, quick, slow, *flags)
+    verdicts = {gain["figure"]: gain["verdict"] for gain in found["comparisons"][0]["gains"]}
+    assert verdicts["saturated_rps"] == "worse"
+    assert not found["comparisons"][0]["fresh"]
+
+
+def compared(folder: Path, *arguments: str) -> Any:
+    """What `prony compare` prints."""
+    command = [sys.executable, "-m", "prony", "compare", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, burn_s: str) -> Iterator[str]:
+    """An app server that prony did not start; its URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "one:application"]
+    with subprocess.Popen(command, cwd=folder, env=os.environ | {"BURN_S": burn_s}) as server:
+        try:
+            until(lambda: answers(port), "gunicorn answers")
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            server.terminate()
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        return True
+    return False
 
 
 def test_what_ends_one_of_them_ends_all_and_leaves_nothing(tmp_path: Path) -> None:
@@ -111,19 +188,21 @@ def test_what_ends_one_of_them_ends_all_and_leaves_nothing(tmp_path: Path) -> No
             plans = [burning(rig, "quick", 0.001), burning(rig, "broken", 0.001)]
             plans[1] = structs.replace(plans[1], app=structs.replace(plans[1].app, entry="one:nothing"))
             turns = dealt(2, 2.0, 0.016, 1)
-            loaded = [
-                plan.loaded(users=8, duration_s=own.duration_s, turns=own)
-                for plan, own in zip(plans, turns, strict=True)
-            ]
-            with pytest.raises(Exception, match="nothing"):
-                rig.bench.measure_in_turns(loaded, ["a", "b"], "compare", fresh=True, watched="both")
+            loaded = by_turns(plans, turns)
             folders = [stack.run_folder for stack in rig.bench.stacks]
-            assert len(folders) == 2
+            with pytest.raises(PlanError, match="nothing"):
+                rig.bench.measure_in_turns(loaded, ["a", "b"], "compare", fresh=True, watched="both")
+            running = [environ for environ in environs() if str(folders[0]) in environ]
+            assert running, "the first of them was up by then"
         assert not any(folder.exists() for folder in folders)
-        ran = [
-            each for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(each.info["cmdline"] or [])
-        ]
-        assert not ran
+        assert not [environ for environ in environs() if any(str(folder) in environ for folder in folders)]
+
+
+def environs() -> Iterator[str]:
+    """Command lines and environments of all processes that can be read: what prony starts names its run's folder."""
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            yield f"{each.cmdline()} {each.environ()}"
 
 
 def test_plans_that_would_write_to_one_place_or_lack_the_memory_start_one_after_the_other(rig: Rig) -> None:

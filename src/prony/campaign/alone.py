@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Any
 
 from prony.alone import trial
-from prony.campaign.bench import Bench, Measured
+from prony.campaign.bench import Bench, Load, Measured, Watch
 from prony.plan import Plan
+from prony.recording import TrialWriter
 from prony.stack.cores import Cores
-from prony.trial import together
 
 START = 1  # what is loaded was started once, by somebody else
 
@@ -42,15 +40,11 @@ class AloneBench(Bench):
         watched: str,
     ) -> list[Measured]:
         """A trial of each of several at once, loaded by turns."""
-        loads: list[AbstractContextManager[Any]] = []
-        ids = []
-        for plan, label in zip(plans, labels, strict=True):
-            writer = self.store.begin_trial(self.campaign, plan, label, role, START)
-            watch = self.teller.watch(watched, plan) if not loads else lambda _: None
-            loads.append(trial.running(self._alone, plan, writer, watch, held=True))
-            ids.append(writer.trial)
-        together(loads)
-        return [self._thought(each, plan) for each, plan in zip(ids, plans, strict=True)]
+
+        def load(number: int, writer: TrialWriter, watch: Watch) -> Load:
+            return trial.running(self._alone, plans[number], writer, watch, held=True)
+
+        return self._by_turns(plans, labels, role, starts=[START] * len(plans), load=load, watched=watched)
 
     def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:  # noqa: ARG002 - nothing of it can be started afresh
         """One trial on what runs."""

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import psutil
 
-import prony
 from prony import trial
+from prony.campaign.machine import machine
 from prony.capacity import Judgement, judge
 from prony.document import Document, Trial, trial_of
 from prony.doubts import Doubt, believed, doubts_of
 from prony.plan import Plan
-from prony.recording import Store, now_text
+from prony.recording import Store, TrialWriter, now_text
 from prony.stack.cores import Cores, divide
 from prony.stack.stack import Stack, Start
 from prony.summary import Summary, WarmUp, summarise
@@ -34,6 +33,10 @@ QUIET_S = 5.0
 WARMING = "warm-up"  # the role of trials that are not counted
 LOGS_KEPT = 20
 BESIDE_SHARE = 0.7  # of the free memory, which further stacks may take
+
+
+Watch = Callable[[trial.Progress], None]
+Load = contextlib.AbstractContextManager[trial.Following]
 
 
 class Teller(Protocol):
@@ -249,8 +252,8 @@ class Bench:
 
     def apart_because(self, plans: Sequence[Plan], memory_bytes: float) -> str:
         """Why further stacks, which take so much memory, cannot stand beside the first; empty where they can."""
-        stores = [(plan, store) for plan in plans for store in plan.stores.values()]
-        shared = next((store.name for _, store in stores if store.kind == "url"), "")
+        stores = (store for plan in plans for store in plan.stores.values())
+        shared = next((store.name for store in stores if store.kind == "url"), "")
         if shared:
             return f"[stores.{shared}] is your own, and all would use it at once"
         in_place = any(remark.kind == "folder_written" for remark in self.stack.remarks)
@@ -274,15 +277,39 @@ class Bench:
             (stack, *self._ready(stack, plan, label, fresh=fresh))
             for stack, plan, label in zip(self.stacks[: len(plans)], plans, labels, strict=True)
         ]
-        loads: list[contextlib.AbstractContextManager[Any]] = []
-        ids = []
-        for (stack, start, plan, visitors), label in zip(ready, labels, strict=True):
-            writer = self.store.begin_trial(self.campaign, plan, label, role, self._number(stack, start))
-            watch = self.teller.watch(watched, plan) if not loads else lambda _: None
-            loads.append(trial.running(stack, start, plan, writer, watch, visitors=visitors, held=True))
+
+        def load(number: int, writer: TrialWriter, watch: Watch) -> Load:
+            stack, start, plan, visitors = ready[number]
+            return trial.running(stack, start, plan, writer, watch, visitors=visitors, held=True)
+
+        numbers = [self._number(stack, start) for stack, start, _, _ in ready]
+        plans = [plan for _, _, plan, _ in ready]
+        return self._by_turns(plans, labels, role, starts=numbers, load=load, watched=watched)
+
+    def _by_turns(
+        self,
+        plans: Sequence[Plan],
+        labels: Sequence[str],
+        role: str,
+        *,
+        starts: Sequence[int],
+        load: Callable[[int, TrialWriter, Watch], Load],
+        watched: str,
+    ) -> list[Measured]:
+        """Trials whose loads take turns; `load` makes the one of that place in the lists."""
+        ids: list[str] = []
+
+        @contextlib.contextmanager
+        def recorded(number: int) -> Iterator[trial.Following]:
+            plan = plans[number]
+            writer = self.store.begin_trial(self.campaign, plan, labels[number], role, starts[number])
             ids.append(writer.trial)
-        trial.together(loads)
-        return [self._thought(each, plan) for each, (_, _, plan, _) in zip(ids, ready, strict=True)]
+            watch: Watch = (lambda _: None) if number else self.teller.watch(watched, plan)
+            with load(number, writer, watch) as found:
+                yield found
+
+        trial.together([recorded(number) for number in range(len(plans))])
+        return [self._thought(each, plan) for each, plan in zip(ids, plans, strict=True)]
 
     def _ready(self, stack: Stack, plan: Plan, label: str, *, fresh: bool) -> tuple[Start, Plan, tuple[Fields, ...]]:
         """A start on which the plan can be loaded, warmed up where it is a new one, and whom to load it as."""
@@ -354,25 +381,3 @@ def _prune(logs: Path) -> None:
 
 def _same_stack(one: Plan, other: Plan) -> bool:
     return one.stack == other.stack
-
-
-def machine() -> dict[str, Any]:
-    """What this machine is, as documents hold it."""
-    return {
-        "prony": prony.__version__,
-        "cpu": _cpu_name(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.machine()

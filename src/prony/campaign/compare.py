@@ -12,10 +12,11 @@ from prony.campaign.find import busy_users, saturate
 from prony.comparison import Comparison, Contest
 from prony.errors import DoubtError
 from prony.plan import Plan
-from prony.plan.turns import dealt
+from prony.plan.turns import Turns, dealt
 
 SHARE = 0.6  # of what the slowest serves with every slot busy: the rate at which all are compared
 DRAIN_S = 1.0
+ROLE = "compare"
 SATURATED = "saturated_rps"
 SEEN = (SATURATED, "latency_p50_s", "latency_p90_s", "latency_p99_s")
 WATCHED = ("app_cpu_s_per_request", "app_memory_bytes", "database_connections")  # of a stack of prony's own only
@@ -88,59 +89,44 @@ def hold(
     """Holds a contest to its end.
 
     Each start serves `rate_rps` for `trial_s`, then as many users as keep every slot busy for as long. With `answer_s`
-    (see `Pace`) the starts of a round run beside each other and take turns at that; without, one after the other.
+    (see `Pace`) the starts of a round run beside each other and take turns at that; without, one after the other. In
+    both the order is the one that was drawn for the round: which stack a plan has, and when it boots, goes by it.
     """
-    if answer_s is not None and len(plans) > 1:
-        _beside(bench, contest, names, plans, rate_rps=rate_rps, trial_s=trial_s, answer_s=answer_s)
-        return
-    while (side := contest.ask()) is not None:
-        plan = plans[side]
-        label = _label(contest, contest.told, names[side])
-        loaded = plan.loaded(rate_rps=rate_rps, duration_s=trial_s, drain_s=DRAIN_S, seed=contest.seed + contest.round)
-        measured = bench.measure(loaded, label, "compare")
-        busy = plan.loaded(users=busy_users(plan), duration_s=trial_s, think_s=0)
-        saturated = bench.measure(busy, f"{label}, every slot busy", "compare", fresh=False)
-        if contest.tell(_figures(measured, saturated)):
-            _say(bench, contest)
-
-
-def _beside(
-    bench: Bench,
-    contest: Contest,
-    names: Sequence[str],
-    plans: Sequence[Plan],
-    *,
-    rate_rps: float,
-    trial_s: float,
-    answer_s: float,
-) -> None:
-    """A contest whose starts run beside each other, round by round, and are loaded by turns."""
     rounds = contest.total // len(plans)
     while order := contest.ask_round():
-        labels = [""] * len(plans)
-        for place, side in enumerate(order):
-            labels[side] = _label(contest, contest.told + place, names[side])
-        what, seed = f"round {contest.round + 1} of at most {rounds}", contest.seed + contest.round
-        turns = dealt(len(plans), trial_s, answer_s, seed)
-        duration_s = turns[0].duration_s
-        loaded = [
-            plan.loaded(rate_rps=rate_rps, duration_s=duration_s, drain_s=DRAIN_S, seed=seed, turns=own)
-            for plan, own in zip(plans, turns, strict=True)
-        ]
-        measured = bench.measure_in_turns(loaded, labels, "compare", fresh=True, watched=what)
-        busy = [
-            plan.loaded(users=busy_users(plan), duration_s=duration_s, think_s=0, turns=own)
-            for plan, own in zip(plans, turns, strict=True)
-        ]
-        labels = [f"{label}, every slot busy" for label in labels]
-        saturated = bench.measure_in_turns(busy, labels, "compare", fresh=False, watched=f"{what}, every slot busy")
-        for side in order:
-            if contest.tell(_figures(measured[side], saturated[side])):
+        seed = contest.seed + contest.round
+        labels = [f"start {contest.told + n + 1} of at most {contest.total}: {names[s]}" for n, s in enumerate(order)]
+        turns: Sequence[Turns | None] = [None] * len(order)
+        if answer_s is not None:
+            turns = dealt(len(order), trial_s, answer_s, seed)
+        steady, busy = [], []
+        for side, own in zip(order, turns, strict=True):
+            plan, duration_s = plans[side], trial_s if own is None else own.duration_s
+            steady.append(plan.loaded(rate_rps=rate_rps, duration_s=duration_s, drain_s=DRAIN_S, seed=seed, turns=own))
+            busy.append(plan.loaded(users=busy_users(plan), duration_s=duration_s, think_s=0, turns=own))
+        if answer_s is None:
+            pairs = [_start(bench, *each) for each in zip(steady, busy, labels, strict=True)]
+        else:
+            pairs = _starts_beside(bench, steady, busy, labels, f"round {contest.round + 1} of at most {rounds}")
+        for measured, saturated in pairs:
+            if contest.tell(_figures(measured, saturated)):
                 _say(bench, contest)
 
 
-def _label(contest: Contest, told: int, name: str) -> str:
-    return f"start {told + 1} of at most {contest.total}: {name}"
+def _start(bench: Bench, steady: Plan, busy: Plan, label: str) -> tuple[Measured, Measured]:
+    """One start by itself."""
+    measured = bench.measure(steady, label, ROLE)
+    return measured, bench.measure(busy, f"{label}, every slot busy", ROLE, fresh=False)
+
+
+def _starts_beside(
+    bench: Bench, steady: Sequence[Plan], busy: Sequence[Plan], labels: Sequence[str], what: str
+) -> list[tuple[Measured, Measured]]:
+    """A round's starts, loaded by turns; `what` the round is called while it is watched."""
+    measured = bench.measure_in_turns(steady, labels, ROLE, fresh=True, watched=what)
+    labels = [f"{label}, every slot busy" for label in labels]
+    saturated = bench.measure_in_turns(busy, labels, ROLE, fresh=False, watched=f"{what}, every slot busy")
+    return list(zip(measured, saturated, strict=True))
 
 
 def _say(bench: Bench, contest: Contest) -> None:

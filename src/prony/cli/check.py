@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 import prony
-from prony.campaign.bench import machine
+from prony.campaign.machine import machine
 from prony.cli import options, output
 from prony.plan import Plan
 from prony.recording import now_text

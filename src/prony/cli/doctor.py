@@ -14,7 +14,8 @@ import prony
 from prony import trial
 from prony.alone import consent, reach
 from prony.campaign import noise as noises
-from prony.campaign.bench import Bench, machine
+from prony.campaign.bench import Bench
+from prony.campaign.machine import machine
 from prony.cli import comparing, options, output
 from prony.errors import PlanError
 from prony.plan import changed, destination, read_file

@@ -11,8 +11,8 @@ import click
 import msgspec
 
 import prony
-from prony.campaign import bench as benches
 from prony.campaign import compare as campaign
+from prony.campaign import machine
 from prony.campaign.bench import Bench
 from prony.cli import comparing, options, output
 from prony.comparison import Comparison, Contest, Gain
@@ -172,7 +172,7 @@ def _check_flags(given: dict[str, Any]) -> None:
 
 def _check_machine(path: Path, stored: Baseline) -> None:
     """Raises DoubtError where the baseline is another machine's."""
-    here = _machine(benches.machine())
+    here = _machine(machine.machine())
     if stored.machine != here:
         raise DoubtError(
             f"{path}: the baseline was measured on another machine ({stored.machine}); this one is {here}, and its "

@@ -11,6 +11,7 @@ SHORTEST_S = 0.25
 ANSWERS = 10  # so many times as long as an answer takes is a turn
 REST_ANSWERS = 1.5  # and a rest
 REST_LEAST_S = 0.02
+TURNS_MOST = 1000  # of one plan: a load's users come and go a bounded number of times
 
 Stretch = tuple[float, float, float]  # seconds, from, to
 
@@ -62,7 +63,8 @@ def dealt(sides: int, trial_s: float, answer_s: float, seed: int) -> list[Turns]
         answer_s: The time in which each answers what was sent to it, with every slot busy; in seconds.
         seed: Of the order.
     """
-    loaded_s = min(max(SHORTEST_S, ANSWERS * answer_s), max(SHORTEST_S, trial_s / 2))
+    shortest_s = max(SHORTEST_S, trial_s / TURNS_MOST)
+    loaded_s = min(max(shortest_s, ANSWERS * answer_s), max(shortest_s, trial_s / 2))
     each = max(2, 2 * round(trial_s / loaded_s / 2))
     rest_s = max(REST_LEAST_S, REST_ANSWERS * answer_s)
     order = random.Random(seed)  # noqa: S311 - an order, recorded with its seed

@@ -22,7 +22,6 @@ from prony.trial.generators import Fresh, Generators, soon
 WRITE_EVERY_S = 0.25
 LATE_S = 20.0
 WRONG_SPEC = 2  # the load engine's exit code
-BESIDE = "beside"  # the tier under which a trial has what other stacks used meanwhile
 
 
 class Progress(NamedTuple):
@@ -120,8 +119,6 @@ def together(loads: Sequence[contextlib.AbstractContextManager[Following]]) -> N
     """
     with contextlib.ExitStack() as held:
         found = [held.enter_context(load) for load in loads]
-        for each in found:
-            each.engines.await_ready()
         _beside(found)
         at_ns = soon()
         for each in found:
@@ -135,7 +132,7 @@ def _beside(found: Sequence[Following]) -> None:
     for number, each in enumerate(found):
         others = [s for other, s in enumerate(used) if other != number and s is not None]
         if others:
-            each.writer.write(nothing(), [Reading(time.monotonic_ns(), BESIDE, "cpu_s", sum(others))])
+            each.writer.write(nothing(), [Reading(time.monotonic_ns(), "beside", "cpu_s", sum(others))])
 
 
 def finish(writer: TrialWriter, status: str, engines: Generators) -> None:

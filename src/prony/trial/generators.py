@@ -48,7 +48,7 @@ class Generators:
         folder: Of their own, there already: it is the caller's to remove.
         spec: What all of them together are to send; shard, shards and segment are filled in.
         count: How many.
-        held: Whether to wait for `begin`.
+        held: Whether to be ready only, and wait for `begin`.
 
     Raises:
         StackError: One ended, or was not ready in time.
@@ -81,11 +81,12 @@ class Generators:
             )
             on = (cores[number % len(cores)],) if cores and count > 1 else cores
             self._shards.append(_Shard(_launch(launcher, on, own, part), own))
+        if waits:
+            self._await_ready()
         if waits and not held:
-            self.await_ready()
             self.begin(soon())
 
-    def await_ready(self) -> None:
+    def _await_ready(self) -> None:
         """Return when all are ready to begin; raises StackError where one is not."""
         deadline_s = time.monotonic() + READY_S
         waiting = list(self._shards)

@@ -58,8 +58,6 @@ def running(
     listen = ListenQueue(stack.launcher.socket(FAMILY), {each.port for each in start.instances}, start.app.pid)
     status = "interrupted"
     try:
-        if held:  # its start-up would be in the way of the next one's canary
-            engines.await_ready()
         asked = [*probes(stack, start, workers, listen), Probe("refusals", 1.0, refusals.events)]
         with Sampler(asked) as sampler:
             found = Following(
