@@ -22,13 +22,14 @@ served = 0
 def application(environ, start_response):
     global served
     served += 1
-    time.sleep(0.1 if served <= 12 else 0.005)
+    time.sleep(0.1 if served <= 12 else 0.02)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"warm by now"]
 """
 
 
-TRIES = 3  # where something else had the core meanwhile, no end of the warm-up is seen
+TRIES = 3  # where something else had the core meanwhile, no end of the warm-up may be seen, and the most is discarded
+MOST_S = 2.0
 
 
 def test_warm_up_is_found_once_and_later_starts_serve_it_uncounted(tmp_path: Path) -> None:
@@ -37,19 +38,19 @@ def test_warm_up_is_found_once_and_later_starts_serve_it_uncounted(tmp_path: Pat
         rig = Rig(tmp_path / str(number))
         with closing(rig.store), rig.bench:
             plan = rig.app("slow_at_first", SLOW_AT_FIRST, "[server]\nworkers = 1\n")
-            compare.pace_of(rig.bench, [plan], 2.0, warming.calibrate)
+            compare.pace_of(rig.bench, [plan], MOST_S, warming.calibrate)
             found = rig.bench.warm_up
-            if found is not None and found.found_s is not None:
+            assert found is not None
+            if found.found_s is not None or number == TRIES - 1:
                 serves_it_uncounted(rig, plan, found)
                 return
-    pytest.fail(f"twelve requests of 0.1 s, one after the other, were seen in none of {TRIES}: {found}")
 
 
 def serves_it_uncounted(rig: Rig, plan: Plan, found: WarmUp) -> None:
     bench = rig.bench
-    assert (found.trial, found.looked_s) == (bench.measured[0].id, 4.0)
-    assert found.found_s is not None
-    assert 0.5 <= found.found_s == found.discarded_s <= 2.0
+    assert (found.trial, found.looked_s) == (bench.measured[0].id, 2 * MOST_S)
+    assert found.discarded_s == (MOST_S if found.found_s is None else found.found_s)
+    assert 0.5 <= found.discarded_s <= MOST_S
     calm, recording = rig.measured(plan.loaded(rate_rps=10, duration_s=1.5))
     assert calm.summary.latency_s["p50"] is not None
     assert calm.summary.latency_s["p50"] < 0.09, "its first requests were served before it was counted"

@@ -77,6 +77,14 @@ def test_what_changes_in_the_second_half_was_not_steady_in_time() -> None:
     assert steady_from(values) is None
 
 
+@pytest.mark.parametrize("every", [3, 4, 7])
+def test_what_comes_evenly_is_steady_though_its_counts_differ_by_one(every: int) -> None:
+    counts = np.diff(np.arange(61) * (every + 0.34) // 1)
+    assert steady_from(counts, step=1) == 0
+    counts[:15] = every // 3
+    assert steady_from(counts, step=1) == 15
+
+
 def test_few_values_tell_nothing() -> None:
     assert steady_from([50.0, 1, 1, 1, 1, 1, 1, 1, 1]) == 0
     assert steady_from([]) == 0

@@ -65,14 +65,14 @@ def warm_up_of(recording: Recording, most_s: float) -> WarmUp:
         counts = np.bincount(bins, minlength=len(whole))[: len(whole)]
         there = whole[counts > 0]
         medians = [float(np.median(latency_s[bins == each])) for each in there]
-        steady_s = [_at(steady_from(medians), there), _at(steady_from(counts), whole)]
+        steady_s = [_at(steady_from(medians), there), _at(steady_from(counts, step=1), whole)]
     known = [each for each in steady_s if each is not None]
     found_s = max(known) if len(known) == len(steady_s) else None
     discarded_s = most_s if found_s is None else min(found_s, most_s)
     return WarmUp(trial=recording.id, looked_s=looked_s, found_s=found_s, discarded_s=discarded_s)
 
 
-def steady_from(series: ArrayLike) -> int | None:
+def steady_from(series: ArrayLike, step: float = 0.0) -> int | None:
     """From which value on a series is steady; 0: from the first; None: not within its first half.
 
     Its second half says what steady is: the median, and a band of 5 % or four standard deviations (by the MAD) around
@@ -82,6 +82,9 @@ def steady_from(series: ArrayLike) -> int | None:
     Naval Research Logistics 40, 1993), with a band in the place of his permutations. MSER-5 (White, Cobb and Spratt,
     Winter Simulation Conference 2000) was tried: it also cuts all before a pause in the middle. Fewer than ten values
     tell nothing: 0.
+
+    The band is no narrower than `step`, by which values differ though nothing changed: of what comes evenly, one tenth
+    of a second has one more than the next.
     """
     values = np.asarray(series, dtype=np.float64)
     if len(values) < BINS_LEAST:
@@ -89,11 +92,11 @@ def steady_from(series: ArrayLike) -> int | None:
     rest = values[len(values) // 2 :]
     level = float(np.median(rest))
     deviation = 1.4826 * float(np.median(np.abs(rest - level)))
-    inside = np.abs(values - level) <= max(LEAST * level, SURE * deviation)
+    inside = np.abs(values - level) <= max(step, LEAST * level, SURE * deviation)
     runs = inside[:-2] & inside[1:-1] & inside[2:]
     batches = np.median(values[: len(values) // BATCH * BATCH].reshape(-1, BATCH), axis=1)
     error = 1.2533 * deviation / math.sqrt(BATCH)  # of the median of so many normal values
-    like = np.abs(batches - level) <= max(LEAST * level, SURE * error)
+    like = np.abs(batches - level) <= max(step, LEAST * level, SURE * error)
     cut = max(_first(runs), BATCH * _first(like))
     return None if cut > len(values) // 2 else cut
 
