@@ -153,13 +153,28 @@ class Search:
 
         Args:
             left: For how many trials of full length there still is time. The last ones are for ends that an interval
-                lacks: loads that surely lie below or above, by the belief, and that were not tried yet.
+                lacks: loads that surely lie below or above, by the belief, and that were not tried yet. Where it
+                lacks none the very last is at an end: within, it might move the belief past one.
         """
         if self._stopped or len(self._tried) + self._invalid_all >= self.trials_max:
             return None
         closing = self._closing() if self._tried else []
-        self._asked = closing[0] if closing and left < len(closing) + 1 else self._again or self._next()
+        if closing and left < len(closing) + 1:
+            self._asked = closing[0]
+        else:
+            self._asked = self._again or (self._last() if left < 2 and self._tried else None) or self._next()
         return self._asked
+
+    def _last(self) -> Ask | None:
+        """A trial at the end, of all intervals that have both, that is the least sure; None where there are none."""
+        margins = []
+        for goal in range(len(self.goals)):
+            low, high = self._ends(goal)
+            if low is not None and high is not None:
+                belief = self._beliefs.get(goal) or self._belief(goal)
+                sure_low, sure_high = belief.quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
+                margins += [(sure_low / low, low), (high / sure_high, high)]
+        return Ask(min(margins)[1], fresh=True, short=False) if margins else None
 
     def _closing(self) -> list[Ask]:
         """A trial for each end that an interval lacks and could have."""
