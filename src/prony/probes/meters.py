@@ -58,7 +58,6 @@ def rows_of(meters: Meters) -> list[dict[str, Any]]:
     names = {
         "most_s": M_MOST,
         "total_s": ledger.M_NS,
-        "cpu_s": ledger.M_CPU_NS,
         "statements": ledger.M_STATEMENTS,
         "statement_s": ledger.M_STATEMENT_NS,
         "pool_s": ledger.M_POOL_NS,
@@ -72,12 +71,19 @@ def rows_of(meters: Meters) -> list[dict[str, Any]]:
         "hits": ledger.M_HITS,
         "bytes": ledger.M_BYTES,
     }
+
+    def cpu_s(values: NDArray[np.int64]) -> float:
+        """Of all, by those whose CPU time was read."""
+        timed = max(1, int(values[ledger.M_CPU_TIMED]))
+        return int(values[ledger.M_CPU_NS]) / 1e9 * int(values[M_COUNT]) / timed
+
     return [
         {
             "kind": kind,
             "label": label,
             "count": int(values[M_COUNT]),
             **{name: int(values[at]) / 1e9 if name.endswith("_s") else int(values[at]) for name, at in names.items()},
+            "cpu_s": cpu_s(values),
             "buckets": [[b, int(n)] for b, n in enumerate(values[FIGURES:]) if n],
         }
         for (kind, label), values in meters.items()

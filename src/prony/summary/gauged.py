@@ -22,8 +22,8 @@ class Metered(Struct, frozen=True, kw_only=True):
         mean_s: Of one; of a route, from its entry to its exit.
         p50_s, p99_s: From buckets of powers of two, evenly within one: good to a factor of two.
         most_s: The longest, also of earlier trials on the same start.
-        each: Of a route, per request: cpu_s (None where no thread owns a request), statements, statement_s, pool_s,
-            connects, connect_s, outbound, outbound_s, cache_calls, cache_s, bytes.
+        each: Of a route, per request: cpu_s (None where no thread owns a request, or by chance none was timed),
+            statements, statement_s, pool_s, connects, connect_s, outbound, outbound_s, cache_calls, cache_s, bytes.
         hit_share: Of values asked from a cache, the share that it had; None where none was asked for.
     """
 
