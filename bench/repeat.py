@@ -1,8 +1,8 @@
 """Real servers in, how far `prony find` and `prony compare` agree with themselves out: table or JSON.
 
 Five finds of one plan, of the page app under gunicorn sync and of its async twin under uvicorn: how far the middles of
-their intervals lie apart, beside the canary, which tells whether the machine was the same. Then ten rounds of starts of
-four plans that take turns, each judged against the first as `prony compare` judges two: the first once more, and two
+their intervals lie apart, beside the canary, which tells whether the machine was the same. Then ten contests of four
+plans, loaded by turns, each judged against the first as `prony compare` judges two: the first once more, and two
 that cost so much more CPU that the first would lose 10 % and 5 % of its capacity.
 
 Everything takes two and a half hours, by reckoning, and is worth nothing while something else runs; --quick takes four
@@ -56,7 +56,7 @@ class Size(NamedTuple):
     compare_trial_s: float
 
 
-FULL = Size(5, 120, 5.0, 10, 20, 3.0)
+FULL = Size(5, 120, 5.0, 10, 10, 3.0)
 QUICK = Size(2, 25, 2.0, 1, 4, 1.5)
 
 
@@ -153,7 +153,12 @@ def one_round(bench: Bench, plans: dict[str, Plan], size: Size, seed: int) -> di
     )
     listed = list(plans.values())
     pace = comparing.pace_of(bench, listed, size.compare_trial_s)
-    comparing.hold(bench, contest, names, listed, rate_rps=pace.rate_rps, trial_s=size.compare_trial_s)
+    apart = bench.apart_because(listed, pace.memory_bytes * (len(listed) - 1))
+    if apart:
+        print(f"one at a time, not by turns: {apart}", file=sys.stderr)
+    answer_s = None if apart else pace.answer_s
+    trial_s = size.compare_trial_s
+    comparing.hold(bench, contest, names, listed, rate_rps=pace.rate_rps, trial_s=trial_s, answer_s=answer_s)
     called = {}
     for compared in comparing.comparisons(contest, names, fresh=True):
         called[compared.b] = [
@@ -172,7 +177,7 @@ def compared(folder: Path, parts: Sequence[str], size: Size) -> list[dict[str, A
     (folder / ".prony").mkdir(exist_ok=True)
     with (
         contextlib.closing(Store(folder / ".prony" / "prony.db")) as store,
-        Bench(store, "compare", "a plan against itself", folder / ".prony") as bench,
+        Bench(store, "compare", "a plan against itself", folder / ".prony", stacks=len(parts) + 1) as bench,
     ):
         plans = sides(bench, read_file(folder, ()), parts, size.compare_trial_s)
         rounds = [one_round(bench, plans, size, 100 + number) for number in range(size.rounds)]

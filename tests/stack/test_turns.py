@@ -124,6 +124,20 @@ def test_a_contest_of_plans_beside_each_other_finds_what_costs_twice_as_much(rig
     assert len(set(numbers)) == 8, "each start serves both loads"
 
 
+def test_answers_that_run_into_the_others_turns_void_a_round_and_the_next_go_one_at_a_time(rig: Rig) -> None:
+    plans = [burning(rig, "sluggish", 0.03), burning(rig, "as_sluggish", 0.03)]
+    contest = Contest(2, most=4, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
+    before = len(rig.bench.measured)
+    compare.hold(rig.bench, contest, ["one", "two"], plans, rate_rps=10, trial_s=1.0, answer_s=0.001)  # 0.24 in truth
+    first, *later = ([side[compare.SATURATED][n] for side in contest.found] for n in range(4))
+    assert np.isnan(first).all()
+    assert np.isfinite(later).all()
+    doubted = {doubt.name for each in rig.bench.measured[before : before + 4] for doubt in each.doubts}
+    assert "turns_overlap" in doubted
+    turned = [each.plan.traffic.turns is not None for each in rig.bench.measured[before:]]
+    assert turned == [True] * 4 + [False] * 12
+
+
 def test_where_one_trial_cannot_begin_none_does_and_all_that_began_are_ended(rig: Rig) -> None:
     plans = [burning(rig, "quick", 0.001), burning(rig, "slow", 0.002)]
     loaded = by_turns(plans, dealt(2, 2.0, 0.016, 1))
@@ -137,7 +151,7 @@ def test_where_one_trial_cannot_begin_none_does_and_all_that_began_are_ended(rig
 def test_the_command_compares_a_change_and_two_urls_by_turns(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text(BURNS.format(burn_s="float(__import__('os').environ['BURN_S'])"), encoding="utf-8")
     (tmp_path / "prony.toml").write_text(TOML.format(python=sys.executable), encoding="utf-8")
-    flags = ["--beside", "--starts", "4", "--trial", "1s", "--json"]
+    flags = ["--starts", "4", "--trial", "1s", "--json"]
     found = compared(tmp_path, "--with", "app.env.BURN_S=0.004", *flags)
     verdicts = {gain["figure"]: gain["verdict"] for gain in found["comparisons"][0]["gains"]}
     assert verdicts["saturated_rps"] == "worse"

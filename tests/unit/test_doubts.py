@@ -14,10 +14,11 @@ from prony.document import trial_of
 from prony.doubts import KINDS, LATENCY, Doubt, believed, doubts_of, voids_all
 from prony.plan import Destination, Limits
 from prony.plan.alone import plan_for
+from prony.plan.turns import Turns
 from prony.recording import Event, Recording
 from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, PORTS_EXHAUSTED, TIMEOUT, WRONG_STATUS
 from prony.summary import summarise
-from tests.unit.recording_case import BEGAN_NS, a_clean_recording, a_recording, evenly, some_samples
+from tests.unit.recording_case import BEGAN_NS, a_clean_recording, a_plan, a_recording, evenly, some_samples
 
 DUE_S = evenly(100, 50)
 FIRST = np.arange(5000)
@@ -43,6 +44,14 @@ def bunched() -> Recording:
     due_s = evenly(200, 50)
     samples = some_samples(due_s, service_s=1.0, lag_s=0.02 - due_s % 0.02)
     return a_clean_recording(samples=samples)
+
+
+def overlapping() -> Recording:
+    """What takes 1.2 s runs from turns with a rest of 0.5 s into another plan's."""
+    turns = Turns(length_s=5.0, rest_s=0.5, own=(0, 3, 4, 7, 8), count=10)
+    due_s = np.concatenate([5.0 * turn + evenly(250, 4.5) for turn in turns.own])
+    plan = a_plan().loaded(rate_rps=250, duration_s=turns.duration_s, turns=turns)
+    return a_clean_recording(samples=some_samples(due_s, service_s=1.2), plan=plan)
 
 
 # Every kind of the closed list, and a recording that raises it.
@@ -74,6 +83,7 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
     "probe_slow": lambda: a_clean_recording(events=[event("probe_slow")]),
     "probes_costly": lambda: a_clean_recording(counters={"probes.cpu_s": 0.021}),
     "few_samples": lambda: a_clean_recording(rate_rps=79.98, duration_s=50),
+    "turns_overlap": overlapping,
     "backlog_growing": overloaded,
     "nothing_valid": lambda: a_clean_recording(
         samples=some_samples(DUE_S, status=500, outcome=np.where(FIRST < 49, OK, WRONG_STATUS))

@@ -12,6 +12,7 @@ from prony.doubts import doubts_of
 from prony.figures import load_in_words
 from prony.plan.turns import SHORTEST_S, Turns, dealt
 from prony.summary import summarise
+from prony.summary.turns import overlap_share
 from prony.traffic import population, profiles
 from prony.traffic.profiles import Stretch
 from prony.trial.spec import spec_of
@@ -102,3 +103,44 @@ def test_the_stacks_that_take_turns_are_no_neighbours_and_others_are() -> None:
         summary = summarise(recording)
         assert ("neighbours" in {doubt.name for doubt in doubts_of(recording, summary)}) == told
         assert "beside" not in summary.tiers
+
+
+TWO = Turns(length_s=0.5, rest_s=0.1, own=(0, 3), count=4)
+
+
+@pytest.mark.parametrize(
+    ("due_s", "done_s", "share"),
+    [
+        ([0.0, 0.39, 1.5], [0.1, 0.49, 1.9], 0.0),  # in its own turns, the rest included
+        ([0.39], [0.6], 0.1),
+        ([0.39, 0.35], [0.6, 0.6], 0.1),  # what two answers cover counts once
+        ([0.3, 0.35], [0.55, 0.7], 0.2),
+        ([0.2], [1.6], 1.0),
+        ([0.2, 1.9], [0.7, 5.0], 0.2),  # after the last turn there is nobody to disturb
+        ([], [], 0.0),
+    ],
+)
+def test_what_is_answered_in_anothers_turn_is_a_share_of_the_others_time(
+    due_s: list[float], done_s: list[float], share: float
+) -> None:
+    assert overlap_share(TWO, np.array(due_s), np.array(done_s)) == pytest.approx(share)
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.floats(0, 2)), max_size=20))
+def test_the_overlap_is_what_counting_milliseconds_gives(found: list[tuple[float, float]]) -> None:
+    due_s, took_s = (np.array([each[place] for each in found], dtype=float) for place in (0, 1))
+    middles_s = (np.arange(4000) + 0.5) / 2000
+    theirs = ~np.isin(middles_s // 0.5, (0, 3))
+    within = [(middles_s >= due) & (middles_s < due + took) for due, took in zip(due_s, took_s, strict=True)]
+    counted = np.any(within, axis=0) if within else np.zeros(4000, dtype=bool)
+    share = overlap_share(TWO, due_s, due_s + took_s)
+    assert share == pytest.approx((counted & theirs).sum() / theirs.sum(), abs=0.001 * (1 + len(found)))
+
+
+@pytest.mark.parametrize(("late_s", "voids"), [(0.05, None), (0.2, ("all",))])
+def test_answers_that_run_into_the_others_turns_void_a_trial(late_s: float, voids: tuple[str, ...] | None) -> None:
+    plan = a_plan().loaded(rate_rps=100, duration_s=2.0, turns=TWO)
+    due_s = np.concatenate([np.arange(40) / 100, 1.5 + np.arange(40) / 100])
+    recording = a_recording(some_samples(due_s, service_s=late_s), plan=plan, duration_s=2.0)
+    found = {doubt.name: doubt.voids for doubt in doubts_of(recording, summarise(recording))}
+    assert found.get("turns_overlap") == voids

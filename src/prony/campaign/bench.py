@@ -264,7 +264,15 @@ class Bench:
         free = psutil.virtual_memory().available
         if memory_bytes > BESIDE_SHARE * free:
             return f"they would take {memory_bytes / 1e6:.0f} MB of {free / 1e6:.0f} MB of memory"
+        if not all(map(self._has_pages, self.stacks[1:], plans[1:])):
+            return "each stack prepares its data by itself, and pages that the first has are not found on another"
         return ""
+
+    def _has_pages(self, stack: Stack, plan: Plan) -> bool:
+        if not any(request.paths for request in plan.traffic.requests):
+            return True
+        self.teller.progress("a stack for each", f"starting {plan.title}", None)
+        return still_there(stack, stack.boot(plan), plan)
 
     def measure_in_turns(
         self, plans: Sequence[Plan], labels: Sequence[str], role: str, *, fresh: bool, watched: str

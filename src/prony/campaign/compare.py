@@ -90,7 +90,8 @@ def hold(
 
     Each start serves `rate_rps` for `trial_s`, then as many users as keep every slot busy for as long. With `answer_s`
     (see `Pace`) the starts of a round run beside each other and take turns at that; without, one after the other. In
-    both the order is the one that was drawn for the round: which stack a plan has, and when it boots, goes by it.
+    both the order is the one that was drawn for the round: which stack a plan has, and when it boots, goes by it. Where
+    answers run into others' turns, which voids them, the rounds that follow are of one start after the other.
     """
     rounds = contest.total // len(plans)
     while order := contest.ask_round():
@@ -108,6 +109,9 @@ def hold(
             pairs = [_start(bench, *each) for each in zip(steady, busy, labels, strict=True)]
         else:
             pairs = _starts_beside(bench, steady, busy, labels, f"round {contest.round + 1} of at most {rounds}")
+            if _overlap(pairs):
+                bench.teller.say("  Answers ran into others' turns: from now on one start after the other.")
+                answer_s = None
         for measured, saturated in pairs:
             if contest.tell(_figures(measured, saturated)):
                 _say(bench, contest)
@@ -127,6 +131,10 @@ def _starts_beside(
     labels = [f"{label}, every slot busy" for label in labels]
     saturated = bench.measure_in_turns(busy, labels, ROLE, fresh=False, watched=f"{what}, every slot busy")
     return list(zip(measured, saturated, strict=True))
+
+
+def _overlap(pairs: Sequence[tuple[Measured, Measured]]) -> bool:
+    return any(doubt.name == "turns_overlap" for pair in pairs for each in pair for doubt in each.doubts)
 
 
 def _say(bench: Bench, contest: Contest) -> None:

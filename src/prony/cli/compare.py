@@ -30,9 +30,11 @@ from prony.report import terminal
     comparing.rate("", "the slowest one's"),
     click.option("--seed", type=click.IntRange(0), help="Of the order of starts; default: drawn, and recorded."),
     click.option(
-        "--beside",
+        "--one-at-a-time",
+        "apart",
         is_flag=True,
-        help="Run all beside each other and load them by turns, some four a second; else one at a time.",
+        help="One start after the other. Default: a round's starts run beside each other, where they can, and are "
+        "loaded by turns, some four a second.",
     ),
     alone.sent_options,
     comparing.ends,
@@ -46,7 +48,7 @@ def compare(**given: Any) -> None:
     \b
     Example:  prony compare --with server.workers=5
               prony compare git:main git:HEAD
-              prony compare ../one ../other --starts 20
+              prony compare ../one ../other --starts 40
               prony compare run:3 run:5
               prony compare http://127.0.0.1:8001/ http://127.0.0.1:8002/
     """
@@ -74,7 +76,7 @@ def _answer_s(
     bench: Bench, pace: campaign.Pace, plans: list[Plan], given: dict[str, Any], shown: output.Shown
 ) -> float | None:
     """What sets the length of turns; None where the sides are to be started one after the other."""
-    if not given["beside"]:
+    if given["apart"]:
         return None
     why = bench.apart_because(plans, pace.memory_bytes * (len(plans) - 1))
     if why:
@@ -93,7 +95,7 @@ def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Show
         bench, _ = alone.bench("compare", found[0].plan, given, shown, title)
     else:
         store, place = options.open_store(options.project_folder(given["project"]))
-        stacks = len(found) if given["beside"] else 1
+        stacks = 1 if given["apart"] else len(found)
         bench = Bench(store, "compare", title, place, shown, namespace=not given["no_namespace"], stacks=stacks)
     trial_s = given["trial"] or comparing.TRIAL_S
     contest = Contest(

@@ -8,7 +8,6 @@ import numpy as np
 from msgspec import Struct
 
 from prony import stats
-from prony.plan.turns import Turns
 from prony.recording import OUTCOMES, Recording, Samples
 from prony.samples import NOT_SENT, OK, UNANSWERED
 from prony.summary.gauged import Metered, gauged_of
@@ -18,6 +17,7 @@ from prony.summary.spread import spread
 from prony.summary.statements import Statement, statements_of
 from prony.summary.streams import StreamFigures, streams_of
 from prony.summary.tiers import tiers_of
+from prony.summary.turns import in_turns, overlap_share
 from prony.summary.windowed import Window, Windowed
 from prony.traffic import profiles
 
@@ -88,6 +88,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         dispersion: Variance to mean of how many requests were due, and sent, in bins of 10 ms, where there are enough
             of an open loop's to tell: 1 for Poisson arrivals.
         retries: Of the requests, those with which a client tried again.
+        overlap_share: Of plans that took turns, in what share of the others' time this one was still being answered.
         statements: What Postgres itself says of the app's statements.
         gauged: What the gauge saw by the app's own routes, by statement, by host called and by cache command.
         spent: Where sampled requests spent their time: those about the median, and the slowest.
@@ -127,6 +128,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     streams: tuple[StreamFigures, ...] = ()
     gauged: tuple[Metered, ...] = ()
     spent: tuple[Spent, ...] = ()
+    overlap_share: float | None = None
     statements: tuple[Statement, ...] = ()
 
 
@@ -149,7 +151,7 @@ def summarise(recording: Recording) -> Summary:
     answered = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
     right = samples[(samples["outcome"] == OK) & (samples["done_ns"] <= window.end_ns)]
     if turns is not None:
-        right = right[_in_turns(turns, (right["done_ns"] - window.start_ns) / 1e9)]
+        right = right[in_turns(turns, (right["done_ns"] - window.start_ns) / 1e9)]
     load = recording.load or {}
     scheduled = int(load.get("scheduled", len(samples)))
     sent = int(load.get("sent", np.count_nonzero(samples["outcome"] != NOT_SENT)))
@@ -188,15 +190,19 @@ def summarise(recording: Recording) -> Summary:
         streams=streams_of(recording),
         gauged=gauged_of(recording),
         spent=spent_of(sampled_of(recording)),
+        overlap_share=_overlap_share(recording, window),
         statements=statements_of(recording),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 
 
-def _in_turns(turns: Turns, t_s: Any) -> Any:
-    """Whether instants, in seconds from the first turn's beginning, fall into a plan's own turns, before the rest."""
-    turn, into_s = np.divmod(t_s, turns.length_s)
-    return np.isin(turn, turns.own) & (into_s <= turns.length_s - turns.rest_s)
+def _overlap_share(recording: Recording, window: Window) -> float | None:
+    turns, samples = recording.plan.traffic.turns, recording.samples
+    if turns is None:
+        return None
+    never_ns = np.where(samples["sent_ns"] > 0, window.end_ns, samples["due_ns"])
+    done_ns = np.where(samples["done_ns"] > 0, samples["done_ns"], never_ns)
+    return overlap_share(turns, (samples["due_ns"] - window.start_ns) / 1e9, (done_ns - window.start_ns) / 1e9)
 
 
 def sending_window(recording: Recording) -> Window:
