@@ -2,8 +2,8 @@
 
 Five finds of one plan, of the page app under gunicorn sync and of its async twin under uvicorn: how far the middles of
 their intervals lie apart, beside the canary, which tells whether the machine was the same. Then ten contests of four
-plans, loaded by turns, each judged against the first as `prony compare` judges two: the first once more, and two
-that cost so much more CPU that the first would lose 10 % and 5 % of its capacity.
+plans, loaded by turns, each judged against the first as `prony compare` judges two, with half its default of starts:
+the first once more, and two that cost so much more CPU that the first would lose 10 % and 5 % of its capacity.
 
 Everything takes two and a half hours, by reckoning, and is worth nothing while something else runs; --quick takes four
 minutes, and --only picks parts.
@@ -27,7 +27,7 @@ import pages
 from paired import arguments, at_least, measured, reported, tell
 
 from prony.campaign import compare as comparing
-from prony.campaign.bench import Bench
+from prony.campaign.bench import Bench, Silent
 from prony.campaign.find import saturate
 from prony.comparison import Contest
 from prony.comparison.ratio import ALPHA
@@ -140,6 +140,13 @@ def sides(bench: Bench, plan: Plan, parts: Sequence[str], trial_s: float) -> dic
     return found
 
 
+class Telling(Silent):
+    """Says on standard error what `prony compare` would say, such as why plans do not go by turns."""
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr)
+
+
 def one_round(bench: Bench, plans: dict[str, Plan], size: Size, seed: int) -> dict[str, list[str]]:
     """For each side but the first, the figures that were called different from the first's, each with its verdict."""
     names = list(plans)
@@ -153,10 +160,7 @@ def one_round(bench: Bench, plans: dict[str, Plan], size: Size, seed: int) -> di
     )
     listed = list(plans.values())
     pace = comparing.pace_of(bench, listed, size.compare_trial_s)
-    apart = bench.apart_because(listed, pace.memory_bytes * (len(listed) - 1))
-    if apart:
-        print(f"one at a time, not by turns: {apart}", file=sys.stderr)
-    answer_s = None if apart else pace.answer_s
+    answer_s = comparing.answer_s_of_turns(bench, listed, pace)
     trial_s = size.compare_trial_s
     comparing.hold(bench, contest, names, listed, rate_rps=pace.rate_rps, trial_s=trial_s, answer_s=answer_s)
     called = {}
@@ -177,10 +181,12 @@ def compared(folder: Path, parts: Sequence[str], size: Size) -> list[dict[str, A
     (folder / ".prony").mkdir(exist_ok=True)
     with (
         contextlib.closing(Store(folder / ".prony" / "prony.db")) as store,
-        Bench(store, "compare", "a plan against itself", folder / ".prony", stacks=len(parts) + 1) as bench,
+        Bench(store, "compare", "a plan against itself", folder / ".prony", Telling(), stacks=len(parts) + 1) as bench,
     ):
         plans = sides(bench, read_file(folder, ()), parts, size.compare_trial_s)
         rounds = [one_round(bench, plans, size, 100 + number) for number in range(size.rounds)]
+        ran = [each for each in bench.measured if each.plan.traffic.turns is not None]
+        print(f"{len(ran)} of {len(bench.measured)} trials went by turns", file=sys.stderr)
     of = len(rounds)
     each_s = (time.monotonic() - began_s) / of / (len(plans) / 2)
     rows = []

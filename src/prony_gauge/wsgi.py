@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 KINDS_MOST = 100  # types of answers that are remembered
 LIST: Any = type(iter([]))
-# To read a thread's CPU time is a system call: it is read for the first requests, and then for one in four, by chance.
-TIMED_FIRST = 32
+# To read a thread's CPU time is a system call: it is read for one request in four, by chance.
 NOT_TIMED = 3 << 10  # bits of the entry time: microseconds
 
 
@@ -52,17 +51,12 @@ class Answered(Request):
     """A request that is its response's iterable too: it ends when that is closed."""
 
     answer: Any = None
-    stored = False  # whether the answer is known to hold all of its chunks
 
     def __iter__(self) -> Iterator[bytes]:
         parts = iter(self.answer)
-        if not self.stored and type(parts) is not LIST:
+        if type(parts) is not LIST:
             return chunks(parts, self)
-        try:
-            whole = list(parts)  # it is there already: to go over it again costs little
-        except BaseException as error:
-            raised(error)
-            raise
+        whole = list(parts)  # it is there already: to go over it again costs little, and raises nothing
         try:
             self.size += len(whole[0]) if len(whole) == 1 else sum(map(len, whole))
         except TypeError:
@@ -90,12 +84,6 @@ class SizedAnswer(Answered):
         return len(self.answer)
 
 
-class StoredAnswer(Answered):
-    """The same for one that says of itself that it is not streamed, as Django's answers do."""
-
-    stored = True
-
-
 def measured(app: Callable[..., Any]) -> Callable[..., Any]:
     """The app, counted, and its requests' steps kept where that is wanted."""
     gauge, detail = GAUGE, detailed()
@@ -108,7 +96,7 @@ def measured(app: Callable[..., Any]) -> Callable[..., Any]:
         if detail:
             if not owned:
                 owned.append(owns_thread())
-            if owned[0] and (not request.entry & NOT_TIMED or timing is not None or gauge.begun <= TIMED_FIRST):
+            if owned[0] and not request.entry & NOT_TIMED:
                 request.thread = get_ident()
                 request.cpu = thread_time_ns()
             CURRENT.set(request)
@@ -141,8 +129,6 @@ def _kind(answer: Any, environ: dict[str, Any], kinds: dict[type, Any]) -> Any:
     if wrapper and not isinstance(wrapper, type) and hasattr(answer, "fileno"):
         return None
     kind: Any = SizedAnswer if hasattr(answer, "__len__") else Answered
-    if kind is Answered and getattr(type(answer), "streaming", None) is False:
-        kind = StoredAnswer
     if isinstance(wrapper, type) and isinstance(answer, wrapper):
         kind = None
     if len(kinds) < KINDS_MOST:

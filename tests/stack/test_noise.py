@@ -26,7 +26,7 @@ def test_an_app_is_compared_with_itself_and_what_came_of_it_is_remembered(
     toml = f'[app]\nentry = "one:application"\npython = "{sys.executable}"\n[[traffic.request]]\npath = "/"\n'
     (tmp_path / "prony.toml").write_text(toml, encoding="utf-8")
     with closing(Store(tmp_path / "prony.db")) as store:
-        with Bench(store, "doctor", "noise", tmp_path / "bench") as bench:
+        with Bench(store, "doctor", "noise", tmp_path / "bench", stacks=2) as bench:
             found = noise.measure(bench, read_file(tmp_path), app="a small app", compared=10, trial_s=1.0)
         assert noise.known() == found
         assert (found.starts, found.compared, found.trials) == (8, 10, 17)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,25 @@ path = "/"
 """
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    found = Rig(tmp_path_factory.mktemp("rig"))
+@contextmanager
+def opened(folder: Path) -> Iterator[Rig]:
+    found = Rig(folder)
     found.bench = Bench(found.store, "compare", "tests", found.folder / "state", stacks=2)
     with closing(found.store), found.bench:
         if found.bench.apart_because((), 0):
             pytest.skip(found.bench.apart_because((), 0))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with opened(tmp_path_factory.mktemp("rig")) as found:
+        yield found
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Rig]:
+    with opened(tmp_path) as found:
         yield found
 
 
@@ -124,18 +136,17 @@ def test_a_contest_of_plans_beside_each_other_finds_what_costs_twice_as_much(rig
     assert len(set(numbers)) == 8, "each start serves both loads"
 
 
-def test_answers_that_run_into_the_others_turns_void_a_round_and_the_next_go_one_at_a_time(rig: Rig) -> None:
-    plans = [burning(rig, "sluggish", 0.03), burning(rig, "as_sluggish", 0.03)]
+def test_answers_that_run_into_the_others_turns_are_measured_again_and_then_one_at_a_time(alone: Rig) -> None:
+    plans = [burning(alone, "sluggish", 0.03), burning(alone, "as_sluggish", 0.03)]
     contest = Contest(2, most=4, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
-    before = len(rig.bench.measured)
-    compare.hold(rig.bench, contest, ["one", "two"], plans, rate_rps=10, trial_s=1.0, answer_s=0.001)  # 0.24 in truth
-    first, *later = ([side[compare.SATURATED][n] for side in contest.found] for n in range(4))
-    assert np.isnan(first).all()
-    assert np.isfinite(later).all()
-    doubted = {doubt.name for each in rig.bench.measured[before : before + 4] for doubt in each.doubts}
-    assert "turns_overlap" in doubted
-    turned = [each.plan.traffic.turns is not None for each in rig.bench.measured[before:]]
-    assert turned == [True] * 4 + [False] * 12
+    before = len(alone.bench.measured)
+    compare.hold(alone.bench, contest, ["one", "two"], plans, rate_rps=10, trial_s=1.0, answer_s=0.001)
+    assert all(len(values) == 4 and np.isfinite(values[compare.SATURATED]).all() for values in contest.found)
+    for round_ in (alone.bench.measured[before : before + 4], alone.bench.measured[before + 4 : before + 8]):
+        assert "turns_overlap" in {doubt.name for each in round_ for doubt in each.doubts}
+    turned = [each.plan.traffic.turns is not None for each in alone.bench.measured[before:]]
+    assert turned == [True] * 8 + [False] * 16
+    assert len(alone.bench.stacks) == 1, "what would stand beside a start that is measured by itself is gone"
 
 
 def test_where_one_trial_cannot_begin_none_does_and_all_that_began_are_ended(rig: Rig) -> None:

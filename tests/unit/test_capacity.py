@@ -271,6 +271,27 @@ def test_the_last_trials_give_an_interval_the_ends_that_it_lacks(truth: float, o
     assert {found.low_rps, found.high_rps} <= set(asks)
 
 
+def test_the_very_last_trial_is_at_an_end_of_the_interval() -> None:
+    search = Search(start=70, width=0.01)
+    for trials_left in range(12, 1, -1):
+        ask = search.ask(trials_left)
+        assert ask is not None
+        search.tell(ask.load <= 100)
+    found = search.result()
+    ask = search.ask(1)
+    assert ask is not None
+    assert ask.load in {found.low_rps, found.high_rps}
+    assert not ask.short
+
+
+def test_where_the_interval_is_narrow_enough_no_time_that_is_left_makes_a_trial() -> None:
+    search = Search(start=70, width=0.2)
+    while ask := search.ask():
+        search.tell(ask.load <= 100)
+    assert search.ask(1) is None
+    assert search.ask(1.5) is None
+
+
 def test_an_interval_is_as_sure_as_it_was_asked_to_be_and_says_so() -> None:
     widths = {}
     for sure in (0.8, 0.95):

@@ -115,69 +115,19 @@ def test_an_exception_in_close_is_counted_and_ends_the_request(read: Callable[[]
     assert read().in_flight == 0
 
 
-class Stored:
-    """As Django's answers are: iterated by a map over what they hold."""
-
-    streaming = False
-
-    def __init__(self, *parts: object) -> None:
-        self.parts = parts
-
-    def __iter__(self) -> Iterator[bytes]:
-        return map(self.octets, self.parts)
-
-    @staticmethod
-    def octets(part: object) -> bytes:
-        if part is None:
-            raise LookupError
-        assert isinstance(part, bytes)
-        return part
-
-
-class Streamed(Stored):
-    streaming = True
-
-
-def test_an_answer_that_is_not_streamed_is_taken_whole_and_one_that_is_comes_piece_by_piece(
-    read: Callable[[], GaugeTotals],
+def test_cpu_time_is_read_for_one_request_in_four_by_the_instant_of_its_entry(
+    read: Callable[[], GaugeTotals], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored, streamed = call(lambda *_: Stored(b"a", b"bc")), call(lambda *_: Streamed(b"a", None))
-    assert list(stored) == [b"a", b"bc"]
-    assert stored.size == 3
-    assert next(iter(streamed)) == b"a"
-    for answer in (stored, streamed):
-        answer.close()
-    assert read().in_flight == 0
-
-
-@pytest.mark.parametrize("kind", [Stored, Streamed])
-def test_what_an_answer_raises_passes_through_and_is_counted(
-    kind: type[Stored], read: Callable[[], GaugeTotals]
-) -> None:
-    answer = call(lambda *_: kind(b"a", None))
-    with pytest.raises(LookupError):
-        list(answer)
-    answer.close()
-    assert read().exceptions == {"LookupError": 1}
-
-
-def test_cpu_time_is_told_of_the_first_requests_and_then_of_one_in_four(read: Callable[[], GaugeTotals]) -> None:
     application = wsgi.measured(lambda *_: [b"a"])
+    clock = iter(range(10**9, 10**9 + 10**7, 1000))  # an instant that is asked for is a microsecond after the last
+    monkeypatch.setattr("prony_gauge.work.monotonic_ns", lambda: next(clock))
+    monkeypatch.setattr("prony_gauge.mapped.monotonic_ns", lambda: next(clock), raising=False)
     timed = 0
-    for number in range(1000):
+    for _ in range(1000):
+        next(clock)
         answer = application({}, lambda *_: None)
+        assert bool(answer.thread) == (not answer.entry & wsgi.NOT_TIMED)
         timed += bool(answer.thread)
         answer.close()
-        if number == wsgi.TIMED_FIRST - 1:
-            assert timed == wsgi.TIMED_FIRST
-    assert 100 < timed < 450
+    assert 200 < timed < 300
     assert read().ended == 1000
-
-
-def test_cpu_time_is_told_of_what_the_load_asks_after(read: Callable[[], GaugeTotals]) -> None:
-    application = wsgi.measured(lambda *_: [b"a"])
-    for _ in range(100):
-        answer = application({"HTTP_PRONY_TIMING": "1 2 3"}, lambda *_: None)
-        assert answer.thread
-        answer.close()
-    assert read().ended == 100

@@ -145,6 +145,7 @@ class Bench:
         self.started_at = now_text()
         self.measured: list[Measured] = []
         self._namespace = namespace
+        self.stacks: list[Stack] = []
         self._most_stacks = stacks
         self._visitors: dict[Stack, tuple[Any, tuple[Fields, ...]]] = {}
         self._boots: dict[tuple[Stack, int], int] = {}
@@ -206,8 +207,16 @@ class Bench:
 
     def _stop(self) -> None:
         """Ends all of it."""
+        self._close(self.stacks)
+
+    def one_stack(self) -> None:
+        """Ends the further stacks: what is measured from now on has the machine to itself."""
+        further, self.stacks = self.stacks[1:], self.stacks[:1]
+        self._close(further)
+
+    def _close(self, stacks: Sequence[Stack]) -> None:
         with contextlib.ExitStack() as held:
-            for stack in self.stacks:
+            for stack in stacks:
                 held.callback(stack.close)
 
     def _end(self, status: str) -> None:
@@ -261,6 +270,8 @@ class Bench:
             return "what they write goes to one folder, which is not covered"
         if not self.stack.launcher.namespace:
             return "without network namespaces their ports would meet"
+        if len(self.stacks) < len(plans):
+            return "there is no stack for each"
         free = psutil.virtual_memory().available
         if memory_bytes > BESIDE_SHARE * free:
             return f"they would take {memory_bytes / 1e6:.0f} MB of {free / 1e6:.0f} MB of memory"
@@ -269,10 +280,8 @@ class Bench:
         return ""
 
     def _has_pages(self, stack: Stack, plan: Plan) -> bool:
-        if not any(request.paths for request in plan.traffic.requests):
-            return True
-        self.teller.progress("a stack for each", f"starting {plan.title}", None)
-        return still_there(stack, stack.boot(plan), plan)
+        self.teller.progress("a stack for each", plan.title, None)
+        return not any(each.paths for each in plan.traffic.requests) or still_there(stack, stack.boot(plan), plan)
 
     def measure_in_turns(
         self, plans: Sequence[Plan], labels: Sequence[str], role: str, *, fresh: bool, watched: str

@@ -76,6 +76,15 @@ def pace_of(
     return Pace(max(1.0, SHARE * min(served)), max(answers_s), max(memory))
 
 
+def answer_s_of_turns(bench: Bench, plans: Sequence[Plan], pace: Pace) -> float | None:
+    """What sets the length of turns; None, and it is said why, where plans cannot stand beside each other."""
+    why = bench.apart_because(plans, pace.memory_bytes * (len(plans) - 1))
+    if why:
+        bench.one_stack()
+        bench.teller.say(f"  The plans start one after the other, not beside each other: {why}.")
+    return None if why else pace.answer_s
+
+
 def hold(
     bench: Bench,
     contest: Contest,
@@ -90,10 +99,11 @@ def hold(
 
     Each start serves `rate_rps` for `trial_s`, then as many users as keep every slot busy for as long. With `answer_s`
     (see `Pace`) the starts of a round run beside each other and take turns at that; without, one after the other. In
-    both the order is the one that was drawn for the round: which stack a plan has, and when it boots, goes by it. Where
-    answers run into others' turns, which voids them, the rounds that follow are of one start after the other.
+    both the order is the one that was drawn for the round: which stack a plan has, and when it boots, goes by it. A
+    round in which answers ran into others' turns is no comparison: it is measured again, and where that happens twice
+    in a row, it and all that follow are of one start after the other.
     """
-    rounds = contest.total // len(plans)
+    rounds, overlapped = contest.total // len(plans), False
     while order := contest.ask_round():
         seed = contest.seed + contest.round
         labels = [f"start {contest.told + n + 1} of at most {contest.total}: {names[s]}" for n, s in enumerate(order)]
@@ -109,9 +119,13 @@ def hold(
             pairs = [_start(bench, *each) for each in zip(steady, busy, labels, strict=True)]
         else:
             pairs = _starts_beside(bench, steady, busy, labels, f"round {contest.round + 1} of at most {rounds}")
-            if _overlap(pairs):
-                bench.teller.say("  Answers ran into others' turns: from now on one start after the other.")
+            before, overlapped = overlapped, _overlap(pairs)
+            if overlapped and before:
+                bench.teller.say("  Answers ran into others' turns again: from now on one start after the other.")
+                bench.one_stack()
                 answer_s = None
+            if overlapped:
+                continue
         for measured, saturated in pairs:
             if contest.tell(_figures(measured, saturated)):
                 _say(bench, contest)

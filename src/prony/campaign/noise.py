@@ -136,7 +136,9 @@ def measure(bench: Bench, plan: Plan, *, app: str, compared: int, trial_s: float
     contest = Contest(2, most=STARTS, seed=1, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
     bench.teller.stage(f"{app}, compared with itself: {contest.total} fresh starts")
     pace = compare.pace_of(bench, [plan], trial_s)
-    compare.hold(bench, contest, names, [plan, plan], rate_rps=pace.rate_rps, trial_s=trial_s)
+    plans = [plan, plan]
+    answer_s = compare.answer_s_of_turns(bench, plans, pace)
+    compare.hold(bench, contest, names, plans, rate_rps=pace.rate_rps, trial_s=trial_s, answer_s=answer_s)
     comparisons = compare.comparisons(contest, names, fresh=True)
     bench.conclude(bench.document(comparisons=comparisons))
     found = Noise(

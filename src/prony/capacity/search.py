@@ -162,19 +162,23 @@ class Search:
         if closing and left < len(closing) + 1:
             self._asked = closing[0]
         else:
-            self._asked = self._again or (self._last() if left < 2 and self._tried else None) or self._next()
+            self._asked = self._again or self._next()
+            if self._asked is not None and self._again is None and left < 2:
+                self._asked = self._last() or self._asked
         return self._asked
 
     def _last(self) -> Ask | None:
-        """A trial at the end, of all intervals that have both, that is the least sure; None where there are none."""
+        """A trial at the least sure end, of all intervals that are too wide and have both; None without such."""
         margins = []
         for goal in range(len(self.goals)):
             low, high = self._ends(goal)
-            if low is not None and high is not None:
-                belief = self._beliefs.get(goal) or self._belief(goal)
-                sure_low, sure_high = belief.quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
-                margins += [(sure_low / low, low), (high / sure_high, high)]
-        return Ask(min(margins)[1], fresh=True, short=False) if margins else None
+            if low is None or high is None or (goal in self._beliefs and self._done(goal)):
+                continue
+            belief = self._beliefs.get(goal) or self._belief(goal)
+            sure_low, sure_high = belief.quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
+            margins += [(sure_low / low, low), (high / sure_high, high)]
+        inside = [each for each in margins if self.least <= each[1] <= self.most]
+        return Ask(min(inside)[1], fresh=True, short=False) if inside else None
 
     def _closing(self) -> list[Ask]:
         """A trial for each end that an interval lacks and could have."""

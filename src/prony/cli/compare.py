@@ -14,7 +14,6 @@ from prony.campaign.find import saturate
 from prony.cli import alone, comparing, options, output, sides
 from prony.comparison import Contest
 from prony.document import Document
-from prony.plan import Plan
 from prony.report import terminal
 
 
@@ -72,18 +71,6 @@ def compare(**given: Any) -> None:
     click.get_current_context().exit(0 if believed else 4)
 
 
-def _answer_s(
-    bench: Bench, pace: campaign.Pace, plans: list[Plan], given: dict[str, Any], shown: output.Shown
-) -> float | None:
-    """What sets the length of turns; None where the sides are to be started one after the other."""
-    if given["apart"]:
-        return None
-    why = bench.apart_because(plans, pace.memory_bytes * (len(plans) - 1))
-    if why:
-        shown.say(f"  The plans start one after the other, not beside each other: {why}.")
-    return None if why else pace.answer_s
-
-
 def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Shown) -> Document:
     """The campaign, and its document."""
     names = [each.name for each in found]
@@ -115,7 +102,7 @@ def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Show
             shown,
             rate_rps=given["rate"] or pace.rate_rps,
             trial_s=trial_s,
-            answer_s=_answer_s(bench, pace, plans, given, shown),
+            answer_s=None if given["apart"] else campaign.answer_s_of_turns(bench, plans, pace),
         )
         document = bench.document(comparisons=campaign.comparisons(contest, names, fresh=not beside))
         bench.conclude(document)

@@ -165,5 +165,5 @@ def _compared_with_itself() -> noises.Noise:
     store, place = options.open_store(None)
     with shown.running():
         plan = changed(read_file(PAGE), QUICK | {"app.python": options.python_of(PAGE, shown.say)})
-        with Bench(store, "doctor", "this machine's noise", place, shown) as bench:
+        with Bench(store, "doctor", "this machine's noise", place, shown, stacks=2) as bench:
             return noises.measure(bench, plan, app="the page app", compared=comparing.STARTS)

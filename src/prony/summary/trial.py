@@ -198,7 +198,7 @@ def summarise(recording: Recording) -> Summary:
 
 def _overlap_share(recording: Recording, window: Window) -> float | None:
     turns, samples = recording.plan.traffic.turns, recording.samples
-    if turns is None:
+    if turns is None or recording.load is None:  # cut off: when the turns began is not known
         return None
     never_ns = np.where(samples["sent_ns"] > 0, window.end_ns, samples["due_ns"])
     done_ns = np.where(samples["done_ns"] > 0, samples["done_ns"], never_ns)
