@@ -23,7 +23,7 @@ from prony.stack.services.memcached import Memcached
 from prony.stack.services.pgbouncer import PgBouncer
 from prony.stack.services.postgres import Postgres
 from prony.stack.services.valkey import Valkey
-from prony.trial import watched
+from prony.trial import services, watched
 from tests.stack import nginx_case
 from tests.stack.probes_case import events, of, until
 from tests.stack.stores_case import Bench, settings
@@ -271,6 +271,25 @@ def test_a_cache_that_is_gone_is_told_and_the_other_probes_go_on(rig: Rig) -> No
     (failed,) = [each.text for each in happened if each.kind == "probe_failed"]
     assert failed.startswith("cache: ConnectionRefusedError")
     assert {"app", "host", "workers"} <= {each.tier for each in readings}
+
+
+@pytest.mark.long
+def test_granian_tells_of_its_workers(rig: Rig) -> None:
+    start = rig.boot('[server]\nkind = "granian"\nworker_class = "wsgi"\nworkers = 2\n', prepare="")
+    (probe,) = [each for each in services.probes(rig.stack, start) if each.name == "granian's metrics"]
+    told: dict[str, float] = {}
+
+    def collected(requests: float) -> bool:
+        told.update(of(probe.read()))
+        return told.get("requests", 0) == requests
+
+    until(lambda: collected(told.get("requests", 0)) and "requests" in told, "nothing was collected")
+    before = told["requests"]
+    assert {rig.answer()[0] for _ in range(3)} == {200}
+    until(lambda: collected(before + 3), f"three requests more than {before}")
+    assert told["respawns"] == 0
+    assert {"connections_active", "blocking_queue", "blocking_busy_s", "interpreter_wait_s"} <= told.keys()
+    probe.close()
 
 
 @pytest.mark.long

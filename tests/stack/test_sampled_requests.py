@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from prony.campaign.bench import Bench, Measured, Silent
+from prony.campaign.recall import recall_request
 from prony.errors import MachineError
 from prony.plan import read_document
 from prony.recording import Store
@@ -45,6 +47,11 @@ ONE = """
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"here"]
+"""
+JOURNEY = """
+async def visit(visitor):
+    await visitor.get("/one", name="first")
+    await visitor.get("/two", name="second")
 """
 LATE_S = 0.001
 
@@ -113,6 +120,27 @@ def test_inserts_are_counted_as_postgres_counts_them_and_take_hardly_longer(
     parts = [part for each in sampled if each.name == "insert" for part in each.parts if part.kind == "statement"]
     middle_s = float(np.median([part.ended_ns - part.began_ns for part in parts])) / 1e9
     assert 0 < middle_s - theirs.mean_s <= max(0.0005, 0.1 * theirs.mean_s)
+
+
+def test_every_step_of_a_journey_is_told_and_those_of_one_run_share_a_number(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(ONE, encoding="utf-8")
+    (tmp_path / "visits.py").write_text(JOURNEY, encoding="utf-8")
+    document = {
+        "app": {"entry": "one:application", "python": sys.executable},
+        "traffic": {"rate": 20, "duration": "2s", "journey": [{"run": "visits.py:visit"}]},
+    }
+    with closing(Store(tmp_path / "state" / "prony.db")) as store:
+        with Bench(store, "run", "one", tmp_path / "state", Silent()) as bench:
+            measured = bench.measure(read_document(document, "prony.toml", tmp_path, {}), "test", "run")
+        found = sampled_of(store.recording(measured.id))
+        assert len(found) == measured.summary.answered > 40
+        runs: dict[int, list[str]] = {}
+        for each in found:
+            runs.setdefault(each.id, []).append(each.name)
+            assert sum(part.ended_ns - part.began_ns for part in each.parts) == round(each.latency_s * 1e9)
+        assert set(map(tuple, runs.values())) <= {("first", "second"), ("first",)}
+        told = recall_request(store, store.campaign(bench.campaign), measured.id, str(found[0].id))
+        assert [each.name for each in told.requests] == ["first", "second"]
 
 
 @pytest.mark.parametrize("env", [{}, {"PRONY_GAUGE_DETAIL": "on"}])

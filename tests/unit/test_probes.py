@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from prony.probes import caches, logs, mariadb, nginx, pgbouncer, postgres, processes, sampler, statements, uwsgi
+from prony.probes import (
+    caches,
+    logs,
+    mariadb,
+    nginx,
+    pgbouncer,
+    postgres,
+    processes,
+    sampler,
+    statements,
+)
 from prony.probes.sampler import Items, Probe, Sampler
 from prony.recording import Event, Reading
 
@@ -194,30 +204,6 @@ def test_mariadbs_status_leaves_who_asks_out_of_those_at_work() -> None:
         "statements": 12,
         "row_lock_s": 1.5,
     }
-
-
-def test_uwsgis_workers_are_busy_idle_or_neither() -> None:
-    common = {"requests": 2, "exceptions": 0, "harakiri_count": 1, "respawn_count": 2}
-    workers = [{**common, "status": status} for status in ("busy", "idle", "cheap")]
-    told = of(uwsgi.readings(workers))
-    assert (told["workers_busy"], told["workers_idle"]) == (1, 1)
-    assert (told["requests"], told["harakiri"], told["respawns"]) == (6, 3, 3)
-
-
-def test_stub_status_counts_itself_out_and_what_it_dropped_in() -> None:
-    text = (
-        "HTTP/1.1 200 OK\r\n\r\nActive connections: 4 \nserver accepts handled requests\n 10 8 31 \n"
-        "Reading: 0 Writing: 1 Waiting: 3 \n"
-    )
-    told = of(nginx.status(text))
-    assert told == {
-        "connections_active": 3,
-        "connections_idle": 3,
-        "connections_accepted": 10,
-        "connections_dropped": 2,
-    }
-    with pytest.raises(ValueError, match="something else"):
-        nginx.status("HTTP/1.1 404 Not Found\r\n\r\n")
 
 
 # ---- nginx's log

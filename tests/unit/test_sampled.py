@@ -63,6 +63,21 @@ def test_a_request_that_the_app_has_no_record_of_is_not_among_them() -> None:
     assert sampled_of(replace(recording, events=())) == []
 
 
+def test_steps_of_a_journey_share_a_number_and_each_has_the_record_of_its_own_time() -> None:
+    recording = timed(a_clean_recording())
+    samples = recording.samples.copy()
+    samples["arrival"] //= 3
+    events = []
+    for event in reversed(recording.events):  # in whatever order they were told
+        row = msgspec.json.decode(event.text)
+        events.append(Event(event.t_ns, TIMED, "app", msgspec.json.encode([row[0] // 3, *row[1:]]).decode()))
+    found = sampled_of(replace(recording, samples=samples, events=tuple(events)))
+    assert [each.id for each in found] == [n // 3 for n in range(300)]
+    assert found == [structs.replace(each, id=each.id // 3) for each in sampled_of(recording)]
+    few = [event for event in events if msgspec.json.decode(event.text)[0] == 4][1:]  # one of three was lost
+    assert [each.id for each in sampled_of(replace(recording, samples=samples, events=tuple(few)))] == [4, 4]
+
+
 def test_a_request_of_very_many_steps_keeps_the_first_of_them() -> None:
     labels = [f"CALL number_{i} {'x' * 300}" for i in range(64)]
     steps = tuple(Step("statement", label, 10 * i, 10 * i + 5) for i, label in enumerate(labels))

@@ -32,11 +32,18 @@ def server_of(of: tuple[str, str], **given: Any) -> Server:
     return Server(kind=of[0], worker_class=of[1], knobs=knobs | given)
 
 
-def command_of(server: Server, scratch: Path) -> list[str]:
+def launch_of(server: Server, scratch: Path, **other: Any) -> servers.Launch:
     interface = INTERFACES[server.kind, server.worker_class][0]
-    return servers.command(
-        servers.Launch(python="/venv/bin/python", port=8123, server=server, interface=interface, scratch=scratch)
-    )
+    python = "/venv/bin/python"
+    return servers.Launch(python=python, port=8123, server=server, interface=interface, scratch=scratch, **other)
+
+
+def command_of(server: Server, scratch: Path) -> list[str]:
+    return servers.command(launch_of(server, scratch))
+
+
+def environment_of(of: tuple[str, str], scratch: Path, **other: Any) -> dict[str, str]:
+    return servers.environment(launch_of(server_of(of), scratch, **other))
 
 
 def another(knob: Knob) -> Any:
@@ -81,12 +88,12 @@ def test_no_option_is_given_twice_and_it_listens_on_loopback_only(of: tuple[str,
 def test_the_gauge_is_what_a_server_loads(of: tuple[str, str], tmp_path: Path) -> None:
     words = command_of(server_of(of), tmp_path)
     if of[0] == "runserver":
-        assert servers.environment(server_of(of)) == {"PRONY_GAUGE_RUNSERVER": "1"}
+        assert environment_of(of, tmp_path) == {"PRONY_GAUGE_RUNSERVER": "1"}
         assert words[1:3] == ["manage.py", "runserver"]
         assert "--noreload" in words
     else:
         assert words[-1].endswith("prony_gauge.entry:application")
-        assert "PRONY_GAUGE_RUNSERVER" not in servers.environment(server_of(of))
+        assert "PRONY_GAUGE_RUNSERVER" not in environment_of(of, tmp_path)
 
 
 @OF_EACH_SERVER
@@ -101,6 +108,18 @@ def test_a_zero_that_is_a_value_is_given(tmp_path: Path) -> None:
     assert "--keep-alive=0" in command_of(server_of(("gunicorn", "gthread"), keepalive=0), tmp_path)
 
 
+def test_granian_tells_of_itself_where_its_version_can(tmp_path: Path) -> None:
+    granian = ("granian", "wsgi")
+    assert environment_of(granian, tmp_path) == {}
+    told = environment_of(granian, tmp_path, metrics_port=9123)
+    assert (told["GRANIAN_METRICS_ENABLED"], told["GRANIAN_METRICS_PORT"]) == ("true", "9123")
+    assert told["GRANIAN_METRICS_ADDRESS"] == "127.0.0.1"
+    versions = {"2.6.1": False, "2.7.0": True, "2.10.1": True, "3.0": True, "": False}
+    assert {each: servers.tells_at_a_port(server_of(granian), {"granian": each}) for each in versions} == versions
+    assert not servers.tells_at_a_port(server_of(granian), {})
+    assert not servers.tells_at_a_port(server_of(("gunicorn", "sync")), {"gunicorn": "99.0"})
+
+
 def test_gunicorn_reads_a_configuration_of_ours_and_not_the_folder_s_own(tmp_path: Path) -> None:
     words = command_of(server_of(("gunicorn", "sync")), tmp_path)
     config = next(Path(word.partition("=")[2]) for word in words if word.startswith("--config="))
@@ -109,7 +128,7 @@ def test_gunicorn_reads_a_configuration_of_ours_and_not_the_folder_s_own(tmp_pat
         ast.unparse(node.targets[0]) for node in ast.parse(config.read_text()).body if isinstance(node, ast.Assign)
     }
     assert names == {"control_socket_disable"}, "as an option it would end a gunicorn older than 25.1"
-    assert servers.environment(server_of(("gunicorn", "sync"))) == {"GUNICORN_CMD_ARGS": ""}
+    assert environment_of(("gunicorn", "sync"), tmp_path) == {"GUNICORN_CMD_ARGS": ""}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def recall_trial(store: Store, campaign: Campaign, trial: str, part: Part | None
 
 
 def recall_request(store: Store, campaign: Campaign, trial: str, wanted: str) -> Document:
-    """One sampled request of a trial, by its id or as "slowest" or "median", in `requests`.
+    """A sampled request of a trial, by its id (a run of a journey: all steps) or "slowest" or "median", in `requests`.
 
     Raises:
         PlanError: there is none of that id among those that were sampled.
@@ -46,20 +46,21 @@ def recall_request(store: Store, campaign: Campaign, trial: str, wanted: str) ->
     found = sorted(sampled_of(store.recording(trial)), key=lambda each: each.latency_s)
     if not found:
         raise RecordingError(
-            f"Trial {trial} holds no sampled request: the gauge tells of none without its app, of journeys, or where "
+            f"Trial {trial} holds no sampled request: the gauge tells of none without its app, or where "
             "PRONY_GAUGE_DETAIL is off.",
             hint=f"prony report {trial}",
         )
-    by_name = {"slowest": found[-1], "median": found[(len(found) - 1) // 2]}
-    one = by_name.get(wanted) or next((each for each in found if str(each.id) == wanted), None)
-    if one is None:
+    by_name = {"slowest": found[-1:], "median": found[(len(found) - 1) // 2 :][:1]}
+    chosen = by_name.get(wanted) or [each for each in found if str(each.id) == wanted]
+    if not chosen:
         near = ", ".join(str(each.id) for each in found[:-6:-1])
         raise PlanError(
             f"--request: found {wanted}; allowed: slowest, median, or one of the {len(found)} sampled requests of "
             f"trial {trial}, such as the slowest: {near}.",
             hint=f"prony report {trial} --request slowest",
         )
-    return structs.replace(recall_trial(store, campaign, trial), requests=(one,))
+    chosen.sort(key=lambda each: each.due_s)
+    return structs.replace(recall_trial(store, campaign, trial), requests=tuple(chosen))
 
 
 def _voiding(doubts: Iterable[Doubt], *, timed: bool) -> tuple[str, ...]:

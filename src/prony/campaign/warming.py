@@ -5,7 +5,7 @@ from __future__ import annotations
 from prony.campaign.bench import Bench, Measured
 from prony.campaign.find import busy_users, saturate
 from prony.plan import Plan
-from prony.summary import WarmUp, warm_up_of
+from prony.summary import warm_up_of
 
 MOST_S = 3.0
 
@@ -22,12 +22,12 @@ def calibrate(bench: Bench, plan: Plan, duration_s: float, label: str) -> Measur
     now = warm_up_of(bench.store.recording(found.id), most_s)
     warm_up = now if before is None or now.discarded_s > before.discarded_s else before
     bench.warm_up = warm_up
-    if warm_up.discarded_s:
-        bench.warming = lambda later: _load(later, warm_up)
+    discard(bench, warm_up.discarded_s)
     bench.teller.say(f"  {now.text}")
     return found
 
 
-def _load(plan: Plan, warm_up: WarmUp) -> Plan:
-    """What a fresh start serves first: as many users as keep every slot busy."""
-    return plan.loaded(users=busy_users(plan), duration_s=warm_up.discarded_s, think_s=0)
+def discard(bench: Bench, seconds: float) -> None:
+    """From now on a fresh start serves so long before it is counted, as many users as keep every slot busy."""
+    if seconds:
+        bench.warming = lambda plan: plan.loaded(users=busy_users(plan), duration_s=seconds, think_s=0)

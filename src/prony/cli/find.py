@@ -122,10 +122,11 @@ def _found(bench: Bench, plan: Plan, given: dict[str, Any], shown: output.Shown)
         routes, _ = costs.measure(bench, plan, COSTS_S)
     further = tuple(_limits(text) for text in given["more"])
     users = given["users"]
-    if start is None:
-        how = finding.saturate if plan.destination is not None else warming.calibrate
+    beside = plan.destination is not None
+    if start is None or not beside:  # what is started here is warmed up
+        how = finding.saturate if beside else warming.calibrate
         saturated = how(bench, plan, min(given["trial"], 5.0), "saturation").summary.achieved_rps
-        start = float(finding.busy_users(plan)) if users else 0.7 * saturated
+        start = start or (float(finding.busy_users(plan)) if users else 0.7 * saturated)
     search = Search(
         start=max(start, 1.0),
         goals=tuple(Goal(name=each.text) for each in (plan.limits, *further)),

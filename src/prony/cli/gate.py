@@ -12,7 +12,7 @@ import msgspec
 
 import prony
 from prony.campaign import compare as campaign
-from prony.campaign import machine
+from prony.campaign import machine, warming
 from prony.campaign.bench import Bench
 from prony.cli import comparing, options, output
 from prony.comparison import Comparison, Contest, Gain
@@ -91,7 +91,8 @@ def _measured(
 ) -> Baseline:
     """A new baseline."""
     trial_s = given["trial"] or comparing.TRIAL_S
-    rate_rps = given["rate"] or campaign.pace_of(bench, [plan], trial_s).rate_rps
+    pace = campaign.pace_of(bench, [plan], trial_s, warming.calibrate)
+    rate_rps = given["rate"] or pace.rate_rps
     contest = Contest(1, most=given["starts"], seed=SEED, figures=campaign.FIGURES)
     comparing.hold(bench, contest, [(plan.title, plan)], shown, rate_rps=rate_rps, trial_s=trial_s)
     return Baseline(
@@ -106,6 +107,7 @@ def _measured(
             name: tuple(None if math.isnan(v) else v for v in values) for name, values in contest.found[0].items()
         },
         allowed=allowed,
+        warm_up_s=0.0 if bench.warm_up is None else bench.warm_up.discarded_s,
     )
 
 
@@ -113,6 +115,9 @@ def _gated(
     bench: Bench, plan: Plan, stored: Baseline, given: dict[str, Any], shown: output.Shown
 ) -> tuple[tuple[Gain, ...], Document]:
     """The figures of now against the baseline's, and the document."""
+    if stored.warm_up_s:
+        shown.say(f"  Each start first serves {stored.warm_up_s:.1f} s that are not counted, as the baseline's did.")
+        warming.discard(bench, stored.warm_up_s)
     at = Gate(stored, most=given["starts"], higher_is_better=campaign.HIGHER_IS_BETTER, seed=SEED)
     comparing.hold(bench, at.contest, [(plan.title, plan)], shown, rate_rps=stored.rate_rps, trial_s=stored.trial_s)
     comparison = Comparison(

@@ -100,7 +100,8 @@ def report(*, named: str | None, project: Path, demo: bool, as_json: bool, debug
         if as_json:
             output.print_json(document)
         else:
-            output.results().print(spent.request(document.requests[0]))
+            for each in document.requests:
+                output.results().print(spent.request(each))
         return
     if any(each is not None for each in part):
         _check(store.recording(str(trial)), part)

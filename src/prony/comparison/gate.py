@@ -26,6 +26,7 @@ class Baseline(Struct, frozen=True, kw_only=True):
         trial_s: Their length in seconds.
         figures: By figure, a value for each start; null where one was not to be believed.
         allowed: By figure, the loss that is allowed, as a share; a figure without one is kept, and not judged.
+        warm_up_s: How long each start served before it was counted.
     """
 
     prony: str
@@ -37,6 +38,7 @@ class Baseline(Struct, frozen=True, kw_only=True):
     trial_s: float
     figures: dict[str, tuple[float | None, ...]]
     allowed: dict[str, float]
+    warm_up_s: float = 0.0
 
 
 class Gate:

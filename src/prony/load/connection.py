@@ -61,6 +61,8 @@ class Connection:
         body_bytes_max: Longest body taken, as transferred.
     """
 
+    drains = True  # a read that is not short is followed by another, soon
+
     __slots__ = (
         "_head",
         "among",
@@ -112,7 +114,7 @@ class Connection:
         self.due_ns = self.sent_ns = self.first_byte_ns = self.received = self.status = 0
         self.head_done = self.complete = self.keep_alive = False
         self._head = b""
-        owner.loop.add_reader(self.fd, self.on_readable)
+        owner.loop.add_reader(self.fd, self.on_readable, new=self.drains)
 
     def begin(self, route: Route, wire: bytes, due_ns: int, sent_ns: int, turn: int) -> int:
         """Write a request, now or as soon as the socket takes it.
@@ -185,6 +187,8 @@ class Connection:
                 known.missed = 0
                 self.owner.ended(self, OK, now_ns)
                 return
+        if size == (self.room or HEAD_BYTES_MAX):
+            self.owner.loop.call_soon(self.on_more)
         received = self.received = self.received + size
         headed = self.head_done
         try:
@@ -201,6 +205,11 @@ class Connection:
             self.owner.ended(self, outcome, now_ns)
         else:
             self._go_on(size, headed, now_ns)
+
+    def on_more(self) -> None:
+        """There may be more of what has come than one read takes."""
+        if self.parser is not None:  # it is not closed
+            self.on_readable()
 
     def _go_on(self, size: int, headed: bool, now_ns: int) -> None:  # noqa: FBT001 - called from one place
         """The bounds, for an answer that is long or comes in pieces; `headed` before its latest `size` bytes."""

@@ -66,7 +66,7 @@ class JourneyLoad(Engine):
     def __init__(self, spec: LoadSpec, on_tick: Callable[[LoadTick], None] | None = None) -> None:
         self._journeys = [*journeys_of(spec.journeys), *followers(spec)]
         super().__init__(spec, on_tick)
-        self._connection = kind_for(self._mix.routes, https=spec.https, pages=True)
+        self._connection = kind_for(self._mix.routes, https=spec.https, pages=True, timed=spec.timed)
         self._remarks: dict[str, None] = {}
         self._site = Site(spec, self._remark)
         self._wakings = Waking(self._schedule)

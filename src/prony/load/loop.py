@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _IN: Final = 1  # EPOLLIN, and our own name for it where there is no epoll
 _OUT: Final = 4  # EPOLLOUT
+# Told once for what has come, not until it is read: else epoll looks at each descriptor again at its next look. With
+# the end of a stream told, for it may come together with bytes before it.
+_NEW: Final = _IN | getattr(select, "EPOLLET", 0) | getattr(select, "EPOLLRDHUP", 0)
+_ENDED: Final = getattr(select, "EPOLLRDHUP", 0) | 8 | 16  # and EPOLLERR, EPOLLHUP
 _AT_ONCE: Final = 128  # descriptors taken at one look
 
 _monotonic_ns = time.monotonic_ns
@@ -85,6 +89,7 @@ class Loop:
         self._poller: Any = select.epoll() if hasattr(select, "epoll") else _Selected()
         self._readers: dict[int, Call] = {}
         self._writers: dict[int, Call] = {}
+        self._masks: dict[int, int] = {}  # of what is read
         self._soon: deque[tuple[Call, tuple[Any, ...]]] = deque()
         self._later: list[tuple[int, int, Call]] = []
         self._count = 0
@@ -95,19 +100,24 @@ class Loop:
 
     # ---- what is watched
 
-    def add_reader(self, fd: int, call: Call) -> None:
-        """Have `call()` called whenever something can be read, also while nobody reads it."""
+    def add_reader(self, fd: int, call: Call, *, new: bool = False) -> None:
+        """Have `call()` called whenever something can be read, also while nobody reads it.
+
+        With `new` perhaps only when something more has come: it must read until it gets less than it asked for, or call
+        itself again soon.
+        """
         self._readers[fd] = call
+        mask = self._masks[fd] = _NEW if new else _IN
         if fd in self._writers:
-            self._poller.modify(fd, _IN | _OUT)
+            self._poller.modify(fd, mask | _OUT)
         else:
-            self._poller.register(fd, _IN)
+            self._poller.register(fd, mask)
 
     def add_writer(self, fd: int, call: Call) -> None:
         """Have `call()` called whenever something can be written."""
         self._writers[fd] = call
         if fd in self._readers:
-            self._poller.modify(fd, _IN | _OUT)
+            self._poller.modify(fd, self._masks[fd] | _OUT)
         else:
             self._poller.register(fd, _OUT)
 
@@ -119,7 +129,7 @@ class Loop:
     def remove_writer(self, fd: int) -> None:
         """Watch it for writing no longer; before it is closed."""
         if self._writers.pop(fd, None) is not None:
-            self._less(fd, self._readers, _IN)
+            self._less(fd, self._readers, self._masks.get(fd, _IN))
 
     def _less(self, fd: int, others: dict[int, Call], mask: int) -> None:
         if fd in others:
@@ -171,14 +181,15 @@ class Loop:
             else:
                 timeout = -1
             for fd, mask in poll(timeout, _AT_ONCE):
-                if mask != _OUT:  # readable, or broken: who reads finds out
-                    call = readers.get(fd)
-                    if call is not None:
-                        call()
+                read = readers.get(fd)
+                if mask != _OUT and read is not None:  # readable, or broken: who reads finds out
+                    read()
                 if mask != _IN:
                     call = writers.get(fd)
                     if call is not None:
                         call()
+                    if mask & _ENDED and read is not None and readers.get(fd) is read:  # what came before it is read
+                        read()
             for _ in range(len(soon)):
                 call, arguments = soon.popleft()
                 call(*arguments)

@@ -101,6 +101,7 @@ class _OverTls:
     """What differs in a connection over TLS; goes before a kind of `Connection`."""
 
     __slots__ = ()
+    drains = False  # of bytes that came, TLS takes a portion at a time
 
     # what the other class has
     fd: int

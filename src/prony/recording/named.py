@@ -228,6 +228,22 @@ UWSGI = (
         harakiri="workers ended for a request that took too long",
     ),
 )
+GRANIAN = (
+    *_levels(
+        connections_active="connections open to it, by granian's metrics",
+        blocking_threads="threads that call a WSGI app",
+        blocking_queue="requests that wait for one of them",
+    ),
+    *_counters(
+        requests="requests answered",
+        connections_accepted="connections taken",
+        connection_errors="connections that failed",
+        respawns="workers started in another's place",
+        blocking_busy_s="time its threads were busy, together",
+        blocking_idle_s="time they were idle",
+        interpreter_wait_s="time they waited for the interpreter (the GIL)",
+    ),
+)
 WORKERS = (
     *_levels(
         in_flight="requests in the app, by its gauge; read at 50 ms",
@@ -276,6 +292,7 @@ READINGS: dict[str, tuple[Named, ...]] = {
     "listen_queue": LISTEN_QUEUE,
     "workers": WORKERS,
     "uwsgi": UWSGI,
+    "granian": GRANIAN,
     "valkey": VALKEY,
     "memcached": MEMCACHED,
     "pooler": POOLER,

@@ -49,7 +49,7 @@ class Checked:
 class Instance:
     """One running app server: `port` is its own, `reached` the one it is reached by, through a link perhaps.
 
-    `stats` is the Unix socket where servers that can do so tell of themselves.
+    Servers that can do so tell of themselves at `stats`, a Unix socket, or at `metrics_port` (0: they do not).
     """
 
     server: Server
@@ -57,6 +57,7 @@ class Instance:
     reached: int
     process: Process
     stats: Path
+    metrics_port: int = 0
 
 
 @dataclass(slots=True)
@@ -188,6 +189,7 @@ class AppTier:
         port = self._port(server.name, index)
         scratch = self.ground.run_folder / f"server-{server.name}-{index}"
         scratch.mkdir(exist_ok=True)
+        tells = servers.tells_at_a_port(server, checked.versions)
         launch = Launch(
             python=plan.app.python,
             entry=ENTRY,
@@ -196,6 +198,7 @@ class AppTier:
             interface=checked.interface,
             scratch=scratch,
             proxied=plan.proxy is not None,
+            metrics_port=self._port(f"{server.name} metrics", index) if tells else 0,
         )
         title = server.title if server.name == "app" else f"[servers.{server.name}] {server.title}"
         label = "app" if server.name == "app" else f"app-{server.name}"
@@ -208,14 +211,14 @@ class AppTier:
                 "PRONY_GAUGE_ENTRY": server.entry or plan.app.entry,
                 "PRONY_GAUGE_INTERFACE": checked.interface,
                 "PRONY_GAUGE_SLOTS": str(server.slots_per_process),
-                **servers.environment(server),
+                **servers.environment(launch),
             },
             cwd=Path(plan.app.folder),
             log=self.ground.logs / f"{label}-{number}{suffix}.log",
             cores=self.ground.cores.stack,
             stop_signal=signal.SIGKILL,
         )
-        return Instance(server, port, port, process, launch.stats)
+        return Instance(server, port, port, process, launch.stats, launch.metrics_port)
 
     def _port(self, name: str, index: int) -> int:
         """The same port for every start, so that what stands before it can stay; another where somebody took it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,8 @@ class Sampled(Struct, frozen=True, kw_only=True):
     """One request whose way through the app was recorded.
 
     Attributes:
-        id: Its arrival's ordinal; 2^32 more for each time that a client had tried before.
+        id: Its arrival's ordinal; 2^32 more for each time that a client had tried before. Steps of one run of a journey
+            share it.
         name: What the load calls its route.
         route: What the app does: method and pattern.
         status: Of its answer.
@@ -63,18 +65,32 @@ class Spent(Struct, frozen=True, kw_only=True):
 
 def sampled_of(recording: Recording) -> list[Sampled]:
     """The sampled requests that were answered, in the order in which they were due."""
-    rows: dict[int, Any] = {}
+    rows: dict[int, list[Any]] = {}
     for event in recording.events:
         if event.kind == TIMED:
             row = msgspec.json.decode(event.text)
-            rows[row[0]] = row
+            rows.setdefault(row[0], []).append(row)
     if not rows:
         return []
     samples = recording.samples
     samples = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
     ids = samples["arrival"].astype(np.int64) | samples["attempt"].astype(np.int64) << ATTEMPT_BITS
-    found = [_joined(recording, samples[i], rows[int(ids[i])]) for i in np.flatnonzero(np.isin(ids, list(rows)))]
+    places = np.flatnonzero(np.isin(ids, list(rows)))
+    times = Counter(ids[places].tolist())
+    found = []
+    for sample, ident in zip(samples[places], ids[places].tolist(), strict=True):
+        row = _row_of(sample, rows[ident], alone=times[ident] == 1)
+        if row is not None:
+            found.append(_joined(recording, sample, row))
     return sorted(found, key=lambda each: each.due_s)
+
+
+def _row_of(sample: Any, rows: Sequence[Any], *, alone: bool) -> Any:
+    """The app's record of a request; steps of one run share an id, and follow each other: it entered meanwhile."""
+    if alone and len(rows) == 1:
+        return rows[0]
+    within = [row for row in rows if sample["sent_ns"] <= row[1] <= sample["done_ns"]]
+    return min(within, key=lambda row: row[1], default=None)
 
 
 def _joined(recording: Recording, sample: Any, row: Sequence[Any]) -> Sampled:

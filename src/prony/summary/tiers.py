@@ -119,6 +119,11 @@ UWSGI = (
     Figure("workers_busy_mean", "mean", ("workers_busy",), "workers with a request, by uWSGI's stats server"),
     Figure("harakiri", "growth", ("harakiri",), "workers ended for a request that took too long"),
 )
+GRANIAN = (
+    Figure("interpreter_wait_s_mean", "per", ("interpreter_wait_s", "requests"), "wait for the GIL, a request"),
+    Figure("blocking_queue_most", "most", ("blocking_queue",), "most requests that waited for a thread, each second"),
+    Figure("connection_errors", "growth", ("connection_errors",), "connections that failed"),
+)
 HOST = (
     Figure("cpu_pressure_share", "rate", ("cpu_pressure_s",), "share of time in which something waited for a core"),
     Figure("memory_pressure_share", "rate", ("memory_pressure_s",), "the same for memory"),
@@ -138,6 +143,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
     "every tier of processes": PROCESSES,
     "proxy": PROXY,
     "app (uWSGI)": UWSGI,
+    "app (granian)": GRANIAN,
     "a store (Valkey, Redis)": VALKEY,
     "a store (memcached)": MEMCACHED,
     "pooler": POOLER,
@@ -230,7 +236,7 @@ def _app(seen: Windowed, answered: int) -> Figures:
         "cpu_s_per_request": _ratio(seen.growth("app", "cpu_s"), answered),
         "busiest_process_share": seen.last("app", "busiest_process_share"),
         "memory_bytes": seen.most("app", "memory_bytes"),
-        **_told(seen, "app", (*UWSGI, *PROCESSES[1:])),
+        **_told(seen, "app", (*UWSGI, *GRANIAN, *PROCESSES[1:])),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from prony.probes import caches, nginx
+from prony.probes.granian import Granian
 from prony.probes.mariadb import MariaDB
 from prony.probes.pgbouncer import PgBouncer
 from prony.probes.postgres import Postgres
@@ -50,9 +51,14 @@ def _proxy(stack: Stack, _: Start) -> list[Probe]:
     return found
 
 
-def _servers(_: Stack, start: Start) -> list[Probe]:
+def _servers(stack: Stack, start: Start) -> list[Probe]:
     paths = [each.stats for each in start.instances if each.server.kind == "uwsgi"]
-    return [Probe("uWSGI's stats", EVERY_S, UWSGI(paths).read)] if paths else []
+    found = [Probe("uWSGI's stats", EVERY_S, UWSGI(paths).read)] if paths else []
+    ports = [each.metrics_port for each in start.instances if each.metrics_port]
+    if ports:
+        probe = Granian(stack.launcher.connect(port, CONNECT_S) for port in ports)
+        found.append(Probe("granian's metrics", EVERY_S, probe.read, close=probe.close))
+    return found
 
 
 def _cache(stack: Stack, _: Start, *, name: str) -> list[Probe]:

@@ -64,7 +64,7 @@ def spec_of(plan: Plan, port: int, visitors: Visitors = (), *, timed: bool = Fal
         connections=min(traffic.connections or most_connections(), most_connections()),
         seed=traffic.seed,
         host_header=traffic.host,
-        timed=timed and not traffic.journeys,
+        timed=timed,
         visitors=visitors,
         segment="",
     )

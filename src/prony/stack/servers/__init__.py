@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from prony.errors import PlanError
 from prony.knobs.server import INTERFACES
@@ -82,9 +83,16 @@ def stop_signal(server: Server) -> int:
     return PROGRAMS[server.kind].stop_signal(server)
 
 
-def environment(server: Server) -> dict[str, str]:
+def environment(launch: Launch) -> dict[str, str]:
     """Variables that its process is started with, over the app's own."""
-    return dict(PROGRAMS[server.kind].environment)
+    return PROGRAMS[launch.server.kind].environment(launch)
+
+
+def tells_at_a_port(server: Server, versions: Mapping[str, str]) -> bool:
+    """Whether it has metrics at a port of their own, by the versions in the app's interpreter."""
+    since = PROGRAMS[server.kind].metrics_since
+    found = re.match(r"(\d+)\.(\d+)", versions.get(server.kind, ""))
+    return bool(since and found and tuple(map(int, found.groups())) >= since)
 
 
 def refusal(server: Server, interface: str, installed: Collection[str] = ("django",)) -> str | None:
@@ -126,4 +134,5 @@ __all__ = [
     "refusal",
     "requirements",
     "stop_signal",
+    "tells_at_a_port",
 ]

@@ -28,4 +28,16 @@ def _interface(server: Server) -> str:
     return f"--interface={server.worker_class}"
 
 
-PROGRAM = Program(command, procfile, needs)
+def environment(launch: Launch) -> dict[str, str]:
+    """Its metrics, collected each second; in variables, as versions that lack them refuse an option."""
+    if not launch.metrics_port:
+        return {}
+    return {
+        "GRANIAN_METRICS_ENABLED": "true",
+        "GRANIAN_METRICS_SCRAPE_INTERVAL": "1",
+        "GRANIAN_METRICS_ADDRESS": "127.0.0.1",
+        "GRANIAN_METRICS_PORT": str(launch.metrics_port),
+    }
+
+
+PROGRAM = Program(command, procfile, needs, environment=environment, metrics_since=(2, 7))

@@ -46,4 +46,4 @@ def _stop_signal(server: Server) -> int:
 
 
 # What the variable adds must not stand beside the knobs.
-PROGRAM = Program(command, procfile, needs, _stop_signal, {"GUNICORN_CMD_ARGS": ""})
+PROGRAM = Program(command, procfile, needs, _stop_signal, lambda _: {"GUNICORN_CMD_ARGS": ""})

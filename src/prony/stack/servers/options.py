@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from prony.knobs import Knob
@@ -28,6 +28,7 @@ class Launch:
         entry: What the server loads: the gauge, which loads the user's entry in its turn.
         manage: Django's manage.py, for runserver.
         proxied: Whether a proxy of the stack stands before it, whose X-Forwarded headers are to be trusted.
+        metrics_port: Where on loopback it shall tell of itself; 0: nowhere, or at `stats`.
     """
 
     python: str
@@ -38,6 +39,7 @@ class Launch:
     entry: str = ENTRY
     manage: str = "manage.py"
     proxied: bool = False
+    metrics_port: int = 0
 
     @property
     def stats(self) -> Path:
@@ -60,13 +62,15 @@ class Program:
         needs: The distributions that must be importable in the app's interpreter.
         stop_signal: What ends it gently, and fast when no request is in it.
         environment: Variables it is started with.
+        metrics_since: The first version, if any, that tells of itself at a port of its own.
     """
 
     command: Callable[[Launch], list[str]]
     procfile: Callable[[Server, str, str], list[str]]
     needs: Callable[[Server], tuple[str, ...]]
     stop_signal: Callable[[Server], int] = lambda _: signal.SIGTERM
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: Callable[[Launch], dict[str, str]] = lambda _: {}
+    metrics_since: tuple[int, ...] = ()
 
 
 def options(server: Server, *, without: Collection[str] = (), young: Collection[str] = ()) -> list[str]:

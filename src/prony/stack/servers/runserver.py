@@ -22,4 +22,4 @@ def needs(_: Server) -> tuple[str, ...]:
 
 
 # It does not load our entry: the gauge finds Django's own.
-PROGRAM = Program(command, procfile, needs, environment={"PRONY_GAUGE_RUNSERVER": "1"})
+PROGRAM = Program(command, procfile, needs, environment=lambda _: {"PRONY_GAUGE_RUNSERVER": "1"})
