@@ -2,7 +2,8 @@
 
 First within one process, by calls of its WSGI or ASGI callable: that is the same to a microsecond. Then under servers:
 two processes of the same program differ by more than the gauge costs, so each start serves the page in both ways, block
-by block. The servers are got into a folder under the user's cache at first.
+by block; what it does besides requests, such as an event loop's heartbeat, is in both. The servers are got into a
+folder under the user's cache at first.
 
 OpenTelemetry's instrumentation beside it: name its environment's interpreter in OTEL_PYTHON (Django, gunicorn,
 opentelemetry-distro and opentelemetry-instrumentation-django, -sqlite3 or -dbapi in it); without one it is left out.
@@ -57,16 +58,20 @@ wsgi, asgi = get_wsgi_application(), get_asgi_application()
 """
 # What a server loads here: the page as it is where the query says so, else with the gauge.
 TURNED = """
+from django.core.handlers.base import BaseHandler
 from django.db.backends.utils import CursorWrapper
 from prony_gauge.entry import application as gauged
 import benched
-SEEN = CursorWrapper.execute
-WAYS = {b"plain": SEEN.__wrapped__, b"gauge": SEEN}
+HOOKED = ((CursorWrapper, "execute"), (BaseHandler, "resolve_request"))
+WITH = [getattr(*each) for each in HOOKED]
+WAYS = {b"plain": [each.__wrapped__ for each in WITH], b"gauge": WITH}
 now = b"gauge"
 def turn(way):
     global now
     if way != now:
-        CursorWrapper.execute, now = WAYS[way], way
+        for (of, name), function in zip(HOOKED, WAYS[way]):
+            setattr(of, name, function)
+        now = way
     return way == b"plain"
 def wsgi(environ, start_response):
     chosen = benched.wsgi if turn(environ["QUERY_STRING"].encode()) else gauged
@@ -79,7 +84,7 @@ async def asgi(scope, receive, send):
 WAYS = ("plain", "gauge")
 BLOCKS = 40  # of each, on one start
 TURNS = 4  # of OpenTelemetry and of nothing, on one start each
-NEEDED = ("django", "gunicorn", "gevent", "uvicorn", "granian")
+NEEDED = ("django", "gunicorn", "gevent", "packaging", "uvicorn", "granian")
 SERVERS = {
     "gunicorn sync": (["gunicorn", "--no-control-socket", "--keep-alive", "5", "-b"], "wsgi"),
     "gunicorn gthread": (["gunicorn", "--no-control-socket", "--threads", "2", "-b"], "wsgi"),

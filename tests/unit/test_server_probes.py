@@ -30,15 +30,25 @@ granian_py_wait_cumulative{worker="2"} 250000"""
 
 
 def test_granians_workers_are_added_up_and_what_a_version_lacks_is_not_told() -> None:
-    assert of(granian.readings([GRANIAN_TOLD])) == {
-        "requests": 15,
+    assert of(granian.Granian(()).readings([GRANIAN_TOLD])) == {
+        "granian_requests": 15,
         "connections_active": 7,
-        "respawns": 3,
+        "granian_respawns": 3,
         "blocking_busy_s": 1.5,
         "interpreter_wait_s": 0.25,
     }
-    assert of(granian.readings([GRANIAN_TOLD, GRANIAN_TOLD]))["requests"] == 30
-    assert granian.readings([""]) == []
+    assert of(granian.Granian(()).readings([GRANIAN_TOLD, GRANIAN_TOLD]))["granian_requests"] == 30
+    assert granian.Granian(()).readings([""]) == []
+
+
+def test_a_granian_worker_in_anothers_place_begins_at_0_and_is_added() -> None:
+    probe = granian.Granian(())
+    texts = [
+        f'granian_requests_handled{{worker="1"}} {n}\ngranian_blocking_queue{{worker="1"}} -1' for n in (10, 12, 3)
+    ]
+    told = [of(probe.readings([text])) for text in texts]
+    assert [each["granian_requests"] for each in told] == [10, 12, 15]
+    assert {each["blocking_queue"] for each in told} == {-1}
 
 
 def test_stub_status_counts_itself_out_and_what_it_dropped_in() -> None:

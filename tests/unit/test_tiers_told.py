@@ -80,6 +80,7 @@ def test_every_figure_comes_of_a_reading_that_a_probe_writes() -> None:
     kinds = {
         "every tier of processes": "processes",
         "app (uWSGI)": "uwsgi",
+        "app (granian)": "granian",
         "a store (Valkey, Redis)": "valkey",
         "a store (memcached)": "memcached",
         "database (Postgres)": "postgres",

@@ -61,7 +61,7 @@ class Connection:
         body_bytes_max: Longest body taken, as transferred.
     """
 
-    drains = True  # a read that is not short is followed by another, soon
+    drains = True  # it is told once of what has come: a read that is not short is followed by others
 
     __slots__ = (
         "_head",
@@ -74,6 +74,7 @@ class Connection:
         "first_byte_ns",
         "head_done",
         "keep_alive",
+        "more",
         "owner",
         "parser",
         "parser_clean",
@@ -107,6 +108,7 @@ class Connection:
         self.uses = 0
         self.wire = self.unsent = b""
         self.room = 0  # most bytes to read at once; 0 is the whole buffer
+        self.more = False  # whether it is read on though it is told of nothing new
         self.retried = False
         self.connected = False
         self.turn = 0  # whose samples these are: an arrival's ordinal and the attempt at it (see `prony.samples`)
@@ -168,6 +170,7 @@ class Connection:
         try:
             size = self.recv_into(_BUFFER, self.room)
         except BlockingIOError:
+            self.more = False
             return
         except OSError as error:
             self.owner.broken(self, error.errno or -1, _monotonic_ns())
@@ -187,7 +190,8 @@ class Connection:
                 known.missed = 0
                 self.owner.ended(self, OK, now_ns)
                 return
-        if size == (self.room or HEAD_BYTES_MAX):
+        if size == (self.room or HEAD_BYTES_MAX) and self.drains and not self.more:
+            self.more = True
             self.owner.loop.call_soon(self.on_more)
         received = self.received = self.received + size
         headed = self.head_done
@@ -207,9 +211,11 @@ class Connection:
             self._go_on(size, headed, now_ns)
 
     def on_more(self) -> None:
-        """There may be more of what has come than one read takes."""
+        """More has come than one read takes: read on, in turns with all else, until there is nothing."""
         if self.parser is not None:  # it is not closed
             self.on_readable()
+        if self.parser is not None and self.more:
+            self.owner.loop.call_soon(self.on_more)
 
     def _go_on(self, size: int, headed: bool, now_ns: int) -> None:  # noqa: FBT001 - called from one place
         """The bounds, for an answer that is long or comes in pieces; `headed` before its latest `size` bytes."""

@@ -12,15 +12,19 @@ from prony.recording import Reading
 READ_BYTES = 65_536
 _REQUEST = b"GET /metrics HTTP/1.1\r\nHost: granian\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
-_LINE = re.compile(r"^granian_(\w+)(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+_LEVELS = {"connections_active", "blocking_threads", "blocking_queue"}
+_LINE = re.compile(r"^granian_(\w+)(\{[^}]*\})? ([-0-9.e+]+)$", re.MULTILINE)
 _US = 1e-6
 # Ours: theirs, added up over workers, and what one of them is of ours.
 _NAMES = {
-    "requests": (("requests_handled",), 1.0),
+    "granian_requests": (("requests_handled",), 1.0),
     "connections_accepted": (("connections_handled",), 1.0),
     "connection_errors": (("connections_err",), 1.0),
     "connections_active": (("connections_active",), 1.0),
-    "respawns": (("workers_respawns_for_err", "workers_respawns_for_lifetime", "workers_respawns_for_rss"), 1.0),
+    "granian_respawns": (
+        ("workers_respawns_for_err", "workers_respawns_for_lifetime", "workers_respawns_for_rss"),
+        1.0,
+    ),
     "blocking_threads": (("blocking_threads",), 1.0),
     "blocking_queue": (("blocking_queue",), 1.0),
     "blocking_busy_s": (("blocking_busy_cumulative",), _US),
@@ -38,10 +42,35 @@ class Granian:
 
     def __init__(self, links: Iterable[socket.socket]) -> None:
         self._links = list(links)
+        self._former: dict[tuple[int, str, str], float] = {}
+        self._grown: dict[str, float] = {}
 
     def read(self) -> list[Reading]:
         """Its workers together, as it last collected them: each second."""
-        return readings([_asked(link) for link in self._links])
+        return self.readings([_asked(link) for link in self._links])
+
+    def readings(self, texts: Iterable[str]) -> list[Reading]:
+        """What each instance's text says, together; what a version does not tell is not among it.
+
+        Counters of a worker in another's place begin at 0 again: what they come to is added.
+        """
+        levels: dict[str, float] = {}
+        for number, text in enumerate(texts):
+            for name, worker, digits in _LINE.findall(text):
+                value = float(digits)
+                if name in _LEVELS:
+                    levels[name] = levels.get(name, 0.0) + value
+                    continue
+                former = self._former.get((number, name, worker), 0.0)
+                self._former[number, name, worker] = value
+                self._grown[name] = self._grown.get(name, 0.0) + (value - former if value >= former else value)
+        told = self._grown | levels
+        now_ns = time.monotonic_ns()
+        return [
+            Reading(now_ns, "app", ours, sum(told[each] for each in theirs if each in told) * unit)
+            for ours, (theirs, unit) in _NAMES.items()
+            if any(each in told for each in theirs)
+        ]
 
     def close(self) -> None:
         """Closes the connections."""
@@ -62,18 +91,4 @@ def _asked(link: socket.socket) -> str:
         if gap and length is None:
             raise ValueError("granian's metrics have no length")
         if length is not None and len(body) >= int(length[1]):
-            return body.decode("ascii", "replace")
-
-
-def readings(texts: Iterable[str]) -> list[Reading]:
-    """What these say together; what a version does not tell is not among it."""
-    told: dict[str, float] = {}
-    for text in texts:
-        for name, value in _LINE.findall(text):
-            told[name] = told.get(name, 0.0) + float(value)
-    now_ns = time.monotonic_ns()
-    return [
-        Reading(now_ns, "app", ours, sum(told[each] for each in theirs if each in told) * unit)
-        for ours, (theirs, unit) in _NAMES.items()
-        if any(each in told for each in theirs)
-    ]
+            return body[: int(length[1])].decode("ascii", "replace")

@@ -235,10 +235,10 @@ GRANIAN = (
         blocking_queue="requests that wait for one of them",
     ),
     *_counters(
-        requests="requests answered",
+        granian_requests="requests answered",
         connections_accepted="connections taken",
         connection_errors="connections that failed",
-        respawns="workers started in another's place",
+        granian_respawns="workers started in another's place",
         blocking_busy_s="time its threads were busy, together",
         blocking_idle_s="time they were idle",
         interpreter_wait_s="time they waited for the interpreter (the GIL)",

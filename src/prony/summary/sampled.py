@@ -76,21 +76,26 @@ def sampled_of(recording: Recording) -> list[Sampled]:
     samples = samples[(samples["first_byte_ns"] > 0) & (samples["done_ns"] > 0) & (samples["outcome"] < UNANSWERED)]
     ids = samples["arrival"].astype(np.int64) | samples["attempt"].astype(np.int64) << ATTEMPT_BITS
     places = np.flatnonzero(np.isin(ids, list(rows)))
+    traffic = recording.plan.traffic
+    steps = bool(traffic.journeys) or any(each.redirects for each in traffic.requests)
     times = Counter(ids[places].tolist())
     found = []
     for sample, ident in zip(samples[places], ids[places].tolist(), strict=True):
-        row = _row_of(sample, rows[ident], alone=times[ident] == 1)
+        row = _row_of(sample, rows[ident], alone=not steps and times[ident] == 1)
         if row is not None:
             found.append(_joined(recording, sample, row))
     return sorted(found, key=lambda each: each.due_s)
 
 
 def _row_of(sample: Any, rows: Sequence[Any], *, alone: bool) -> Any:
-    """The app's record of a request; steps of one run share an id, and follow each other: it entered meanwhile."""
+    """The app's record of a request; steps of one run share an id, and follow each other: it entered meanwhile.
+
+    The latest that did: a proxy may have tried twice.
+    """
     if alone and len(rows) == 1:
         return rows[0]
-    within = [row for row in rows if sample["sent_ns"] <= row[1] <= sample["done_ns"]]
-    return min(within, key=lambda row: row[1], default=None)
+    within = [row for row in rows if sample["sent_ns"] <= row[1] < sample["done_ns"]]
+    return max(within, key=lambda row: row[1], default=None)
 
 
 def _joined(recording: Recording, sample: Any, row: Sequence[Any]) -> Sampled:

@@ -120,7 +120,7 @@ UWSGI = (
     Figure("harakiri", "growth", ("harakiri",), "workers ended for a request that took too long"),
 )
 GRANIAN = (
-    Figure("interpreter_wait_s_mean", "per", ("interpreter_wait_s", "requests"), "wait for the GIL, a request"),
+    Figure("interpreter_wait_s_mean", "per", ("interpreter_wait_s", "granian_requests"), "wait for the GIL, a request"),
     Figure("blocking_queue_most", "most", ("blocking_queue",), "most requests that waited for a thread, each second"),
     Figure("connection_errors", "growth", ("connection_errors",), "connections that failed"),
 )

@@ -26,7 +26,8 @@ CONNECT_S = 2.0
 def probes(stack: Stack, start: Start) -> list[Probe]:
     """Everything that tells of itself, each second; what cannot be reached is a probe that fails, no crash."""
     found: list[Probe] = []
-    makers: list[tuple[str, Callable[[Stack, Start], list[Probe]]]] = [("proxy", _proxy), ("server", _servers)]
+    makers: list[tuple[str, Callable[[Stack, Start], list[Probe]]]] = [("proxy", _proxy), ("uWSGI", _uwsgi)]
+    makers.append(("granian", _granian))
     makers += [(store, partial(_cache, name=store)) for store in stack.stores.running]
     makers += [("pooler", _pooler), ("database", _postgres), ("database", _mariadb)]
     for name, make in makers:
@@ -51,14 +52,17 @@ def _proxy(stack: Stack, _: Start) -> list[Probe]:
     return found
 
 
-def _servers(stack: Stack, start: Start) -> list[Probe]:
+def _uwsgi(_: Stack, start: Start) -> list[Probe]:
     paths = [each.stats for each in start.instances if each.server.kind == "uwsgi"]
-    found = [Probe("uWSGI's stats", EVERY_S, UWSGI(paths).read)] if paths else []
+    return [Probe("uWSGI's stats", EVERY_S, UWSGI(paths).read)] if paths else []
+
+
+def _granian(stack: Stack, start: Start) -> list[Probe]:
     ports = [each.metrics_port for each in start.instances if each.metrics_port]
-    if ports:
-        probe = Granian(stack.launcher.connect(port, CONNECT_S) for port in ports)
-        found.append(Probe("granian's metrics", EVERY_S, probe.read, close=probe.close))
-    return found
+    if not ports:
+        return []
+    probe = Granian(stack.launcher.connect(port, CONNECT_S) for port in ports)
+    return [Probe("granian's metrics", EVERY_S, probe.read, close=probe.close)]
 
 
 def _cache(stack: Stack, _: Start, *, name: str) -> list[Probe]:

@@ -19,7 +19,7 @@ def spec_of(plan: Plan, port: int, visitors: Visitors = (), *, timed: bool = Fal
     """The whole of a plan's load, to a port of the stack's; where samples go is still to be said.
 
     `visitors` are the header fields of each visitor as whom requests go out; `timed`: some requests say in a field of
-    their own when they were due and sent, for the gauge. A journey's steps do not: they share one ordinal.
+    their own when they were due and sent, for the gauge. A journey's steps share one ordinal.
     """
     traffic = plan.traffic
     profile = tuple(Stretch(*each) for each in traffic.profile)
