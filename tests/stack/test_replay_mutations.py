@@ -85,6 +85,7 @@ def shown(document: Document) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.long
 def test_a_page_that_was_never_seeded_was_not_tested(as_told: Document) -> None:
     test = named(as_told, "test-1")
     assert (test.verdict.tier, test.verdict.cause) == ("app", "wrong_answers"), shown(as_told)
@@ -94,10 +95,12 @@ def test_a_page_that_was_never_seeded_was_not_tested(as_told: Document) -> None:
     assert any(f"{trial.requests} × 400" in line for line in (*test.text, *test.verdict.evidence))
 
 
+@pytest.mark.long
 def test_under_light_load_the_seeded_page_is_fine(as_told: Document) -> None:
     assert causes(as_told)["test-2"] == ("none", "none"), shown(as_told)
 
 
+@pytest.mark.long
 def test_heavy_load_is_blamed_on_opening_connections(as_told: Document) -> None:
     test = named(as_told, "test-3")
     assert (test.verdict.tier, test.verdict.cause) == ("connections", "connection_per_request"), shown(as_told)

@@ -9,7 +9,7 @@ from prony.campaign import compare
 from prony.comparison import Contest
 from tests.stack.turns_case import burning, opened
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.long]
 
 
 def test_answers_that_run_into_the_others_turns_are_measured_again_and_then_one_at_a_time(tmp_path: Path) -> None:
