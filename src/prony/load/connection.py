@@ -204,7 +204,7 @@ class Connection:
                 return
         if self.complete and received <= self.body_bytes_max:
             outcome = self._judged()
-            if received == size and outcome == OK and self.keep_alive and self.parser_clean:
+            if received == size and outcome == OK and route.known.keeps and self.keep_alive and self.parser_clean:
                 route.known.keep(_BUFFER[:size], self.status)
             self.owner.ended(self, outcome, now_ns)
         else:

@@ -114,6 +114,9 @@ class FormReader:
             return _form_about(source, selector, charset)
         key = (page, selector, charset)
         known = self._known.get(key) if simple["tag"] == "form" else None
+        same = known.form_on(source) if known is not None else None
+        if same is not None:
+            return same
         tags: list[bytes] = []
         lower = source.lower()
         for begin, end in _forms(source, lower):
@@ -130,7 +133,8 @@ class FormReader:
                     continue
                 form = _form(part.css_first("form") or node, part, own, source, charset)
                 if len(self._known) < _KNOWN_MAX or key in self._known:
-                    self._known[key] = _Known(own, tags, form)
+                    around = None if _ELSEWHERE in lower else (source[:begin], source[end:])
+                    self._known[key] = _Known(own, tags, form, around)
             return form
         raise FormError(f"there is no form at {selector} on the page")
 
@@ -142,12 +146,14 @@ class _Known:
         own: Its source.
         tags: The start tags of the page's forms, up to its own.
         form: What was read.
+        around: What stands before it and after it on its page; None where some of it may be the form's.
     """
 
-    __slots__ = ("_form", "_like", "_places", "_tags")
+    __slots__ = ("_around", "_form", "_like", "_places", "_tags")
 
-    def __init__(self, own: bytes, tags: list[bytes], form: Form) -> None:
+    def __init__(self, own: bytes, tags: list[bytes], form: Form, around: tuple[bytes, bytes] | None) -> None:
         self._form = form
+        self._around = around
         self._tags = tags
         spans: list[tuple[int, int, int]] = []
         for place, control in enumerate(form.controls):
@@ -162,10 +168,23 @@ class _Known:
         between = (re.escape(own[end:begin]) for end, begin in zip(ends, begins, strict=True))
         self._like = re.compile((b"(" + _TOKEN + b")").join(between))
 
+    def form_on(self, source: bytes) -> Form | None:
+        """The form of a page that is the one it was read on but for hidden values; None where it is another page."""
+        if self._around is None:
+            return None
+        before, after = self._around
+        end = len(source) - len(after)
+        if end < len(before) or not source.startswith(before) or not source.endswith(after):
+            return None
+        return self._like_this(source[len(before) : end])
+
     def form_of(self, own: bytes, tags: list[bytes], lower: bytes) -> Form | None:
         """The form of this source, where it is the one that is known; None where it must be read."""
         if tags != self._tags or _ELSEWHERE in lower:
             return None
+        return self._like_this(own)
+
+    def _like_this(self, own: bytes) -> Form | None:
         found = self._like.fullmatch(own)
         if found is None:
             return None

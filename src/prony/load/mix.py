@@ -27,15 +27,13 @@ class Known:
         size: Its length; -1 before there is one.
         status: Its status.
         missed: How many answers, one after the other, were not like the one kept.
-
-    Args:
         keeps: Whether any is kept; not where somebody reads what each answer holds.
     """
 
-    __slots__ = ("_most", "answer", "missed", "size", "status")
+    __slots__ = ("answer", "keeps", "missed", "size", "status")
 
     def __init__(self, *, keeps: bool = True) -> None:
-        self._most = KNOWN_BYTES_MAX if keeps else -1
+        self.keeps = keeps
         self.answer = b""
         self.size = -1
         self.status = 0
@@ -44,7 +42,7 @@ class Known:
     def keep(self, answer: memoryview, status: int) -> None:
         """An answer was read, came whole in one piece, left the connection as it was, and is right."""
         self.missed += 1
-        if len(answer) <= self._most and (self.missed <= _MISSED_MAX or self.missed % 256 == 0):
+        if self.keeps and len(answer) <= KNOWN_BYTES_MAX and (self.missed <= _MISSED_MAX or self.missed % 256 == 0):
             self.answer = bytes(answer)
             self.size = len(answer)
             self.status = status
