@@ -31,7 +31,7 @@ fix: $(VENV)/.dev
 
 # BENCH=--quick makes each smaller. bench/install_peers gets the load generators to compare with.
 bench: $(VENV)/.dev
-	@echo "about three hours on a calm machine, half of it bench/repeat.py; BENCH=--quick: about eleven minutes" >&2
+	@echo "about two and a half hours on a calm machine, more than half of it bench/repeat.py; BENCH=--quick: about eleven minutes" >&2
 	$(BIN)/python bench/engine.py $(BENCH)
 	$(BIN)/python bench/accuracy.py $(BENCH)
 	$(BIN)/python bench/fuzz.py $(BENCH)

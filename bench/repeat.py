@@ -5,7 +5,7 @@ their intervals lie apart, beside the canary, which tells whether the machine wa
 plans, loaded by turns, each judged against the first as `prony compare` judges two, with half its default of starts:
 the first once more, and two that cost so much more CPU that the first would lose 10 % and 5 % of its capacity.
 
-Everything takes two and a half hours, by reckoning, and is worth nothing while something else runs; --quick takes four
+Everything takes an hour and a half, by reckoning, and is worth nothing while something else runs; --quick takes four
 minutes, and --only picks parts.
 """
 
