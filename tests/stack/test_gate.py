@@ -162,8 +162,9 @@ def test_revisions_and_a_recording_are_compared_and_the_planted_loss_is_found(pr
     found = {each["b"]: {gain["figure"]: gain for gain in each["gains"]} for each in document["comparisons"]}
     recording = f"recording {number}, gunicorn sync, 1 worker"
     assert list(found) == ["git:HEAD", recording]
-    assert found["git:HEAD"]["app_cpu_s_per_request"]["verdict"] == "worse"
-    assert found["git:HEAD"]["app_cpu_s_per_request"]["low"] > 2
+    assert found["git:HEAD"]["saturated_rps"]["verdict"] == "worse"
+    assert found["git:HEAD"]["saturated_rps"]["high"] < 0.5
+    assert found["git:HEAD"]["app_cpu_s_per_request"]["ratio"] > 2, "of 60 requests' CPU time four starts tell little"
     assert found[recording]["app_cpu_s_per_request"]["ratio"] < 2
     assert "database_connections" not in found["git:HEAD"], "there is no database"
     assert project.git("worktree", "list").count("\n") == 1
