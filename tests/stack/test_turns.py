@@ -95,12 +95,12 @@ def test_two_plans_are_up_at_once_and_each_is_loaded_in_its_own_turns(rig: Rig) 
 
 def test_a_contest_of_plans_beside_each_other_finds_what_costs_twice_as_much(rig: Rig) -> None:
     plans = [burning(rig, "quick", 0.001), burning(rig, "slow", 0.002)]
-    contest = Contest(2, most=6, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
+    contest = Contest(2, most=4, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
     compare.hold(rig.bench, contest, ["quick", "slow"], plans, rate_rps=50, trial_s=1.0, answer_s=0.02)
     [comparison] = compare.comparisons(contest, ["quick", "slow"], fresh=True)
     verdicts = {gain.figure: gain.verdict for gain in comparison.gains}
     assert verdicts["saturated_rps"] == verdicts["app_cpu_s_per_request"] == "worse", contest.found
-    assert np.isfinite(contest.found[0]["saturated_rps"]).sum() >= 4
+    assert np.isfinite(contest.found[0]["saturated_rps"]).all()
     numbers = [measured.start for measured in rig.bench.measured[-16:]]
     assert len(set(numbers)) == 8, "each start serves both loads"
 

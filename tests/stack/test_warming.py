@@ -28,7 +28,7 @@ def application(environ, start_response):
 """
 
 
-TRIES = 3  # where something else had the core meanwhile, no end of the warm-up may be seen, and the most is discarded
+TRIES = 3  # where something else had the core meanwhile, no end of the warm-up may be seen
 MOST_S = 2.0
 
 
@@ -41,16 +41,17 @@ def test_warm_up_is_found_once_and_later_starts_serve_it_uncounted(tmp_path: Pat
             compare.pace_of(rig.bench, [plan], MOST_S, warming.calibrate)
             found = rig.bench.warm_up
             assert found is not None
-            if found.found_s is not None or number == TRIES - 1:
+            if found.found_s is not None:
                 serves_it_uncounted(rig, plan, found)
                 return
+    pytest.fail(f"twelve requests of 0.1 s, one after the other, were seen in none of {TRIES}: {found}")
 
 
 def serves_it_uncounted(rig: Rig, plan: Plan, found: WarmUp) -> None:
     bench = rig.bench
     assert (found.trial, found.looked_s) == (bench.measured[0].id, 2 * MOST_S)
-    assert found.discarded_s == (MOST_S if found.found_s is None else found.found_s)
-    assert 0.5 <= found.discarded_s <= MOST_S
+    assert found.found_s is not None
+    assert 0.5 <= found.found_s == found.discarded_s <= MOST_S
     calm, recording = rig.measured(plan.loaded(rate_rps=10, duration_s=1.5))
     assert calm.summary.latency_s["p50"] is not None
     assert calm.summary.latency_s["p50"] < 0.09, "its first requests were served before it was counted"

@@ -29,8 +29,8 @@ def opened(folder: Path) -> Iterator[Rig]:
     found = Rig(folder)
     found.bench = Bench(found.store, "compare", "tests", found.folder / "state", stacks=2)
     with closing(found.store), found.bench:
-        if found.bench.apart_because((), 0):
-            pytest.skip(found.bench.apart_because((), 0))
+        if why := found.bench.apart_because((), 0):
+            pytest.skip(why)
         yield found
 
 

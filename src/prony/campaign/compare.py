@@ -124,6 +124,8 @@ def hold(
                 bench.teller.say("  Answers ran into others' turns again: from now on one start after the other.")
                 bench.one_stack()
                 answer_s = None
+            elif overlapped:
+                bench.teller.say("  Answers ran into others' turns: this round is measured again.")
             if overlapped:
                 continue
         for measured, saturated in pairs:
