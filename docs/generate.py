@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import fields
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -480,6 +481,21 @@ def command_line() -> list[str]:
     ]
 
 
+def schema(kind: type) -> str:
+    """A type's JSON schema, the same by every version of msgspec: docstrings without indentation, null the last."""
+
+    def same(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if isinstance(found.get("description"), str):
+            found["description"] = cleandoc(found["description"])
+        if isinstance(found.get("anyOf"), list):
+            found["anyOf"].sort(key=lambda each: each == {"type": "null"})
+        return found
+
+    made = msgspec.json.encode(msgspec.json.schema(kind))
+    return json.dumps(json.loads(made, object_pairs_hook=same), indent=1, ensure_ascii=False)
+
+
 def json_page() -> list[str]:
     """What --json prints."""
     return [
@@ -491,7 +507,7 @@ def json_page() -> list[str]:
         "[results.md](reference/results.md) lists them.",
         "",
         "```json",
-        json.dumps(msgspec.json.schema(Document), indent=1, ensure_ascii=False),
+        schema(Document),
         "```",
         "",
         "## Verbs that do not measure",
@@ -510,7 +526,7 @@ def json_page() -> list[str]:
         "`prony check` prints this; causes and reasons are closed sets, too:",
         "",
         "```json",
-        json.dumps(msgspec.json.schema(Check), indent=1, ensure_ascii=False),
+        schema(Check),
         "```",
         "",
         "`prony init` prints `prony`, `verb`, `file`; `found`, each with `what`, `value` and `source`, no",
