@@ -1,12 +1,10 @@
 """What the gauge costs: a Django page with three statements, with it and without, in turns; as JSON or a table.
 
-First within one process, by calls of its WSGI or ASGI callable: that is the same to a microsecond. Then under servers:
-two processes of the same program differ by more than the gauge costs, so each start serves the page in both ways, block
-by block; what it does besides requests, such as an event loop's heartbeat, is in both. The servers are got into a
-folder under the user's cache at first.
-
-OpenTelemetry's instrumentation beside it: name its environment's interpreter in OTEL_PYTHON (Django, gunicorn,
-opentelemetry-distro and opentelemetry-instrumentation-django, -sqlite3 or -dbapi in it); without one it is left out.
+First within one process, by calls of its WSGI or ASGI callable: that is the same to a microsecond. Then the page app
+upon Postgres under servers of one worker that is kept busy by two connections: two processes of the same program differ
+by more than the gauge costs, so each start serves the page in both ways, block by block; what it does besides requests,
+such as an event loop's heartbeat, is in both. OpenTelemetry's instrumentation beside it, under one of them. What is
+needed of servers and of OpenTelemetry is got into a folder under the user's cache at first.
 """
 
 from __future__ import annotations
@@ -24,13 +22,18 @@ import sys
 import tempfile
 import time
 import venv
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pages
 import psutil
-from paired import arguments, measured, tell
+from paired import arguments, measured, pinned, tell
 from peers import folder as folder_of_peers
 
+from prony.plan import read_file
+from prony.stack.stack import Stack
 from prony_gauge.install import lay_out
 
 SETTINGS = """
@@ -56,35 +59,66 @@ def page(request, number):
 urlpatterns = [path("page/<int:number>", page)]
 wsgi, asgi = get_wsgi_application(), get_asgi_application()
 """
-# What a server loads here: the page as it is where the query says so, else with the gauge.
+# The same of the page app: three random pages of its table on one.
+SERVED = """
+import os
+import django
+django.setup()
+from django.http import HttpResponse
+from django.template.loader import render_to_string
+from django.urls import path
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+from pages.models import Page
+def three(request, number):
+    found = [Page.objects.order_by("?").first() for _ in range(3)]
+    return HttpResponse("".join(render_to_string("pages/page.html", {"page": each}, request) for each in found))
+urlpatterns = [path("page/<int:number>", three)]
+wsgi, asgi = get_wsgi_application(), get_asgi_application()
+"""
+SERVED_SETTINGS = """
+from config.settings import *
+ROOT_URLCONF = "benched"
+"""
+# What a server loads here. Each query says in which way its page is made: as it is, twice, with the gauge, and with no
+# more of the gauge than find, compare and gate have. The hooks are put in place anew at each turn, whichever the way.
 TURNED = """
+import os
 from django.core.handlers.base import BaseHandler
 from django.db.backends.utils import CursorWrapper
+from psycopg import Connection, Cursor
+from prony_gauge import asgi as of_asgi, wsgi as of_wsgi
 from prony_gauge.entry import application as gauged
 import benched
-HOOKED = ((CursorWrapper, "execute"), (BaseHandler, "resolve_request"))
+HOOKED = ((CursorWrapper, "execute"), (BaseHandler, "resolve_request"), (Cursor, "execute"), (Connection, "commit"))
 WITH = [getattr(*each) for each in HOOKED]
-WAYS = {b"plain": [each.__wrapped__ for each in WITH], b"gauge": WITH}
-now = b"gauge"
-def turn(way):
+PLAIN = [each.__wrapped__ for each in WITH]
+os.environ["PRONY_GAUGE_DETAIL"] = "off"
+LEAN = {"wsgi": of_wsgi.measured(benched.wsgi), "asgi": of_asgi.measured(benched.asgi)}
+now = b""
+def turn(way, kind):
     global now
     if way != now:
-        for (of, name), function in zip(HOOKED, WAYS[way]):
+        for (of, name), function in zip(HOOKED, WITH if way == b"gauge" else PLAIN):
             setattr(of, name, function)
         now = way
-    return way == b"plain"
+    return gauged if way == b"gauge" else LEAN[kind] if way == b"lean" else getattr(benched, kind)
 def wsgi(environ, start_response):
-    chosen = benched.wsgi if turn(environ["QUERY_STRING"].encode()) else gauged
-    return chosen(environ, start_response)
+    return turn(environ["QUERY_STRING"].encode(), "wsgi")(environ, start_response)
 async def asgi(scope, receive, send):
     if scope["type"] == "http":
-        chosen = benched.asgi if turn(scope["query_string"]) else gauged
-        await chosen(scope, receive, send)
+        await turn(scope["query_string"], "asgi")(scope, receive, send)
 """
-WAYS = ("plain", "gauge")
-BLOCKS = 40  # of each, on one start
+WAYS = ("plain", "again", "lean", "gauge")
+BLOCKS = 200  # of each way, on one start: short ones, as what a request costs drifts
 TURNS = 4  # of OpenTelemetry and of nothing, on one start each
-NEEDED = ("django", "gunicorn", "gevent", "packaging", "uvicorn", "granian")
+CLIENTS = 2  # connections: one is served, one waits, so that no request finds a server that has gone to sleep
+NEEDED = ("django", "gunicorn", "gevent", "packaging", "uvicorn", "granian", "psycopg[binary]")
+OPENTELEMETRY = (
+    *("django", "gunicorn", "psycopg[binary]", "opentelemetry-distro"),
+    *("opentelemetry-instrumentation-django", "opentelemetry-instrumentation-psycopg"),
+)
+CORES = sorted(os.sched_getaffinity(0))
 SERVERS = {
     "gunicorn sync": (["gunicorn", "--no-control-socket", "--keep-alive", "5", "-b"], "wsgi"),
     "gunicorn gthread": (["gunicorn", "--no-control-socket", "--threads", "2", "-b"], "wsgi"),
@@ -95,15 +129,16 @@ SERVERS = {
 
 
 class Served:
-    """One server with one worker, on loopback: the page without, with OpenTelemetry, or with the gauge in turns."""
+    """One server with one worker, on loopback and the last core: plain, with OpenTelemetry, or the gauge in turns."""
 
-    def __init__(self, python: str, folder: Path, name: str, how: str) -> None:
+    def __init__(self, python: str, folder: Path, name: str, how: str, url: str) -> None:
         words, kind = SERVERS[name]
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         entry = f"turned:{kind}" if how == "turns" else f"benched:{kind}"
-        env = {**os.environ, "BENCH_DB": str(folder / "bench.sqlite3"), "PYTHONPATH": str(folder)}
+        env = {**os.environ, "DATABASE_URL": url, "CONN_MAX_AGE": "600", "PYTHONPATH": str(folder)}
+        env |= {"ALLOWED_HOSTS": "*", "SECRET_KEY": "only-for-the-bench"}
         env["DJANGO_SETTINGS_MODULE"] = "bench_settings"  # OpenTelemetry looks for it before the app is there
         words_before = [python, "-m"]
         if how == "turns":
@@ -112,13 +147,12 @@ class Served:
             env["PYTHONPATH"] = os.pathsep.join([str(folder / "run"), str(folder)])
             env |= {"PRONY_GAUGE_DIR": str(gauges), "PRONY_GAUGE_ENTRY": f"benched:{kind}"}
         if how == "opentelemetry":
-            bin_folder = Path(os.environ["OTEL_PYTHON"]).parent
-            words_before = [str(bin_folder / "opentelemetry-instrument"), str(bin_folder / "python"), "-m"]
+            words_before = [str(Path(python).with_name("opentelemetry-instrument")), python, "-m"]
             env |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
         at = f"127.0.0.1:{self.port}" if words[0] == "gunicorn" else str(self.port)
         self.log = folder / f"log-{self.port}"
         with self.log.open("wb") as log:
-            command = [*words_before, *words, at, entry]
+            command = pinned(CORES[-1], *words_before, *words, at, entry)
             self.process = subprocess.Popen(
                 command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True
             )
@@ -138,8 +172,13 @@ class Served:
                 return
 
     def load(self, count: int, way: str = "gauge") -> float:
-        """CPU seconds a request of the server's, over so many, one after the other; `way`: which, of those in turns."""
+        """CPU seconds a request of the server's, over so many; `way`: which, of those in turns."""
         before = self.cpu_s()
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            list(clients.map(lambda _: self._ask(-(-count // CLIENTS), way), range(CLIENTS)))
+        return (self.cpu_s() - before) / (-(-count // CLIENTS) * CLIENTS)
+
+    def _ask(self, count: int, way: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         for number in range(count):
             connection.request("GET", f"/page/{number}?{way}")
@@ -148,7 +187,6 @@ class Served:
             if answer.status != 200:
                 raise SystemExit(f"status {answer.status}:\n{self.log.read_text()[-1000:]}")
         connection.close()
-        return (self.cpu_s() - before) / count
 
     def _tree(self) -> list[psutil.Process]:
         first = psutil.Process(self.process.pid)
@@ -185,72 +223,106 @@ def within(folder: Path, kind: str, blocks: int) -> dict[str, Any]:
     return measured(f"{kind} callable, one process: CPU more a request", found["more"], "µs", 15.0, peers)
 
 
-def of_server(python: str, folder: Path, name: str, starts: int, count: int) -> list[dict[str, Any]]:
-    """With the gauge and without, in turns; and OpenTelemetry where it is there (one server is enough)."""
-    peer = ["opentelemetry"] if "OTEL_PYTHON" in os.environ and name == "gunicorn sync" else []
-    more: list[float] = []
-    base: list[float] = []
+def of_server(
+    pythons: dict[str, str], folder: Path, name: str, size: tuple[int, int], url: str
+) -> list[dict[str, Any]]:
+    """With the gauge and without, in turns, on so many starts and by blocks of so many requests.
+
+    And OpenTelemetry where it is there (one server is enough).
+    """
+    starts, count = size
+    peer = ["opentelemetry"] if "opentelemetry" in pythons and name == "gunicorn sync" else []
+    taken: dict[str, list[float]] = {way: [] for way in WAYS}
     others: list[float] = []
     memory: list[float] = []
     for _ in range(starts):
-        running = {way: Served(python, folder, name, way) for way in ("turns", "without", *peer)}
+        running = {}
+        for way in ("turns", "without", *peer):
+            running[way] = Served(pythons.get(way, pythons["servers"]), folder, name, way, url)
         try:
             for served in running.values():
                 for way in WAYS:
                     served.load(count, way)  # warm
             memory.append((running["turns"].memory_bytes() - running["without"].memory_bytes()) / 2**20)
             for _ in range(BLOCKS):
-                taken = {way: running["turns"].load(count // 5, way) for way in random.sample(WAYS, 2)}
-                more.append((taken["gauge"] - taken["plain"]) * 1e6)
-                base.append(taken["plain"] * 1e6)
+                for way in random.sample(WAYS, len(WAYS)):
+                    taken[way].append(running["turns"].load(count // 15, way) * 1e6)
             for _ in range(TURNS if peer else 0):
                 seen = {way: running[way].load(count) for way in random.sample(["without", *peer], 2)}
                 others.append((seen[peer[0]] - seen["without"]) * 1e6)
         finally:
             for served in running.values():
                 served.stop()
-    more.sort()
-    reach = 0.98 * len(more) ** 0.5  # ranks to either side of the median: 95 % of its interval
-    low, high = (more[min(max(round(len(more) / 2 + side * reach), 0), len(more) - 1)] for side in (-1, 1))
-    extra, without = statistics.median(more), statistics.median(base)
-    peers = {"without, µs": without, "low": low, "high": high}
+    extra, low, high = more(taken, "gauge")
+    without = statistics.median(taken["plain"])
+    peers = {"without, µs": without, "low": low, "high": high, "without again, µs more": more(taken, "again")[0]}
     if others:
         peers["opentelemetry, µs more"] = statistics.median(others)
+    lean, low, high = more(taken, "lean")
     return [
         measured(f"{name}: CPU more a request", extra, "µs", 15.0, peers),
         measured(f"{name}: the same as a share", extra / without * 100, "%", 3.0, {}),
+        measured(f"{name}: CPU more in find, compare, gate", lean, "µs", 15.0, {"low": low, "high": high}),
         measured(f"{name}: memory more a worker", statistics.median(memory), "MiB", 2.0, {}),
     ]
 
 
-def interpreter() -> str:
-    """Python with the servers in it, in the user's cache."""
-    own = folder_of_peers() / "servers"
+def more(taken: dict[str, list[float]], way: str) -> tuple[float, float, float]:
+    """By how much that way's blocks exceed the plain ones beside them: the median and its interval of 95 %."""
+    found = sorted(b - a for a, b in zip(taken["plain"], taken[way], strict=True))
+    reach = 0.98 * len(found) ** 0.5  # ranks to either side
+    low, high = (found[min(max(round(len(found) / 2 + side * reach), 0), len(found) - 1)] for side in (-1, 1))
+    return statistics.median(found), low, high
+
+
+def interpreter(name: str, needed: tuple[str, ...]) -> str:
+    """Python with these in it, in the user's cache."""
+    own = folder_of_peers() / name
     python = str(own / "bin" / "python")
-    asked = [python, "-c", f"import {','.join(NEEDED)}"]
-    if Path(python).exists() and subprocess.run(asked, capture_output=True, check=False).returncode == 0:
-        return python
-    print(f"getting {', '.join(NEEDED)}", file=sys.stderr)
-    venv.create(own, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *NEEDED], check=True)
+    asked = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needed]
+    if not Path(python).exists():
+        print(f"getting {', '.join(needed)}", file=sys.stderr)
+        venv.create(own, with_pip=True)
+    subprocess.run(asked, check=True)  # what is there already takes a moment
     return python
+
+
+@contextlib.contextmanager
+def database(folder: Path) -> Iterator[str]:
+    """The page app's Postgres, filled by the app, on the first core; its URL."""
+    plan = read_file(pages.sync(folder), ["stores.database.round_trip=0ms", "stores.database.max_connections=90"])
+    with Stack(folder / "logs", namespace=False, own_folder=folder / "own") as stack:
+        handed = dict(stack.boot(plan).handed)
+        stack.stop_app()
+        for process in (each for tier in stack.watched() for each in tier.processes):
+            for each in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+                each.cpu_affinity(CORES[:1])
+        yield handed["DATABASE_URL"]
 
 
 def main() -> None:
     """Measures every server in turn."""
     given = arguments(__doc__)
     starts, count, blocks = (1, 60, 60) if given.quick else (4, 300, 400)
-    if "OTEL_PYTHON" not in os.environ:
-        print("OpenTelemetry is left out: no OTEL_PYTHON", file=sys.stderr)
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        (folder / "benched.py").write_text(APP, encoding="utf-8")
-        (folder / "turned.py").write_text(TURNED, encoding="utf-8")
-        (folder / "bench_settings.py").write_text(SETTINGS, encoding="utf-8")
-        lay_out(str(folder / "run"))
-        measures = [within(folder, kind, blocks) for kind in ("wsgi", "asgi")]
-        python = interpreter()
-        measures += [each for name in SERVERS for each in of_server(python, folder, name, starts, count)]
+        inside, served = Path(made) / "inside", Path(made) / "served"
+        inside.mkdir()
+        (inside / "benched.py").write_text(APP, encoding="utf-8")
+        (inside / "bench_settings.py").write_text(SETTINGS, encoding="utf-8")
+        measures = [within(inside, kind, blocks) for kind in ("wsgi", "asgi")]
+        pythons = {"servers": interpreter("servers", NEEDED)}
+        try:
+            pythons["opentelemetry"] = interpreter("opentelemetry", OPENTELEMETRY)
+        except subprocess.CalledProcessError:
+            print("OpenTelemetry is left out: it could not be got", file=sys.stderr)
+        with database(served) as url:
+            (served / "benched.py").write_text(SERVED, encoding="utf-8")
+            (served / "bench_settings.py").write_text(SERVED_SETTINGS, encoding="utf-8")
+            (served / "turned.py").write_text(TURNED, encoding="utf-8")
+            lay_out(str(served / "run"))
+            os.sched_setaffinity(0, CORES[:1])
+            for name in SERVERS:
+                measures += of_server(pythons, served, name, (starts, count), url)
     tell(measures, as_json=given.json, starts=starts, requests=count)
 
 
