@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What the gauge's hooks are tried with: the real libraries.
 LIBRARIES := aiohttp asyncpg psycopg-pool psycopg2-binary pymemcache redis requests sqlalchemy starlette werkzeug
-DEV := build dnspython hdrhistogram hypothesis MLRsearch mypy pre-commit pyarrow pytest pytest-xdist ruff types-psutil \
-	types-PyMySQL types-PyYAML $(LIBRARIES)
+DEV := brotli build dnspython hdrhistogram hypothesis MLRsearch mypy pre-commit pyarrow pytest pytest-xdist ruff \
+	types-psutil types-PyMySQL types-PyYAML $(LIBRARIES)
 
 .PHONY: demo test test-all fix bench docs clean
 

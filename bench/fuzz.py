@@ -2,7 +2,7 @@
 
 Each kind of load has its part of them: plain status checks, checks of the body, streams, redirects that are followed,
 retries, journeys with forms and cookies. After each part the engine must have accounted for every request, within its
-time.
+time. A last, longer part is all of these but retries at once, in one engine: what grows slowly shows there.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ ANSWERS, ANSWERS_QUICK = 100_000, 3_000
 GROWTH_MB = 64.0
 PART_S, PART_QUICK_S = 5.0, 3.0
 PARTS_MAX = 200
+WHOLE_S, WHOLE_QUICK_S = 60.0, 6.0
 CHECKS = Expectation(contains="hello", matches="w.r", min_bytes=5)
 KINDS: dict[str, dict[str, Any]] = {
     "status": {"requests": (RequestSpec(),)},
@@ -37,6 +38,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "retries": {"requests": (RequestSpec(),), "retries": 2, "backoff_s": 0.01},
     "journeys": {},
 }
+WHOLE = "all of them"  # but retries, which do not go with journeys
+KINDS_TOGETHER = ("status", "checks", "streams", "redirects")
 JOURNEY = """
 async def buy(visitor):
     await visitor.get("/")
@@ -47,11 +50,12 @@ async def buy(visitor):
 
 def part(port: int, core: int, kind: str, folder: Path, *, seed: int, seconds: float) -> dict[str, Any]:
     """One load upon the server: how it went."""
-    how = KINDS[kind]
-    if kind == "journeys":
+    together = tuple(request for each in KINDS_TOGETHER for request in KINDS[each]["requests"])
+    how = {"requests": together} if kind == WHOLE else KINDS[kind]
+    if kind in {"journeys", WHOLE}:
         (folder / "journeys.py").write_text(JOURNEY, encoding="utf-8")
         journey = JourneySpec(name="buy", file=str(folder / "journeys.py"), function="buy")
-        how = {"journeys": (journey,)}
+        how = how | {"journeys": (journey,)}
     spec = LoadSpec(
         host="127.0.0.1",
         port=port,
@@ -90,30 +94,35 @@ def main() -> int:
     """Measure and print; returns the exit code."""
     options = arguments(__doc__)
     wanted, part_s = (ANSWERS_QUICK, PART_QUICK_S) if options.quick else (ANSWERS, PART_S)
+    whole_s = WHOLE_QUICK_S if options.quick else WHOLE_S
     core, servers_core = two_cores()
-    total: dict[str, float] = {"crashes": 0, "hangs": 0, "answers": 0, "growth_mb": 0.0}
+    total: dict[str, float] = {"crashes": 0, "hangs": 0, "answers": 0, "growth_mb": 0.0, "whole_mb": 0.0}
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
         for number in range(PARTS_MAX):
-            if total["answers"] >= wanted and number >= len(KINDS):
-                break
-            kind = list(KINDS)[number % len(KINDS)]
+            whole = total["answers"] >= wanted and number >= len(KINDS)
+            kind = WHOLE if whole else list(KINDS)[number % len(KINDS)]
+            seconds = whole_s if whole else part_s
             command = pinned(servers_core, sys.executable, hostile.__file__, str(number))
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
                 port = int(server.stdout.readline() if server.stdout else 0)
                 try:
-                    found = part(port, core, kind, Path(name), seed=number, seconds=part_s)
+                    found = part(port, core, kind, Path(name), seed=number, seconds=seconds)
                 finally:
                     server.communicate("", timeout=30)
             for key in ("crashes", "hangs", "answers"):
                 total[key] += found[key]
-            total["growth_mb"] = max(total["growth_mb"], found["growth_mb"])
+            grown = "whole_mb" if whole else "growth_mb"
+            total[grown] = max(total[grown], found["growth_mb"])
             outcomes += found["outcomes"]
             print(f"part {number + 1}, {kind}: {found['answers']} answers", file=sys.stderr)
+            if whole:
+                break
     measures = [
         measured(f"crashes in {total['answers']:.0f} hostile answers", total["crashes"], "", 0.0, {}),
         measured("hangs, or requests not accounted for", total["hangs"], "", 0.0, {}),
         measured("growth of memory within a load", total["growth_mb"], "MB", GROWTH_MB, {}),
+        measured(f"growth of memory in {whole_s:.0f} s of all kinds", total["whole_mb"], "MB", GROWTH_MB, {}),
     ]
     tell(measures, as_json=options.json, answers=total["answers"], outcomes=dict(outcomes))
     return 0 if total["answers"] >= wanted else 1

@@ -1,7 +1,7 @@
 """A seed into answers that nobody should send: `hostile.py SEED`, a server that prints its port, ends with its stdin.
 
 The n-th request gets the n-th hostile answer: truncated, with giant or endless heads, wrong or doubled lengths, broken
-chunks, floods of interim answers, endless bodies, binary junk, answers nobody asked for, drips, and closes at any byte.
+or tiny chunks, floods of interim answers, endless bodies, binary junk, answers nobody asked for, drips, early ends.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ WHOLE = OK + b"Content-Length: 11\r\n\r\nhello world"
 DRIPS_MAX = 6
 BOMBS = tuple(gzip.compress(b"\0" * size, 9) for size in (1_000, 30_000_000))
 DRIP_S = 0.005
+ENDLESS = b"z" * 1_200_000  # over what whoever is tried takes of a body: 1 MB
 
 
 def truncated(rng: random.Random) -> bytes:
@@ -49,6 +50,12 @@ def broken_chunks(rng: random.Random) -> bytes:
     return OK + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\nhello\r\n" + end
 
 
+def tiny_chunks(rng: random.Random) -> bytes:
+    """A body of two bytes a chunk, by the thousand; perhaps its end."""
+    chunks = b"2\r\nzz\r\n" * rng.choice((10, 1_000, 60_000))
+    return OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + rng.choice([b"0\r\n\r\n", b""])
+
+
 def interim_flood(rng: random.Random) -> bytes:
     """Interim answers, many of them, perhaps with one that counts at the end."""
     return b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * rng.randrange(1, 2000) + rng.choice([WHOLE, b""])
@@ -56,7 +63,7 @@ def interim_flood(rng: random.Random) -> bytes:
 
 def endless_body(rng: random.Random) -> bytes:
     """More than anybody takes."""
-    return rng.choice([OK + b"\r\n", OK + b"Content-Length: 99999999\r\n\r\n"]) + b"z" * 300_000
+    return rng.choice([OK + b"\r\n", OK + b"Content-Length: 99999999\r\n\r\n"]) + ENDLESS
 
 
 def junk(rng: random.Random) -> bytes:
@@ -145,8 +152,8 @@ def damaged(rng: random.Random) -> bytes:
 
 
 KINDS: tuple[Callable[[random.Random], bytes], ...] = (
-    truncated, giant_head, wrong_length, broken_chunks, interim_flood, endless_body, junk, too_many, odd_status,
-    switched, packed, damaged, bomb, moved, cookies, page, events,
+    truncated, giant_head, wrong_length, broken_chunks, tiny_chunks, interim_flood, endless_body, junk, too_many,
+    odd_status, switched, packed, damaged, bomb, moved, cookies, page, events,
 )  # fmt: skip
 
 
@@ -186,10 +193,14 @@ class Hostile:
 
     def _drip(self, sock: socket.socket, parts: list[bytes], *, closes: bool) -> None:
         try:
-            sock.send(parts.pop(0))
+            parts[0] = parts[0][sock.send(parts[0]) :]
+        except BlockingIOError:
+            pass
         except OSError:
             self._close(sock)
             return
+        if not parts[0]:
+            parts.pop(0)
         if parts:
             self._loop.call_later(DRIP_S, lambda: self._drip(sock, parts, closes=closes))
         elif closes:

@@ -145,7 +145,7 @@ def shards(port: int, cores: tuple[int, int], seconds: float, folder: Path) -> l
     results = [msgspec.json.decode(each.communicate()[0].splitlines()[-1], type=LoadResult) for each in processes]
     together = np.concatenate([np.fromfile(own / str(shard), dtype=SAMPLE) for shard in range(SHARDS)])
     lag_ns = together["sent_ns"] - together["due_ns"]
-    single, several = LagCounts(), merged(results).lags
+    single, several = LagCounts(), merged(results, len(cores)).lags
     for each in lag_ns.tolist():
         single.add(each)
     off = 0

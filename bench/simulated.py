@@ -21,15 +21,17 @@ KNEE = 0.95  # utilisation at which the noise-free p99 is at its limit
 
 
 class System(NamedTuple):
-    """Its true capacity; `boot()` is a fresh start; `trial(load, duration_s)` says whether the limits held."""
+    """Its true capacity; `boot()` is a fresh start, and whether it came up; `trial(load, duration_s)`: the limits held."""
 
     truth: float
-    boot: Callable[[], None]
+    boot: Callable[[], bool]
     trial: Callable[[float, float], bool]
 
 
-def noisy(seed: int, *, drift: float = 0.0, slow: float = 1.0) -> System:
+def noisy(seed: int, *, drift: float = 0.0, slow: float = 1.0, failing: float = 0.0) -> System:
     """A queue whose p99 goes as 1 ÷ (1 − utilisation), with noise; `drift` over 600 s of load, `slow` a cost.
+
+    The share `failing` of its starts does not come up.
 
     Between starts the capacity varies with a standard deviation of 1.5 %, p99 by 15 % a trial, and one trial in twenty
     has five times the latency.
@@ -38,8 +40,9 @@ def noisy(seed: int, *, drift: float = 0.0, slow: float = 1.0) -> System:
     truth = float(np.exp(random.uniform(np.log(20), np.log(3000)))) / slow
     state = {"start": truth, "spent_s": 0.0}
 
-    def boot() -> None:
+    def boot() -> bool:
         state["start"] = truth * float(np.exp(random.normal(0, START_SD)))
+        return bool(failing == 0 or random.random() >= failing)
 
     def trial(load: float, duration_s: float) -> bool:
         state["spent_s"] += duration_s
@@ -83,8 +86,9 @@ def replayed(seed: int, recorded: Noise, *, app: bool) -> System:
     def onward(at: int) -> int:
         return int(random.integers(count)) if random.random() < 1 / STRETCH else (at + 1) % count
 
-    def boot() -> None:
+    def boot() -> bool:
         state["start"] = state["trial"] = onward(state["start"])
+        return True
 
     def trial(load: float, duration_s: float) -> bool:  # noqa: ARG001 - however long, the noise is as it was recorded
         at, state["trial"] = state["trial"], (state["trial"] + 1) % count if app else onward(state["trial"])
@@ -103,8 +107,9 @@ def queue(seed: int, truth: float, *, servers: int, service_s: float, limit_s: f
     random = np.random.default_rng(seed)
     state = {"speed": 1.0}
 
-    def boot() -> None:
+    def boot() -> bool:
         state["speed"] = float(np.exp(random.normal(0, START_SD)))
+        return True
 
     def trial(load: float, duration_s: float) -> bool:
         latency_s = many_servers(random, load, duration_s, servers, service_s / state["speed"])
@@ -119,8 +124,9 @@ def shared(seed: int, truth: float, *, service_s: float, limit_s: float) -> Syst
     random = np.random.default_rng(seed)
     state = {"speed": 1.0}
 
-    def boot() -> None:
+    def boot() -> bool:
         state["speed"] = float(np.exp(random.normal(0, START_SD)))
+        return True
 
     def trial(load: float, duration_s: float) -> bool:
         latency_s = one_shared(random, load, duration_s, service_s / state["speed"])

@@ -28,7 +28,10 @@ from prony.verdict import Suggestion, Verdict
 
 
 class Trial(Struct, frozen=True, kw_only=True):
-    """One trial: durations in seconds, rates per second; a voided figure is null."""
+    """One trial: durations in seconds, rates per second; a voided figure is null, a voided table empty.
+
+    `exceptions` are those that the app did not handle itself, by type and SQLSTATE.
+    """
 
     id: str
     label: str
@@ -53,6 +56,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     gauged: tuple[Metered, ...] = ()
     spent: tuple[Spent, ...] = ()
     statements: tuple[Statement, ...] = ()
+    exceptions: dict[str, int] = {}
 
 
 class RouteCost(Struct, frozen=True, kw_only=True):
@@ -200,8 +204,9 @@ def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
         retries=summary.retries,
         streams=summary.streams,
         gauged=summary.gauged,
-        spent=() if any("all" in doubt.voids for doubt in doubts) else summary.spent,
+        spent=summary.spent,
         statements=summary.statements,
+        exceptions=summary.exceptions,
     )
 
 

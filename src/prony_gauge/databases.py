@@ -65,6 +65,12 @@ def _psycopg(kind: str, wrap: Callable[[Hook, Any], Any]) -> Callable[[Any], Non
     return after
 
 
+def psycopg_server_cursors(module: Any) -> None:
+    """Their `execute` is another than other cursors'; which modules hold them differs by version."""
+    put(getattr(module, "ServerCursor", None), ("execute",), _cursor("psycopg server cursor"))
+    put(getattr(module, "AsyncServerCursor", None), ("execute",), _cursor("psycopg server cursor"), timed_async)
+
+
 def _psycopg_commits(kind: str, wrap: Callable[[Hook, Any], Any]) -> Callable[[Any], None]:
     def after(module: Any) -> None:
         owner = getattr(module, kind)
@@ -228,6 +234,9 @@ def asyncpg_pool(module: Any) -> None:
 AFTER_IMPORT: dict[str, Callable[[Any], Any]] = {
     "psycopg.cursor": _psycopg("Cursor", timed),
     "psycopg.cursor_async": _psycopg("AsyncCursor", timed_async),
+    "psycopg.server_cursor": psycopg_server_cursors,
+    "psycopg._server_cursor": psycopg_server_cursors,
+    "psycopg._server_cursor_async": psycopg_server_cursors,
     "psycopg.connection": _psycopg_commits("Connection", timed),
     "psycopg.connection_async": _psycopg_commits("AsyncConnection", timed_async),
     "psycopg2": psycopg2,

@@ -66,7 +66,7 @@ RECORD_MOST = RECORD_WORDS + 3 * STEPS_MOST
 # A step: kind (upper 4 bits) with two counts of 20 bits and a label's number of 20 bits, began_ns, ended_ns.
 KIND_BITS, FIRST_BITS, SECOND_BITS, COUNT_MOST = 60, 40, 20, (1 << 20) - 1
 S_STATEMENT, S_POOL, S_CONNECT, S_OUTBOUND, S_CACHE = 1, 2, 3, 4, 5  # counts: times; or a cache's lookups and hits
-S_TIMING = 6  # the request carried an id (in place of counts and label), and when it was due and sent
+S_TIMING = 6  # the request carried an id (in place of counts and label), and when it was due and sent: in each part too
 S_PARTS = 7  # the request left parts before, under the number that stands in place of `began`
 
 WORDS = RING_AT + RING_WORDS

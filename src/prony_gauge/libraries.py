@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from time import monotonic_ns
 
+from prony_gauge.hooks import Hook, put, timed_async
 from prony_gauge.layout import CONNECT_ERROR
 from prony_gauge.mapped import GAUGE
 from prony_gauge.sqlstate import name_of
@@ -97,6 +98,22 @@ def pymysql_connections(module: Any) -> None:
     module.Connection.connect = _counted(module.Connection.connect)
 
 
+def mysqldb_connections(module: Any) -> None:
+    """A connection of mysqlclient's opens itself as it is made."""
+    module.Connection.__init__ = _counted(module.Connection.__init__)
+
+
+def _answers(name: str) -> Hook:
+    """Of what answers an exception with a 500. What it raises instead comes through the app, and is counted there."""
+
+    def tell(_: int, __: int, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
+        errors = [each for each in (*args, *kwargs.values()) if isinstance(each, BaseException)]
+        if answer is not None and errors:
+            raised(errors[0])
+
+    return Hook(name, tell, nested=True)
+
+
 def django_core_signals(module: Any) -> None:
     """Django answers exceptions with a 500 of its own, after it has sent this signal.
 
@@ -115,11 +132,14 @@ def django_core_signals(module: Any) -> None:
     module.got_request_exception.connect(receiver, weak=False, dispatch_uid="prony_gauge")
 
 
-AFTER_IMPORT = {
+AFTER_IMPORT: dict[str, Callable[[Any], Any]] = {
     "psycopg.connection": psycopg_connection,
     "psycopg.connection_async": psycopg_connection_async,
     "psycopg2": psycopg2,
     "asyncpg.connect_utils": asyncpg_connect_utils,
     "pymysql.connections": pymysql_connections,
+    "MySQLdb.connections": mysqldb_connections,
     "django.core.signals": django_core_signals,
+    "flask.app": lambda module: put(module.Flask, ("handle_exception",), _answers("flask")),
+    "quart.app": lambda module: put(module.Quart, ("handle_exception",), _answers("quart"), timed_async),
 }

@@ -79,9 +79,8 @@ class Request:
             if not self.part:
                 gauge.parts += 1
                 self.part = gauge.parts
-            kept = 3 if self.id >= 0 else 0
-            taken = steps[kept:]
-            del steps[kept : kept + len(taken)]  # a thread of the request's may have added one since
+            taken = steps[:]  # with a sampled one's id: then the reader keeps them for its timeline
+            del steps[3 if self.id >= 0 else 0 : len(taken)]  # a thread of the request's may have added one since
         if gauge.role != OTHER and self.entry >= gauge.created:
             gauge.record(layout.PART, self.entry, self.entry, self.part, 0, taken)
 

@@ -17,6 +17,8 @@ def psycopg() -> None:
     with psycopg.connect(URL) as connection:
         connection.execute("SELECT 1 AS of_psycopg")
         connection.cursor().executemany("SELECT %s AS many_of_psycopg", [(1,), (2,)])
+        with connection.cursor(name="held") as cursor:
+            assert cursor.execute("SELECT 1 AS held_of_psycopg").fetchall() == [(1,)]
 
 
 async def psycopg_async() -> None:
@@ -24,6 +26,8 @@ async def psycopg_async() -> None:
 
     async with await psycopg.AsyncConnection.connect(URL) as connection:
         await connection.execute("SELECT 1 AS of_psycopg_async")
+        async with connection.cursor(name="held") as cursor:
+            await cursor.execute("SELECT 1 AS held_of_psycopg_async")
 
 
 def psycopg2() -> None:

@@ -107,3 +107,36 @@ def test_a_search_ends_within_its_budget_with_an_interval_or_its_reason_and_its_
     for point in curve.points:
         if point.backlog_per_s is not None:
             assert set(point.latency_s.values()) == {None}
+
+
+def test_a_set_of_limits_that_is_none_is_refused_before_anything_runs(project: Project) -> None:
+    before = [*(project.folder / ".prony").glob("*.db")]
+    with project.start("find", "--limits", "p98=200ms") as process:
+        assert process.wait(60) == 2
+    assert "p98" in project.printed()
+    assert [*(project.folder / ".prony").glob("*.db")] == before
+
+
+@pytest.mark.long
+def test_two_sets_of_limits_are_found_by_the_same_trials_as_wide_as_asked(project: Project) -> None:
+    """Two slots of 20 ms serve a hundred a second; a p99 of 40 ms leaves less of that than one of a second."""
+    with project.start("find", "--budget", "60s", "--trial", "2s", "--width", "0.3", "--limits", "p99=60ms") as process:
+        assert process.wait(FIND_S) == 0, project.printed()
+    loose, tight = stored(project).capacities
+    assert loose.trial_ids == tight.trial_ids
+    assert tight.limits.startswith("p99 ≤ 0.06 s")
+    assert loose.low_rps is not None
+    assert loose.low_rps < 101
+    assert loose.high_rps is None or loose.high_rps > 80
+    assert tight.high_rps is not None
+    assert loose.high_rps is None or tight.high_rps < loose.high_rps
+
+
+@pytest.mark.long
+def test_a_capacity_in_users_is_a_whole_number_of_them(project: Project) -> None:
+    with project.start("find", "--users", "--budget", "40s", "--trial", "2s", "--set", "limits.p99=100ms") as process:
+        assert process.wait(FIND_S) == 0, project.printed()
+    [capacity] = stored(project).capacities
+    assert capacity.unit == "users"
+    assert capacity.low_users is not None
+    assert 2 <= capacity.low_users <= 12, "two are served at once, each in 20 ms: ten wait 100 ms"

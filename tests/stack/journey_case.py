@@ -32,10 +32,10 @@ class Came(NamedTuple):
 
 
 @contextmanager
-def shop() -> Iterator[int]:
+def shop(*arguments: str) -> Iterator[int]:
     """The port of a shop."""
     with subprocess.Popen(
-        [sys.executable, str(HERE / "shop.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(HERE / "shop.py"), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout
         yield int(server.stdout.readline())

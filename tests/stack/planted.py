@@ -180,8 +180,14 @@ class Planted(asyncio.Protocol):
         self.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     def do_moved(self, _: str, hops: str) -> None:
-        """So many redirects to one's self, then an answer; `away` leads to another host."""
-        to = "http://198.51.100.7/" if hops == "away" else f"/moved/{int(hops) - 1}" if int(hops) > 1 else "/ok"
+        """So many redirects to one's self, then an answer; `away` leads to another host, `big` to so many bytes."""
+        argument, _, size = hops.partition("/")
+        if argument == "away":
+            to = "http://198.51.100.7/"
+        elif argument == "big":
+            to = f"/body/{size}"
+        else:
+            to = f"/moved/{int(hops) - 1}" if int(hops) > 1 else "/ok"
         self.transport.write(f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n".encode())
 
     def do_flaky(self, _: str, code: str) -> None:
@@ -206,6 +212,11 @@ class Planted(asyncio.Protocol):
             self.transport.write(b'event: tick\r\ndata: {"n"')
             self.transport.write(b": 1}\r\n\r\n: ping\n\n")
             asyncio.get_running_loop().call_later(0.01, self.one_event, left - 1)
+
+    def do_quiet(self, _: str, milliseconds: str) -> None:
+        """The head of a stream at once, and nothing but a comment until an event that comes so much later."""
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n")
+        asyncio.get_running_loop().call_later(int(milliseconds) / 1000, self.write, b"data: x\n\n")
 
     def do_pieces(self, *_: str) -> None:
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -1,12 +1,14 @@
 """A small shop with forms, CSRF tokens and log-ins: `python shop.py` is a web server that prints its port.
 
-It ends with its stdin. What it saw is under /stats: it believes nothing that a browser would not have sent.
+It ends with its stdin. Given the folder of a certificate and its key, it speaks TLS. What it saw is under /stats: it
+believes nothing that a browser would not have sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 from collections import Counter
 from urllib.parse import parse_qsl
@@ -19,6 +21,7 @@ class Shop(asyncio.Protocol):
     """One connection."""
 
     tokens = 0
+    scheme = "https" if sys.argv[1:] else "http"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -47,7 +50,7 @@ class Shop(asyncio.Protocol):
         if method == "POST":
             if not cookies.get("csrftoken") or form.get("token") != cookies["csrftoken"]:
                 self.send(403, "CSRF")
-            elif not fields.get("referer", "").startswith(f"http://{fields['host']}/"):
+            elif not fields.get("referer", "").startswith(f"{self.scheme}://{fields['host']}/"):
                 self.send(403, "no Referer")
             elif path == "/cart/":
                 SEEN[f"sold {form['what']} {form['qty']} {form['size']}"] += 1
@@ -111,7 +114,11 @@ class Shop(asyncio.Protocol):
 async def serve() -> None:
     """Until stdin ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Shop, "127.0.0.1", 0, backlog=1024)
+    over_tls = None
+    if sys.argv[1:]:
+        over_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        over_tls.load_cert_chain(f"{sys.argv[1]}/certificate.pem", f"{sys.argv[1]}/key.pem")
+    server = await loop.create_server(Shop, "127.0.0.1", 0, backlog=1024, ssl=over_tls)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await loop.run_in_executor(None, sys.stdin.read)

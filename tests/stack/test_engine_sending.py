@@ -14,7 +14,7 @@ from msgspec import structs
 from prony.load.account import LoadResult
 from prony.load.journeys import JourneyLoad
 from prony.load.retrying import RetryLoad
-from prony.load.spec import RequestSpec, StreamSpec
+from prony.load.spec import Expectation, RequestSpec, StreamSpec
 from prony.samples import EVENT_GAP, FIRST_EVENT, REQUEST, Samples, from_bytes
 from prony.stack.folders import run_folder
 from prony.stack.launch import Launcher
@@ -111,6 +111,31 @@ def test_what_is_expected_is_looked_for_at_the_end_of_the_redirects(port: int, t
     result, samples = load(port, tmp_path, asked, kind=JourneyLoad, rate_rps=50.0)
     assert outcomes(samples[samples["status"] == 200]) == {"check_failed": 10}
     assert result.failed_checks == {'/ok: the body does not contain "good-bye"': 10}
+
+
+@pytest.mark.parametrize(
+    ("expected", "size", "lacked"),
+    [
+        (Expectation(contains="zzz", min_bytes=1_500_000, max_bytes=2_000_000), 2_000_000, None),
+        (Expectation(matches="z{9}"), 2_000_000, None),
+        (Expectation(max_bytes=500_000), 2_000_000, "the body has more than 500000 bytes"),
+        (Expectation(min_bytes=2_000_001), 2_000_000, "the body has fewer than 2000001 bytes"),
+        (Expectation(contains="y"), 2_000_000, 'the body does not contain "y"'),
+        (Expectation(contains="z", min_bytes=5_000_000), 5_000_000, None),
+        (Expectation(matches="z"), 5_000_000, "the body was not kept: it is over 4 MiB, or too many were at one time"),
+    ],
+    ids=lambda value: None if isinstance(value, int) else "-".join(str(value).split()[:4])[:40],
+)
+def test_a_long_body_at_the_end_of_redirects_is_judged_as_any_other(
+    port: int, tmp_path: Path, expected: Expectation, size: int, lacked: str | None
+) -> None:
+    asked = RequestSpec(path=f"/moved/big/{size}", expect=expected, redirects=True)
+    result, samples = load(port, tmp_path, asked, kind=JourneyLoad, rate_rps=10.0)
+    assert outcomes(samples[samples["status"] == 200]) == {"check_failed" if lacked else "ok": 2}
+    assert result.failed_checks == ({f"/body/{{id}}: {lacked}": 2} if lacked else {})
+    (tmp_path / "segment").unlink()
+    straight, _ = load(port, tmp_path, RequestSpec(path=f"/body/{size}", expect=expected), rate_rps=10.0)
+    assert straight.failed_checks == ({f"/body/{size}: {lacked}": 2} if lacked else {})
 
 
 def test_a_redirect_to_another_host_is_not_followed(port: int, tmp_path: Path) -> None:
@@ -247,6 +272,52 @@ def test_a_stream_without_events_or_with_a_wrong_status_is_not_right(port: int, 
     requests, first, _ = parted(tmp_path)
     assert outcomes(requests) == {"wrong_status": 10}
     assert len(first) == 0
+
+
+@pytest.mark.parametrize("fields", [{"for_s": 0.1}, {"events": 3}, {}])
+@pytest.mark.parametrize(
+    ("expected", "lacked"),
+    [
+        (Expectation(type="text/event-stream"), None),
+        (Expectation(type="text/html"), "the type is not text/html"),
+        (Expectation(header={"X-Cache": "*"}), "no field X-Cache"),
+    ],
+    ids=["right", "type", "header"],
+)
+def test_a_stream_is_judged_by_its_fields_however_it_ends(
+    port: int, tmp_path: Path, fields: dict[str, Any], expected: Expectation, lacked: str | None
+) -> None:
+    asked = structs.replace(stream("/events/endless", **fields), expect=expected)
+    result, _ = load(port, tmp_path, asked, rate_rps=20.0, duration_s=0.5)
+    requests, first, _ = parted(tmp_path)
+    assert len(first) == 10
+    assert outcomes(requests) == {"check_failed" if lacked else "ok": 10}
+    assert result.failed_checks == ({f"/events/endless: {lacked}": 10} if lacked else {})
+
+
+@pytest.mark.parametrize(
+    ("fields", "limits", "outcome"),
+    [
+        ({"for_s": 0.1}, {}, "check_failed"),
+        ({}, {"timeout_s": 0.3}, "check_failed"),
+        ({}, {"drain_s": 0.3}, "unanswered"),
+    ],
+)
+def test_a_stream_of_which_only_the_head_came_has_failed_when_its_time_is_over(
+    port: int, tmp_path: Path, fields: dict[str, Any], limits: dict[str, Any], outcome: str
+) -> None:
+    result, samples = load(port, tmp_path, stream("/quiet/60000", **fields), rate_rps=50.0, **limits)
+    assert outcomes(samples) == {outcome: 10}
+    told = {"a stream ended without an event": 10} if outcome == "check_failed" else {}
+    assert result.failed_checks == told
+
+
+def test_a_streams_first_event_is_waited_for_beyond_the_window(port: int, tmp_path: Path) -> None:
+    result, _ = load(port, tmp_path, stream("/quiet/400"), rate_rps=50.0)
+    requests, first, gaps = parted(tmp_path)
+    assert outcomes(requests) == {"ok": 10}
+    assert (len(first), len(gaps)) == (10, 0)
+    assert (first["done_ns"] > result.ended_ns).all()
 
 
 def test_streams_and_plain_requests_go_beside_each_other(port: int, tmp_path: Path) -> None:

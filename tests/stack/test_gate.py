@@ -113,7 +113,13 @@ def test_the_baseline_holds_what_it_was_measured_under(project: Project) -> None
     assert (stored["rate_rps"], stored["trial_s"]) == (60, 1)
     assert all(len(values) == 4 for values in stored["figures"].values())
     assert all(value > 0 for value in stored["figures"]["app_cpu_s_per_request"])
-    assert stored["allowed"] == {"saturated_rps": 0.1, "latency_p50_s": 0.1, "app_cpu_s_per_request": 0.1}
+    assert stored["allowed"] == {
+        "saturated_rps": 0.1,
+        "right_share": 0.01,
+        "latency_p50_s": 0.1,
+        "app_cpu_s_per_request": 0.1,
+    }
+    assert stored["figures"]["right_share"] == [1.0] * 4
 
 
 def test_a_planted_loss_of_cpu_fails_at_the_gate_and_its_report_draws_it(project: Project) -> None:
@@ -127,7 +133,7 @@ def test_a_planted_loss_of_cpu_fails_at_the_gate_and_its_report_draws_it(project
     assert project.prony("report", "--html", "report.html").returncode == 0
     page = (project.folder / "report.html").read_text(encoding="utf-8")
     assert "Failed: more than is allowed was lost in" in page
-    assert page.count('<svg class="interval"') == 3
+    assert page.count('<svg class="interval"') == 4
 
 
 @pytest.mark.parametrize(
@@ -135,6 +141,7 @@ def test_a_planted_loss_of_cpu_fails_at_the_gate_and_its_report_draws_it(project
     [
         ("machine", "a PDP-11, 1 cores", 4, "measured on another machine (a PDP-11, 1 cores)"),
         ("load", {"GET /": 0.5, "GET /cart/": 0.5}, 2, "GET /cart/: 50% of it there, nothing here"),
+        ("how", {"keep_alive": "False"}, 2, "keep_alive: False there, True here"),
         ("boxes", ["app: cpus 0.5, memory all"], 2, "measured in other boxes (app: cpus 0.5, memory all)"),
     ],
 )
@@ -144,8 +151,11 @@ def test_a_baseline_of_another_machine_or_plan_is_refused_before_anything_is_mea
     stored = json.loads((project.folder / "prony-baseline.json").read_text(encoding="utf-8"))
     (project.folder / "other.json").write_text(json.dumps(stored | {key: value}), encoding="utf-8")
     before = project.prony("list", "--json").stdout
-    done = project.prony("gate", "--baseline", "other.json")
+    done = project.prony("gate", "--baseline", "other.json", "--junit", "other.xml")
     assert (done.returncode, done.stdout) == (code, "")
+    suite = ET.fromstring((project.folder / "other.xml").read_text(encoding="utf-8"))  # noqa: S314 - our own file
+    [error] = suite.iter("error")
+    assert said in " ".join(error.attrib["message"].split())
     assert said in " ".join(done.stderr.split())
     assert "prony gate --write" in done.stderr
     assert project.prony("list", "--json").stdout == before

@@ -27,8 +27,13 @@ DOCUMENT: dict[str, Any] = {
     "server": {"kind": "gunicorn", "workers": 1},
 }
 STATEMENTS = {
-    "psycopg": {"SELECT ? AS of_psycopg": 1, "SELECT ? AS many_of_psycopg": 2, "COMMIT": 1},
-    "psycopg_async": {"SELECT ? AS of_psycopg_async": 1, "COMMIT": 1},
+    "psycopg": {
+        "SELECT ? AS of_psycopg": 1,
+        "SELECT ? AS many_of_psycopg": 2,
+        "SELECT ? AS held_of_psycopg": 1,
+        "COMMIT": 1,
+    },
+    "psycopg_async": {"SELECT ? AS of_psycopg_async": 1, "SELECT ? AS held_of_psycopg_async": 1, "COMMIT": 1},
     "psycopg2": {"SELECT ? AS of_psycopg2": 1},
     "asyncpg": {"SELECT ? AS of_asyncpg": 1},
     "sqlalchemy": {"SELECT ? AS of_sqlalchemy": 1},

@@ -14,6 +14,7 @@ import pytest
 from prony.load import journeys
 from prony.load.account import LoadResult
 from prony.load.spec import LoadSpec, RequestSpec
+from prony.stack.services.nginx import certify
 from tests.stack.journey_case import WHOLE, journey, load, seen, shop
 
 BUY = """
@@ -46,6 +47,23 @@ def test_a_journey_buys_with_the_forms_own_token_and_each_step_is_a_sample(port:
     assert all(name.endswith(" 2 l") for name, n in sold.items() if n), "what was chosen already is sent along"
     assert not came.result.failed_checks
     assert came.result.done == came.result.sent == 12
+
+
+def test_over_https_a_journey_is_a_browsers_over_https(tmp_path: Path) -> None:
+    """A form is sent with the origin that Django and others look for, and Secure cookies are nothing to be told."""
+    certify(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    code = """
+    async def go(visitor):
+        await visitor.get("/secure/")
+        await visitor.get("/products/3/")
+        await visitor.submit("form#add", qty=4)
+        visitor.see("goodbye: 4")
+    """
+    with shop(str(tmp_path)) as port:
+        came = load(port, tmp_path, journey(tmp_path, code), https=True, **WHOLE)
+    assert not came.result.failed_checks
+    assert not came.result.remarks
+    assert came.steps["POST /cart/", "ok"] == came.steps["/cart/", "ok"] == 3
 
 
 def test_a_step_is_due_when_the_former_had_ended_plus_the_pause(port: int, tmp_path: Path) -> None:

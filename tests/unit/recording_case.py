@@ -102,7 +102,7 @@ def a_recording(
     named |= dict(series or {})
     readings = {}
     for name, (instants_s, values) in named.items():
-        tier, _, what = name.partition(".")
+        tier, _, what = name.rpartition(".")
         instants = BEGAN_NS + np.rint(np.asarray(instants_s, dtype=float) * 1e9).astype(np.int64)
         readings[tier, what] = (instants, np.asarray(values, dtype=float))
     return Recording(

@@ -51,6 +51,24 @@ def test_identical_sides_are_called_different_in_no_more_than_one_of_twenty_over
     assert called <= ALPHA * repetitions
 
 
+def test_one_side_that_nothing_is_compared_with_has_all_its_starts() -> None:
+    contest = held(lambda random, side, name: noise(random, 0.02), seed=1, sides=1, most=20)  # noqa: ARG005
+    assert contest.told == 20
+    assert all(len(values) == 20 for values in contest.found[0].values())
+
+
+def test_a_gate_of_few_starts_against_many_calls_a_difference_in_no_more_than_one_of_twenty() -> None:
+    repetitions, called = 400, 0
+    for seed in range(repetitions):
+        random = np.random.default_rng(seed)
+        stored = {name: [noise(random, 0.05) for _ in range(4)] for name in SEEN}
+        contest = Contest(1, most=20, seed=seed, figures=SEEN, stored=stored)
+        while contest.ask() is not None:
+            contest.tell({name: noise(random, 0.05) for name in SEEN})
+        called += any(gain.verdict != "tie" for gain in contest.gains())
+    assert called <= ALPHA * repetitions
+
+
 def test_a_loss_of_a_tenth_is_found_and_lies_in_its_interval() -> None:
     def draw(random: np.random.Generator, side: int, name: str) -> float:
         return noise(random, 0.015) * (0.9 if side == 1 and name == "saturated_rps" else 1.0)

@@ -16,6 +16,7 @@ from prony.campaign.find import Hunt, hunt
 from prony.capacity import Search, Tracing, judge, utilisation
 from prony.capacity.curve import CLEAR, NEAR, TRIES
 from prony.doubts import doubts_of
+from prony.errors import StackError
 from prony.plan import Plan
 from prony.summary import summarise
 from tests.unit.recording_case import a_plan, a_queue, a_recording
@@ -276,6 +277,41 @@ def test_ctrl_c_in_the_search_asks_for_no_more_of_the_curve() -> None:
     assert len(bench.loads) == len(curve_of(found).points) == 3
 
 
+class Failing(Simulated):
+    """Some of its starts fail: those of these numbers, counted from 0."""
+
+    def __init__(self, *failing: int) -> None:
+        super().__init__()
+        self._failing = failing
+        self._asked = -1
+
+    def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:
+        self._asked += 1
+        if self._asked in self._failing:
+            raise StackError("gunicorn ended before it answered.")
+        return super().measure(plan, label, role, fresh=fresh)
+
+
+def test_a_start_that_fails_in_a_search_is_made_again(searched: tuple[Simulated, Hunt]) -> None:
+    bench = Failing(2, 3, 7)
+    found = found_on(bench)
+    assert bench.loads == searched[0].loads
+    assert found.capacity == searched[1].capacity
+
+
+def test_three_starts_that_fail_in_a_row_end_a_search_with_what_is_known() -> None:
+    bench = Failing(4, 5, 6)
+    found = Hunt(a_plan(), Search(start=70.0, width=0.2), 20.0)
+    hunt(cast("Bench", bench), found, math.inf)
+    assert len(found.ids) == 4
+    assert "3 starts in a row failed, the last so: gunicorn ended" in found.why
+
+
+def test_a_search_whose_first_start_fails_is_an_error() -> None:
+    with pytest.raises(StackError, match="gunicorn ended"):
+        found_on(Failing(0))
+
+
 def test_ctrl_c_before_anything_is_known_ends_it_all() -> None:
     with pytest.raises(KeyboardInterrupt):
         found_on(Simulated(interrupt_after=0))
@@ -295,7 +331,8 @@ def test_of_a_budget_time_is_kept_for_the_trials_that_the_curve_lacks() -> None:
     """A trial is said to take so long that of this budget one is left, or, where some is kept, none."""
     trials = {}
     for kept in (0.0, 0.5):
-        bench, found = Simulated(), Hunt(a_plan(), Search(start=70.0, width=0.2), 20.0, longest_s=1e6)
+        search = Search(start=70.0, width=0.2, trials_max=60)
+        bench, found = Simulated(), Hunt(a_plan(), search, 20.0, longest_s=1e6)
         hunt(cast("Bench", bench), found, 1.2e6, kept)
         trials[kept] = len(bench.loads)
         assert found.why == ("time was up" if kept else "")

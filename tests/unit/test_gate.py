@@ -4,17 +4,47 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from prony.cli import cli
+from prony.cli.gate import _check_figures, _how, _load
 from prony.comparison import Gain
 from prony.comparison.gate import Baseline, Gate, verdict
-from prony.report.gate import junit, markdown
+from prony.errors import DoubtError
+from prony.plan import Plan, read_document
+from prony.report.gate import junit, junit_of_error, markdown, markdown_of_error
 
 UP = {"saturated_rps"}
+
+
+def test_a_figure_that_could_be_told_on_too_few_starts_makes_no_baseline() -> None:
+    few = {"saturated_rps": (90.0,) * 10, "latency_p50_s": (None,) * 7 + (0.1,) * 3}
+    with pytest.raises(DoubtError, match="latency_p50_s is to be judged, and could be told on 3 of 10 starts only"):
+        _check_figures(structs.replace(baseline(), figures=few))
+    _check_figures(structs.replace(baseline(), figures=few, allowed={"saturated_rps": 0.1}))
+
+
+def test_where_there_is_no_comparison_the_files_of_a_ci_page_say_why() -> None:
+    text = 'The app "shop" would not start.\nTry: prony check'
+    [error] = ET.fromstring(junit_of_error(text)).iter("error")  # noqa: S314 - our own text
+    assert error.attrib["message"].split() == text.split()
+    assert '> The app "shop" would not start.' in markdown_of_error(text)
+
+
+def test_requests_that_differ_in_more_than_their_share_are_another_load() -> None:
+    def plan(**changes: object) -> Plan:
+        requests = [{"path": "/", "weight": 1}, {"path": "/", "weight": 3}, {"path": "/b", "weight": 4, **changes}]
+        document = {"app": {"entry": "shop:app"}, "traffic": {"request": requests}}
+        return read_document(document, "prony.toml", Path("/"))
+
+    assert _load(plan()) == {"GET /": 0.5, "GET /b": 0.5}
+    assert _how(plan()) == _how(plan())
+    assert _how(plan(expect={"status": 404})) != _how(plan())
 
 
 def baseline() -> Baseline:

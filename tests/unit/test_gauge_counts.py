@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from prony.probes.app import Workers
 from prony.probes.gauge import GaugeReader
-from prony.recording import Reading
+from prony.recording import Event, Reading
 from prony.recording.named import READINGS
 from prony_gauge import layout, work
 from prony_gauge.mapped import Gauge
@@ -265,6 +265,23 @@ def test_every_reading_of_the_workers_is_a_named_one(gauge: Gauge, tmp_path: Pat
     workers.close()
     names = {each.name for each in found if isinstance(each, Reading)}
     assert names == {each.name for each in READINGS["workers"]}
+
+
+def test_a_hook_that_is_off_is_told_in_each_trial_and_an_exception_in_its_own(gauge: Gauge, tmp_path: Path) -> None:
+    gauge.serving()
+    gauge.count(layout.HOOK_OFF, "redis")
+    gauge.count(layout.CONNECT_ERROR, "psycopg.OperationalError[53300]")
+    gauge.failed("ValueError")
+    for trial in range(2):
+        workers = Workers(tmp_path)
+        gauge.failed("KeyError")
+        events = [each for _ in range(2) for each in workers.counters() if isinstance(each, Event)]
+        workers.close()
+        assert {(each.kind, each.text.partition(":")[0], each.times) for each in events} == {
+            ("hook_off", "redis", 1),
+            ("exception", "KeyError", 1),
+        }, trial
+        assert len(events) == 2
 
 
 def test_levels_asked_by_one_thread_and_totals_by_another_count_every_record_once(

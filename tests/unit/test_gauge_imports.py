@@ -146,6 +146,72 @@ def test_an_exception_that_django_answers_is_counted_and_one_that_comes_through_
     assert reader.read().exceptions == expected
 
 
+def boom() -> None:
+    raise LookupError("boom")
+
+
+class Flask:
+    """As Flask's app answers what a view raises; `propagates` as its debug mode does."""
+
+    propagates = False
+
+    def handle_exception(self, _context: object, error: Exception) -> str:
+        if self.propagates:
+            raise error
+        return "500"
+
+    def wsgi_app(self) -> str:
+        try:
+            boom()
+        except Exception as error:  # noqa: BLE001 - as Flask does
+            return self.handle_exception(object(), error)
+        return "200"
+
+
+class Quart(Flask):
+    async def handle_exception(self, error: Exception) -> str:  # type: ignore[override] # as Quart has it
+        return Flask.handle_exception(self, None, error)
+
+    async def handle_request(self) -> str:
+        try:
+            boom()
+        except Exception as error:  # noqa: BLE001 - as Quart does
+            return await self.handle_exception(error)
+        return "200"
+
+
+@pytest.mark.parametrize("propagates", [False, True])
+def test_an_exception_that_flask_or_quart_answers_is_counted_and_one_that_comes_through_is_left_to_the_entry(
+    reader: GaugeReader, *, propagates: bool
+) -> None:
+    flask: Any = type("Flask", (), {**Flask.__dict__, "propagates": propagates})
+    quart: Any = type("Quart", (), {**Quart.__dict__, "propagates": propagates})
+    libraries.AFTER_IMPORT["flask.app"](SimpleNamespace(Flask=flask))
+    libraries.AFTER_IMPORT["quart.app"](SimpleNamespace(Quart=quart))
+    for call in (flask().wsgi_app, lambda: asyncio.run(quart().handle_request())):
+        if propagates:
+            with pytest.raises(LookupError):
+                call()
+        else:
+            assert call() == "500"
+    assert reader.read().exceptions == ({} if propagates else {"LookupError": 2})
+
+
+def test_a_connection_of_mysqlclient_s_is_counted_as_it_is_made(reader: GaugeReader) -> None:
+    class Made:
+        def __init__(self, host: str) -> None:
+            if host == "full":
+                raise RuntimeError(host)
+            self.host = host
+
+    libraries.AFTER_IMPORT["MySQLdb.connections"](SimpleNamespace(Connection=Made))
+    assert Made("here").host == "here"
+    with pytest.raises(RuntimeError):
+        Made("full")
+    totals = reader.read()
+    assert (totals.connects, totals.connect_failed, totals.connect_errors) == (2, 1, {"RuntimeError": 1})
+
+
 def test_a_laid_out_folder_holds_the_package_and_the_sitecustomize_alone(tmp_path: Path) -> None:
     install.lay_out(str(tmp_path / "run"))
     install.lay_out(str(tmp_path / "run"))

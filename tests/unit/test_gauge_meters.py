@@ -141,7 +141,29 @@ def test_more_steps_than_a_record_holds_are_the_route_s_all_the_same(gauge: Gaug
         row = {row["label"]: row for row in rows_of(reader.meters())}[f"GET /{statements}"]
         assert (row["count"], row["statements"], row["statement_s"]) == (1, statements, statements * 10 / 1e9)
     assert reader.read().counters["statements"] == 687
-    assert [each.id for each in reader.timings()] == [7] * 5
+    timings = reader.timings()
+    assert [each.id for each in timings] == [7] * 5
+    assert [len(each.steps) for each in timings] == [1, 61, 62, 63, 500]
+    assert {(step.kind, step.label) for each in timings for step in each.steps} == {("statement", "SELECT ?")}
+
+
+def test_steps_of_requests_that_leave_parts_at_the_same_time_are_each_its_own(
+    gauge: Gauge, reader: GaugeReader
+) -> None:
+    requests = [a_request(gauge, f"/{i}", timing=f"{i} 1 2" if i else None) for i in range(3)]
+    for number in range(150):
+        for i, request in enumerate(requests):
+            work.CURRENT.set(request)
+            work.statement(gauge, request.entry + number, request.entry + number + 1, f"CALL t{i}_{i}")
+        if number == 100:
+            reader.read()
+    for request in requests:
+        request.over()
+    timings = {each.id: each for each in reader.timings()}
+    assert list(timings) == [1, 2]
+    for i, each in timings.items():
+        assert [step.began_ns - each.entry_ns for step in each.steps] == list(range(150))
+        assert {step.label for step in each.steps} == {f"CALL t{i}_{i}"}
 
 
 def test_more_rows_than_a_step_counts_are_all_counted(gauge: Gauge, reader: GaugeReader) -> None:

@@ -3,14 +3,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import sys
+import tracemalloc
 import zlib
+from types import SimpleNamespace
 from typing import Any
 
+import brotli
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prony.load.checks import KEPT_BYTES_MAX, Checks, checks_of, undone, value_at, wildcard
+from prony.load.checks import KEPT_BYTES_MAX, Checks, _brotli, checks_of, undone, value_at, wildcard
 from prony.load.spec import Expectation
 
 
@@ -108,14 +112,50 @@ def test_a_coding_is_undone_before_a_body_is_looked_at(coding: str, fields: dict
 
 
 def test_what_cannot_be_undone_is_wrong() -> None:
-    for body, coding in ((BODY, b"br"), (BODY, b"gzip"), (gzip.compress(BODY)[:-9], b"gzip"), (BODY, b"gzip, br")):
+    for body, coding in (
+        (BODY, b"br"),
+        (BODY, b"zstd"),
+        (BODY, b"gzip"),
+        (gzip.compress(BODY)[:-9], b"gzip"),
+        (BODY, b"gzip, br"),
+    ):
         assert undone(body, coding) is None
     assert undone(gzip.compress(bytes(KEPT_BYTES_MAX + 1)), b"gzip") is None
     raw = zlib.compressobj(wbits=-15)
     assert undone(raw.compress(BODY) + raw.flush(), b"deflate") == BODY
-    found = lacking(Expectation(contains="x"), BODY, content_encoding="br")
+    found = lacking(Expectation(contains="x"), BODY, content_encoding="zstd")
     assert found is not None
     assert "coding" in found
+
+
+def test_br_is_undone_within_bounds_where_brotli_is_there() -> None:
+    packed = brotli.compress(BODY)
+    assert lacking(Expectation(contains="Tea", max_bytes=len(BODY)), packed, content_encoding="br") is None
+    assert undone(packed[:-3], b"br") is None, "it is cut off"
+    assert undone(packed + b"x", b"br") is None
+    assert undone(b"", b"br") is None
+    for size in (0, 1, KEPT_BYTES_MAX):
+        assert undone(brotli.compress(bytes(size)), b"br") == bytes(size)
+    for size in (KEPT_BYTES_MAX + 1, 200_000_000):
+        bomb = brotli.compress(bytes(size), quality=1)
+        tracemalloc.start()
+        assert undone(bomb, b"br") is None
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert most < 4 * KEPT_BYTES_MAX
+    assert "pip" not in (lacking(Expectation(contains="x"), b"x", content_encoding="br") or "")
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_what_undoes_br_is_named_where_it_is_lacking(monkeypatch: pytest.MonkeyPatch, *, old: bool) -> None:
+    there = SimpleNamespace(Decompressor=lambda: SimpleNamespace(process=lambda _: b"")) if old else None
+    monkeypatch.setitem(sys.modules, "brotli", there)
+    _brotli.cache_clear()
+    try:
+        found = lacking(Expectation(contains="x"), brotli.compress(b"x"), content_encoding="br")
+    finally:
+        _brotli.cache_clear()
+    assert found == "/a: the body is in the coding br: pip install 'prony[brotli]'"
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"gzip", b"deflate", b"br", b"", b"identity"]))

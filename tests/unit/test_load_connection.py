@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prony.load import checking as reading
 from prony.load.checking import CheckingConnection
 from prony.load.connection import Connection
+from prony.load.keeping import PageConnection
 from prony.load.mix import KNOWN_BYTES_MAX, Known, routes_of
 from prony.load.spec import Expectation, LoadSpec, RequestSpec
 from prony.samples import OUTCOMES
@@ -74,9 +78,8 @@ class Listener:
         self.lacked.append(what)
 
 
-def answered(pieces: list[bytes], expected: Expectation, times: int = 1, **fields: Any) -> Listener:
-    """What becomes of requests whose answers come in these pieces, each an event of its own."""
-    spec = LoadSpec(
+def spec_of(expected: Expectation, **fields: Any) -> LoadSpec:
+    return LoadSpec(
         host="127.0.0.1",
         port=80,
         requests=(RequestSpec(expect=expected, **fields),),
@@ -85,6 +88,11 @@ def answered(pieces: list[bytes], expected: Expectation, times: int = 1, **field
         duration_s=1,
         segment="s",
     )
+
+
+def answered(pieces: list[bytes], expected: Expectation, times: int = 1, **fields: Any) -> Listener:
+    """What becomes of requests whose answers come in these pieces, each an event of its own."""
+    spec = spec_of(expected, **fields)
     listener, wire = Listener(), Wire()
     route = routes_of(spec)[0]
     kind = CheckingConnection if route.checks else Connection
@@ -107,15 +115,7 @@ def answered(pieces: list[bytes], expected: Expectation, times: int = 1, **field
 
 def turns(answers: list[bytes], expected: Expectation) -> Listener:
     """What becomes of requests of one route on one connection, each with its own answer, which comes in one piece."""
-    spec = LoadSpec(
-        host="127.0.0.1",
-        port=80,
-        requests=(RequestSpec(expect=expected),),
-        arrivals="constant",
-        rate_rps=1,
-        duration_s=1,
-        segment="s",
-    )
+    spec = spec_of(expected)
     listener, wire = Listener(), Wire()
     route = routes_of(spec)[0]
     made = CheckingConnection(listener, cast("Any", wire), spec.body_bytes_max)
@@ -196,6 +196,56 @@ def test_of_bodies_over_the_bound_nothing_is_kept(monkeypatch: Any) -> None:
             found = answered(cut(big, [500, 1500]), expected)
             assert found.told == ["check_failed"]
             assert "over 4 MiB" in found.lacked[0]
+
+
+@pytest.mark.parametrize("user", [0, -1], ids=["a request", "a journey's step"])
+def test_a_body_in_tiny_chunks_takes_little_more_than_its_bytes(user: int) -> None:
+    """As an answer that is judged, and as the page of a journey's step."""
+    count = 50_000
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"2\r\nzz\r\n" * count
+    listener, wire = Listener(), Wire()
+    route = routes_of(spec_of(Expectation(matches="z")))[0]
+    made = PageConnection(listener, cast("Any", wire), 10**6)
+    made.user = user
+    assert made.begin(route if user == 0 else replace(route, checks=None), route.wire, 1, 1, 0) == 0
+    wire.pieces = cut(raw, list(range(50_000, len(raw), 50_000)))
+    tracemalloc.start()
+    try:
+        while wire.pieces:
+            made.on_readable()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert made.size == 2 * count
+    assert held < 4 * made.size
+    made.close()
+
+
+def test_a_body_in_pieces_is_whole_in_a_journeys_page() -> None:
+    listener, wire = Listener(), Wire()
+    route = replace(routes_of(spec_of(Expectation()))[0], known=Known(keeps=False))
+    made = PageConnection(listener, cast("Any", wire), 10**7)
+    made.user = -1
+    answers = {
+        b"Content-Length: 6\r\n\r\nabcdef": (b"abcdef", 6),
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n": (b"abc", 3),
+        b"Content-Length: 2000000\r\n\r\n" + b"z" * 2_000_000: (None, 2_000_000),
+        b"Content-Length: 0\r\n\r\n": (b"", 0),
+    }
+    got: list[tuple[bytes | None, int]] = []
+
+    def ended(connection: Connection, outcome: int, now_ns: int) -> None:  # noqa: ARG001 - an owner's signature
+        answer = made.answer()
+        got.append((answer.body, answer.size))
+        assert made.reusable()
+
+    listener.ended = ended  # type: ignore[method-assign]
+    for raw in answers:
+        made.begin(route, route.wire, 1, 1, 0)
+        wire.pieces = [b"HTTP/1.1 200 OK\r\n" + raw]
+        while wire.pieces:
+            made.on_readable()
+    assert got == list(answers.values())
 
 
 @given(st.sampled_from([PLAIN, CHUNKED, GZIPPED]), st.sampled_from(EXPECTED), st.lists(st.integers(0, 500), max_size=2))

@@ -136,5 +136,9 @@ def test_a_request_carries_the_loads_fields_its_own_cookies_and_referer() -> Non
     )
     assert b"content-length: 0\r\n" in found.wire(("POST", "/a"), "", "", None, None)
     assert b"content-length" not in found.wire(("GET", "/a"), "", "", None, None)
+    assert b"referer: https://127.0.0.1:8000/b" in site(https=True).wire(("GET", "/a"), "", "/b", None, None)
+    assert b"referer: http://127.0.0.1:8000/b" in site().wire(("GET", "/a"), "", "/b", None, None)
+    assert b"connection" not in site().wire(("GET", "/a"), "", "", None, None)
+    assert b"\r\nconnection: close\r\n" in site(keep_alive=False).wire(("GET", "/a"), "", "", None, None)
     with pytest.raises(ValueError, match="X-Evil"):
         found.wire(("GET", "/"), "", "", {"X-Evil": "a\r\nb: c"}, None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prony.load.pages import Page, StepFailed
+from prony.load.pages import Answer, Page, StepFailed
 from prony.load.runs import Waking
 from prony.load.schedule import NEVER, Closed
 from prony.load.site import Site
@@ -47,7 +47,7 @@ class Met:
                     " ".join([lines[0].removesuffix(" HTTP/1.1"), *(x for x in lines if x.startswith("cookie:"))])
                 )
                 heads = [(name.encode(), value.encode()) for name, value in fields.items()]
-                reply = (status, heads, body.encode())
+                reply = Answer(status, heads, body.encode(), len(body), None)
             step.send(reply)
         except StopIteration:
             return asked
@@ -137,15 +137,20 @@ def test_before_the_first_page_there_is_nothing_to_see() -> None:
 def test_a_page_has_what_its_reader_sees(body: str, text: str, *, there: bool) -> None:
     for charset in ("utf-8", "iso-8859-1"):
         fields = [(b"Content-Type", f"text/html; charset={charset}".encode())]
-        assert Page("/", 200, fields, body.encode(charset)).has(text) == there
+        assert Page("/", Answer(200, fields, body.encode(charset), len(body), None)).has(text) == there
 
 
 def test_a_page_too_long_to_keep_says_so_when_it_is_looked_at() -> None:
-    page = Page("/", 200, [], None)
-    assert page.size == 0
+    page = Page("/", Answer(200, [], None, 3_000_000, None))
+    assert (page.size, page.kept_bytes) == (3_000_000, 0)
     with pytest.raises(StepFailed, match="over 1 MiB") as caught:
         page.has("x")
     assert caught.value.outcome == CHECK_FAILED
+
+
+def test_a_page_that_there_was_no_room_for_does_not_say_that_it_is_long() -> None:
+    with pytest.raises(StepFailed, match="pages of other visitors"):
+        Page("/", Answer(200, [], None, 3_000, None)).has("x")
 
 
 def test_runs_after_a_pause_and_newcomers_are_due_in_one_order() -> None:

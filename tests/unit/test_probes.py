@@ -318,6 +318,10 @@ def test_of_a_long_log_all_lines_are_counted_and_the_newest_read(
             "uWSGI listen",
         ),
         ("app", "WARNING:  Exceeded concurrency limit.", "queue_full", "Exceeded concurrency limit"),
+        ("app", "WARNING:waitress.queue:Task queue depth is 4", "queue_depth", "Task queue depth"),
+        ("app", "psycopg.OperationalError: connection failed", "log_error", "psycopg.OperationalError: connection"),
+        ("app", "django.db.utils.IntegrityError: no", "log_error", "django.db.utils.IntegrityError: no"),
+        ("app", "ValueError: not a number", "log_error", "ValueError: not a number"),
         ("app", "OSError: [Errno 24] Too many open files", "descriptors_exhausted", "Too many open files"),
         (
             "proxy",

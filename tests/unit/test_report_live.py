@@ -131,10 +131,10 @@ def test_the_rate_offered_and_the_generator_s_cpu_are_what_its_accounts_say() ->
     course.add(BEGAN_NS + SECOND, none, tick=tick(1, scheduled=100, cpu_s=0.1))
     assert course.state(BEGAN_NS + SECOND).offered_rps is None
     course.add(BEGAN_NS + SECOND + QUARTER, none, tick=tick(1, scheduled=100, cpu_s=0.1))
-    course.add(BEGAN_NS + 3 * SECOND, none, tick=tick(3, scheduled=500, cpu_s=0.7), processes=2)
+    course.add(BEGAN_NS + 3 * SECOND, none, tick=tick(3, scheduled=500, cpu_s=0.7, cores=2))
     state = course.state(BEGAN_NS + 3 * SECOND)
     assert state.offered_rps == pytest.approx(200)
-    assert state.cpu_share == pytest.approx(0.15), "of two processes with a core each"
+    assert state.cpu_share == pytest.approx(0.15), "of two cores"
 
 
 def test_its_memory_does_not_grow_with_the_trial() -> None:

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import msgspec
 import numpy as np
+import pytest
 from msgspec import structs
 from rich.console import Console
 
 from prony.document import Document
-from prony.probes.app import TEXT_MOST, _text
 from prony.probes.ledger import Step, Timing
+from prony.probes.timed import TEXT_MOST, text_of
 from prony.recording import Event, Recording
 from prony.report.html import render
 from prony.report.spent import request, spent
@@ -34,7 +35,7 @@ def timed(recording: Recording, **off_ns: int) -> Recording:
             Step("statement", "SELECT ?", sent + fourth, done - fourth),
             Step("pool", "", sent, sent + fourth // 2),
         )
-        text = _text(Timing(i, 0, 0, entry, left, "GET /", steps))
+        text = text_of(Timing(i, 0, 0, entry, left, "GET /", steps))
         events.append(Event(i, TIMED, "app", text))
     return replace(recording, samples=samples, events=tuple(events))
 
@@ -78,14 +79,46 @@ def test_steps_of_a_journey_share_a_number_and_each_has_the_record_of_its_own_ti
     assert [each.id for each in sampled_of(replace(recording, samples=samples, events=tuple(few)))] == [4, 4]
 
 
-def test_a_request_of_very_many_steps_keeps_the_first_of_them() -> None:
-    labels = [f"CALL number_{i} {'x' * 300}" for i in range(64)]
-    steps = tuple(Step("statement", label, 10 * i, 10 * i + 5) for i, label in enumerate(labels))
-    text = _text(Timing(1, 0, 0, 0, 700, "GET /", steps))
+def sums_of(text: str) -> dict[str, int]:
+    """Nanoseconds by kind of step."""
+    found: dict[str, int] = {}
+    for kind, _, _, ns in msgspec.json.decode(text)[5]:
+        found[kind] = found.get(kind, 0) + ns
+    return found
+
+
+def test_a_hundred_statements_of_few_shapes_are_all_told_one_by_one() -> None:
+    steps = tuple(Step("statement", f"SELECT {i % 3}", 10 * i, 10 * i + 5) for i in range(100))
+    row = msgspec.json.decode(text_of(Timing(1, 0, 0, 0, 1000, "GET /", steps)))
+    assert [began for _, _, began, _ in row[5]] == [10 * i for i in range(100)]
+    assert row[4] == ["SELECT 0", "SELECT 1", "SELECT 2"]
+
+
+@pytest.mark.parametrize("labels", [1, 3, 2000])
+@pytest.mark.parametrize("count", [1, 64, 2000])
+def test_of_very_many_steps_the_later_are_put_together_and_none_is_lost(count: int, labels: int) -> None:
+    def step(kind: str, i: int) -> Step:
+        return Step(kind, f"CALL {i % labels} {'x' * 300}", 10**6 * i, 10**6 * i + 5000 + i)
+
+    steps = tuple(step("pool" if i % 7 == 3 else "statement", i) for i in range(count))
+    text = text_of(Timing(1, 0, 0, 0, 10**6 * count, "GET /", steps))
     assert len(text) <= TEXT_MOST
+    told = sums_of(text)
+    for kind in ("statement", "pool"):
+        assert told.get(kind, 0) == sum(each.ended_ns - each.began_ns for each in steps if each.kind == kind)
     row = msgspec.json.decode(text)
-    assert 1 <= len(row[5]) < 64
-    assert len(row[4]) == len(row[5])
+    said = [row[4][label].partition(" × ")[0] for _, label, _, _ in row[5]]
+    assert sum(int(each) if each.isdigit() else 1 for each in said) == count
+    assert row[5][0] == ["statement", 0, 0, 5000] or len(row[5]) < 3
+
+
+def test_steps_that_ran_at_the_same_time_share_it_when_they_are_put_together() -> None:
+    steps = tuple(Step("outbound", f"{i % 2} api.example", 0, 10**9 + i) for i in range(500))
+    recording = timed(a_clean_recording())
+    text = text_of(Timing(1, 0, 0, 0, 10**9 + 500, "GET /", steps))
+    assert sums_of(text) == {"outbound": 10**9 + 499}
+    [one] = sampled_of(replace(recording, events=(Event(0, TIMED, "app", text),)))
+    assert sum(part.ended_ns - part.began_ns for part in one.parts) == round(one.latency_s * 1e9)
 
 
 def test_groups_have_the_mean_of_each_part() -> None:
@@ -119,7 +152,7 @@ def test_the_terminal_and_the_page_show_where_time_was_spent() -> None:
     page = render(document, {})
     assert 'class="part-statement"' in page
     assert "Where the slowest requests spent their time" in page
-    assert "Where the slowest requests" not in render(structs.replace(document, trials=(trial, trial)), {})
+    assert "sampled requests of trial 1.1," in page
 
 
 def test_a_sampled_request_goes_through_json_and_back() -> None:

@@ -34,7 +34,7 @@ def follow(shown: Shown, label: str, duration_s: float) -> None:
         rows = samples.copy()
         for name in ("due_ns", "sent_ns", "first_byte_ns", "done_ns"):
             rows[name] += number * SECOND // 4
-        told(Progress(BEGAN_NS + (number + 1) * SECOND // 4, rows, [], None, 1))
+        told(Progress(BEGAN_NS + (number + 1) * SECOND // 4, rows, [], None))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,6 +125,16 @@ def test_an_engine_that_was_told_to_stop_early_leaves_a_trial_that_was_cut_off()
 def test_the_generators_cpu_is_shared_over_the_requests_it_ended() -> None:
     found = summarise(a_recording(some_samples(evenly(100, 10)), load={"cpu_s": 2.0, "cpu_share": 0.2}))
     assert found.generator == {"cpu_s_per_request": pytest.approx(0.002), "cpu_share": 0.2}
+
+
+@pytest.mark.parametrize(("load", "share"), [({}, 0.9), ({"cores": 2}, 0.45), ({"cores": 2, "cpu_share": 0.6}, 0.6)])
+def test_what_the_generators_used_is_a_share_of_the_cores_they_have_however_many_they_are(
+    load: dict[str, Any], share: float
+) -> None:
+    plan = a_plan({"traffic.generators": 4})
+    samples = some_samples(evenly(100, 10))
+    found = summarise(a_recording(samples, plan=plan, counters={"generator.cpu_s": 0.9}, load=load))
+    assert found.generator["cpu_share"] == pytest.approx(share)
 
 
 def test_backlog_is_requests_due_and_not_yet_answered() -> None:
@@ -268,6 +279,16 @@ def test_events_are_counted_by_their_text() -> None:
     assert found.exceptions == {"OperationalError [53300]": 42, "ValueError": 1}
     assert found.egress_refused == {"api.example.com": 3}
     assert found.tiers["connections"]["refused"] == 41
+
+
+@pytest.mark.parametrize("kind", ["hook_off", "connect_error", "queue_depth"])
+def test_what_is_to_be_warned_of_is_an_incident(kind: str) -> None:
+    event = Event(BEGAN_NS + SECOND, kind, "app", "what it was", 3)
+    found = summarise(a_recording(some_samples(evenly(100, 10)), events=[event]))
+    assert found.happened == {kind: 3}
+    assert [(each.kind, each.tier, each.text, each.times) for each in found.incidents] == [
+        (kind, "app", "what it was", 3)
+    ]
 
 
 def test_a_stream_is_answered_with_its_first_event_and_its_gaps_are_told() -> None:

@@ -114,6 +114,19 @@ def test_tiers_are_told_in_words_and_only_what_was_seen() -> None:
     assert "second" not in words
 
 
+def test_what_the_workers_requests_waited_for_is_told_where_it_is_known() -> None:
+    counters = {"busy_s": 10, "ended": 100, "statement_s": 4, "pool_s": 1, "outbound_s": 0, "lag_s": 1, "lags": 100}
+    recording = seen(
+        {("workers", name): (0, value / 2, value) for name, value in counters.items()}
+        | {("workers", "tokens_waited_for"): (0, 3, 1), ("workers", "lag_most_s"): (0, 0.2, 0.2)}
+    )
+    words = dict(told(trial_of(recording.plan, summarise(recording), ())))
+    assert words["workers"] == (
+        "100 ms in the app per request, of requests' time 40 % in SQL, 10 % waiting for a pool's connection, "
+        "3 waited for a thread at most, the event loop was 10 ms late on average, 200 ms at most"
+    )
+
+
 def test_what_postgres_says_of_statements_comes_through_whole_and_the_costliest_first() -> None:
     row = (
         '{"text":"SELECT [x] FROM t WHERE id = $1","calls":%d,"total_exec_time":%d,"rows":8,'

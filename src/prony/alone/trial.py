@@ -161,13 +161,11 @@ def _seen(destination: Destination, names: Iterable[str]) -> str:
 
 
 def _shared(cores: Cores, pids: Iterable[int]) -> str:
-    """What to say of processes that may run on the generator's core, where there are others."""
+    """What to say of processes that may run on the generator's cores, where there are others."""
     if cores.shared or not may_run_on(pids) & set(cores.generator):
         return ""
-    others = ",".join(str(core) for core in cores.stack)
-    return (
-        f"; they may run on core {cores.generator[0]} and make the generator late (start them with taskset -c {others})"
-    )
+    ours, others = (",".join(map(str, each)) for each in (cores.generator, cores.stack))
+    return f"; they may run on core {ours} and make the generator late (start them with taskset -c {others})"
 
 
 def _canaries(alone: Alone, destination: Destination) -> list[Reading]:

@@ -10,7 +10,8 @@ from msgspec import structs
 from prony.campaign.bench import Bench, Measured
 from prony.campaign.find import busy_users, saturate
 from prony.comparison import Comparison, Contest
-from prony.errors import DoubtError
+from prony.doubts import voids_all
+from prony.errors import DoubtError, StackError
 from prony.plan import Plan
 from prony.plan.turns import Turns, dealt
 
@@ -18,10 +19,12 @@ SHARE = 0.6  # of what the slowest serves with every slot busy: the rate at whic
 DRAIN_S = 1.0
 ROLE = "compare"
 SATURATED = "saturated_rps"
-SEEN = (SATURATED, "latency_p50_s", "latency_p90_s", "latency_p99_s")
+RIGHT = "right_share"
+SEEN = (SATURATED, RIGHT, "latency_p50_s", "latency_p90_s", "latency_p99_s")
 WATCHED = ("app_cpu_s_per_request", "app_memory_bytes", "database_connections")  # of a stack of prony's own only
 FIGURES = (*SEEN, *WATCHED)
-HIGHER_IS_BETTER = frozenset({SATURATED})
+HIGHER_IS_BETTER = frozenset({SATURATED, RIGHT})
+FAILED_ROUNDS_MAX = 3  # in a row
 
 
 def learned(bench: Bench, plans: Sequence[Plan]) -> list[Plan]:
@@ -101,9 +104,12 @@ def hold(
     (see `Pace`) the starts of a round run beside each other and take turns at that; without, one after the other. In
     both the order is the one that was drawn for the round: which stack a plan has, and when it boots, goes by it. A
     round in which answers ran into others' turns is no comparison: it is measured again, and where that happens twice
-    in a row, it and all that follow are of one start after the other.
+    in a row, it and all that follow are of one start after the other. A round in which a start failed is begun anew.
+
+    Raises:
+        StackError: a start of the very first round failed, or so many rounds in a row did.
     """
-    rounds, overlapped = contest.total // len(plans), False
+    rounds, overlapped, failed = contest.total // len(plans), False, 0
     while order := contest.ask_round():
         seed = contest.seed + contest.round
         labels = [f"start {contest.told + n + 1} of at most {contest.total}: {names[s]}" for n, s in enumerate(order)]
@@ -115,10 +121,17 @@ def hold(
             plan, duration_s = plans[side], trial_s if own is None else own.duration_s
             steady.append(plan.loaded(rate_rps=rate_rps, duration_s=duration_s, drain_s=DRAIN_S, seed=seed, turns=own))
             busy.append(plan.loaded(users=busy_users(plan), duration_s=duration_s, think_s=0, turns=own))
-        if answer_s is None:
-            pairs = [_start(bench, *each) for each in zip(steady, busy, labels, strict=True)]
-        else:
-            pairs = _starts_beside(bench, steady, busy, labels, f"round {contest.round + 1} of at most {rounds}")
+        what = f"round {contest.round + 1} of at most {rounds}"
+        try:
+            pairs = _round(bench, steady, busy, labels, None if answer_s is None else what)
+        except StackError as error:
+            failed += 1
+            if not contest.told or failed >= FAILED_ROUNDS_MAX:
+                raise
+            bench.teller.say(f"  A start failed, and the round is begun anew: {error}")
+            continue
+        failed = 0
+        if answer_s is not None:
             before, overlapped = overlapped, _overlap(pairs)
             if overlapped and before:
                 bench.teller.say("  Answers ran into others' turns again: from now on one start after the other.")
@@ -129,8 +142,17 @@ def hold(
             if overlapped:
                 continue
         for measured, saturated in pairs:
-            if contest.tell(_figures(measured, saturated)):
+            if contest.tell(figures_of(measured, saturated)):
                 _say(bench, contest)
+
+
+def _round(
+    bench: Bench, steady: Sequence[Plan], busy: Sequence[Plan], labels: Sequence[str], what: str | None
+) -> list[tuple[Measured, Measured]]:
+    """A round's starts, one after the other, or, where the round has a name, beside each other."""
+    if what is None:
+        return [_start(bench, *each) for each in zip(steady, busy, labels, strict=True)]
+    return _starts_beside(bench, steady, busy, labels, what)
 
 
 def _start(bench: Bench, steady: Plan, busy: Plan, label: str) -> tuple[Measured, Measured]:
@@ -174,14 +196,23 @@ def _known(contest: Contest) -> str:
     return f"{', '.join(clear) or 'no difference is sure'}; going on"
 
 
-def _figures(measured: Measured, busy: Measured) -> dict[str, float | None]:
-    entry = measured.entry
+def figures_of(measured: Measured, busy: Measured) -> dict[str, float | None]:
+    """What a start came to, by FIGURES: its trial at a fixed rate, and the one with every slot busy.
+
+    None for what is not to be believed.
+    """
+    entry, requests = measured.entry, measured.summary.requests
+    right = requests * (1 - measured.summary.errors.share)
+    watched = {} if voids_all(measured.doubts) else entry.tiers
+    app = watched.get("app", {})
     return {
         SATURATED: busy.entry.achieved_rps,
+        # As if one half of a request more had been right: a ratio wants no zero.
+        RIGHT: None if voids_all(measured.doubts) or not requests else (right + 0.5) / (requests + 0.5),
         "latency_p50_s": entry.latency_s["p50"],
         "latency_p90_s": entry.latency_s["p90"],
         "latency_p99_s": entry.latency_s["p99"],
-        "app_cpu_s_per_request": entry.tiers["app"]["cpu_s_per_request"],
-        "app_memory_bytes": entry.tiers["app"]["memory_bytes"],
-        "database_connections": entry.tiers["connections"]["most"],
+        "app_cpu_s_per_request": app.get("cpu_s_per_request"),
+        "app_memory_bytes": app.get("memory_bytes"),
+        "database_connections": watched.get("connections", {}).get("most"),
     }

@@ -13,12 +13,14 @@ from prony import stats, summary
 from prony.campaign.bench import Bench, Measured
 from prony.capacity import Capacity, Search, Tracing, judge
 from prony.doubts import late
+from prony.errors import StackError
 from prony.plan import Limits, Plan
 from prony.recording import Store
 
 DRAIN_S = 1.0
 SHORT = 0.5  # of a full trial, while the search only steers
 INTERRUPTED = "interrupted"
+FAILED_STARTS_MAX = 3  # in a row
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class Hunt:
         missing: Loads that the curve lacks in the end.
         longest_s: What the longest trial took, its start included.
         interrupted: Whether Ctrl-C ended it.
+        failed_starts: How many starts in a row have failed by now.
     """
 
     plan: Plan
@@ -54,17 +57,33 @@ class Hunt:
     missing: tuple[float, ...] = ()
     longest_s: float = 0.0
     interrupted: bool = False
+    failed_starts: int = 0
 
     def step(self, bench: Bench, left: float = math.inf) -> None:
-        """Runs one trial; `left`: for how many there still is time."""
+        """Runs one trial; `left`: for how many there still is time. A start that fails is made again.
+
+        Raises:
+            StackError: the very first start failed.
+        """
         ask = self.search.ask(left)
         if ask is None:
             self.done = True
             return
         duration_s = self.trial_s * (SHORT if ask.short else 1.0)
-        measured = self.measure(bench, ask.load, duration_s, self.known, fresh=ask.fresh)
+        try:
+            measured = self.measure(bench, ask.load, duration_s, self.known, fresh=ask.fresh)
+        except StackError as error:
+            if not self.ids:
+                raise
+            self.failed_starts += 1
+            self.done = self.failed_starts >= FAILED_STARTS_MAX
+            self.why = f"{self.failed_starts} starts in a row failed, the last so: {error}" if self.done else ""
+            bench.teller.say(f"  A start failed{'' if self.done else ' and is made again'}: {error}")
+            return
+        self.failed_starts = 0
         others = (judge(measured.summary, measured.doubts, limits).held for limits in self.more)
-        self.search.tell(measured.judgement.held, *others, why=_why(measured))
+        disturbed = measured.judgement.disturbed
+        self.search.tell(measured.judgement.held, *others, weak=disturbed, why=_why(measured))
         self.ids.append(measured.id)
         self.starts.add(measured.start)
         (self.held if measured.judgement.held else self.failed).append(measured)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prony.doubts import Doubt, late, voids_all
+from prony.doubts import Doubt, disturbed, late, voids_all
 from prony.plan import Limits
 from prony.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether the limits held; None where the trial is not to be believed. `broken` names each limit that did not."""
+    """Whether the limits held; None where the trial is not to be believed. `broken` names each limit that did not.
+
+    `disturbed` says that the machine was: what broke may have been broken by that.
+    """
 
     held: bool | None
     broken: tuple[str, ...]
+    disturbed: bool = False
 
 
 def judge(summary: Summary, doubts: Iterable[Doubt], limits: Limits) -> Judgement:
@@ -23,7 +27,8 @@ def judge(summary: Summary, doubts: Iterable[Doubt], limits: Limits) -> Judgemen
 
     Too few samples make a quantile a poor number, but not a poor test: it is judged all the same, and decisions take
     more than one trial. A generator that sent late only ever adds to latency: limits that held all the same, did hold;
-    latencies that broke may have been broken by us, and the trial is not to be believed; wrong answers were not.
+    latencies that broke may have been broken by us, and the trial is not to be believed; wrong answers were not. A
+    machine that was disturbed only ever adds to it, too, but by nothing of ours: the trial counts, and weighs little.
     """
     doubts = list(doubts)
     broken = []
@@ -41,4 +46,4 @@ def judge(summary: Summary, doubts: Iterable[Doubt], limits: Limits) -> Judgemen
     only_late = late(doubts) and broken and summary.errors.share <= limits.errors
     if voids_all(doubts) or not summary.requests or summary.cut_off or only_late:
         return Judgement(None, tuple(broken))
-    return Judgement(not broken, tuple(broken))
+    return Judgement(not broken, tuple(broken), disturbed(doubts))

@@ -3,7 +3,7 @@
 After RFC 9971 (MLRsearch): short trials rise or fall until one holds and one fails, and halve what lies between; they
 only steer. Then trials of full length, each on a start of its own, at loads where the belief (`belief`) is least sure.
 Trials that disagree are weighed, not settled by the last. Several goals share every trial. A trial that is not to be
-believed is repeated, and not counted.
+believed is repeated, and not counted; one that failed while the machine was disturbed weighs as little as a short one.
 """
 
 from __future__ import annotations
@@ -109,11 +109,11 @@ class Capacity(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _Tried:
-    """One trial that counted: `held` has an answer for each goal."""
+    """One trial that counted: for each goal whether it held (None: not to be believed) and whether it weighs little."""
 
     load: float
-    short: bool
-    held: tuple[bool, ...]
+    held: tuple[bool | None, ...]
+    weak: tuple[bool, ...]
 
 
 @dataclass(slots=True)
@@ -134,7 +134,7 @@ class Search:
     start: float
     goals: Sequence[Goal] = (Goal(),)
     width: float = 0.06
-    trials_max: int = 60
+    trials_max: int = 1000
     least: float = 1.0
     most: float = 200_000.0
     users: bool = False
@@ -143,9 +143,10 @@ class Search:
     _beliefs: dict[int, Belief] = field(default_factory=dict)
     _asked: Ask | None = None
     _again: Ask | None = None
+    _told: int = 0
     _invalid: int = 0
     _invalid_all: int = 0
-    _why: str = ""
+    _bounds: dict[int, tuple[float, str]] = field(default_factory=dict)
     _stopped: str = ""
 
     def ask(self, left: float = math.inf) -> Ask | None:
@@ -156,7 +157,9 @@ class Search:
                 lacks: loads that surely lie below or above, by the belief, and that were not tried yet. Where it
                 lacks none the very last is at an end: within, it might move the belief past one.
         """
-        if self._stopped or len(self._tried) + self._invalid_all >= self.trials_max:
+        if self._told >= self.trials_max:
+            self._stopped = self._stopped or f"{self.trials_max} trials were made"
+        if self._stopped:
             return None
         closing = self._closing() if self._tried else []
         if closing and left < len(closing) + 1:
@@ -176,9 +179,9 @@ class Search:
                 continue
             belief = self._beliefs.get(goal) or self._belief(goal)
             sure_low, sure_high = belief.quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
-            margins += [(sure_low / low, low), (high / sure_high, high)]
-        inside = [each for each in margins if self.least <= each[1] <= self.most]
-        return Ask(min(inside)[1], fresh=True, short=False) if inside else None
+            ends = ((sure_low / low, low), (high / sure_high, high))
+            margins += [each for each in ends if self.least <= each[1] <= self._most(goal)]
+        return Ask(min(margins)[1], fresh=True, short=False) if margins else None
 
     def _closing(self) -> list[Ask]:
         """A trial for each end that an interval lacks and could have."""
@@ -189,30 +192,42 @@ class Search:
                 belief = self._beliefs.get(goal) or self._belief(goal)
                 sure_low, sure_high = belief.quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
                 wanted = ([sure_low] if low is None else []) + ([sure_high] if high is None else [])
-                inside = [load for load in wanted if self.least < load < self.most]
-                found += [Ask(self._allowed(load, up=load == sure_high), fresh=False, short=False) for load in inside]
+                inside = [load for load in wanted if self.least < load < self._most(goal)]
+                loads = [self._allowed(load, goal, up=load == sure_high) for load in inside]
+                found += [Ask(load, fresh=False, short=False) for load in loads]
         return found
 
-    def tell(self, *held: bool | None, why: str = "") -> None:
-        """How the asked trial went, for each goal: held the limits, broke them, or (None) is not to be believed."""
+    def tell(self, *held: bool | None, weak: bool = False, why: str = "") -> None:
+        """How the asked trial went, for each goal: held the limits, broke them, or (None) is not to be believed.
+
+        Args:
+            held: See above.
+            weak: Whether the machine was disturbed meanwhile: limits that held, did hold; those that broke may not
+                have been broken by the load.
+            why: What kept it from being believed.
+        """
         if self._asked is None:
             raise ValueError("tell() without ask()")
         ask, self._asked = self._asked, None
-        if None in held:
-            self._invalid += 1
-            self._invalid_all += 1
-            # Another start: what is wrong may be this one's.
-            self._again = Ask(ask.load, fresh=True, short=ask.short)
-            if self._invalid >= INVALID_MAX:
-                self._turn_away(ask.load, why or "trials were not to be believed")
-            if self._invalid_all >= INVALID_ALL:
-                self._stopped = why or "trials were not to be believed"
-            return
-        self._invalid, self._again = 0, None
-        answers = tuple(bool(each) for each in held)
-        self._tried.append(_Tried(ask.load, ask.short, answers))
+        self._told += 1
+        answers = tuple(None if each is None else bool(each) for each in held)
+        tried = _Tried(ask.load, answers, tuple(ask.short or (weak and each is False) for each in answers))
+        if any(each is not None for each in held):
+            self._tried.append(tried)
         for goal, belief in self._beliefs.items():
-            belief.tell(ask.load, held=answers[goal], short=ask.short)
+            _told(belief, tried, goal)
+        lacking = [goal for goal, each in enumerate(held) if each is None and ask.load <= self._most(goal)]
+        if not lacking:
+            self._invalid, self._again = 0, None
+            return
+        self._invalid += 1
+        self._invalid_all += 1
+        # Another start: what is wrong may be this one's.
+        self._again = Ask(ask.load, fresh=True, short=ask.short)
+        if self._invalid >= INVALID_MAX:
+            self._turn_away(ask.load, lacking, why or "trials were not to be believed")
+        if self._invalid_all >= INVALID_ALL:
+            self._stopped = why or "trials were not to be believed"
 
     def known(self, goal: int = 0) -> tuple[float | None, float | None]:
         """Low and high by now: from the belief where there is one, else as short trials steer."""
@@ -235,8 +250,9 @@ class Search:
         low, high = self._ends(goal)
         at_least = ""
         if high is None:
-            failed = any(not trial.held[goal] for trial in self._tried)
-            at_least = self._why or self._stopped or why or ("time was up" if failed else "no load failed")
+            failed = any(trial.held[goal] is False for trial in self._tried)
+            bound = self._bounds.get(goal, (0.0, ""))[1]
+            at_least = bound or self._stopped or why or ("time was up" if failed else "no load failed")
         rates = (None, None) if self.users else (low, high)
         return Capacity(
             title=title,
@@ -244,7 +260,7 @@ class Search:
             high_rps=rates[1],
             at_least=at_least,
             starts=starts,
-            trials=len(self._tried),
+            trials=sum(trial.held[goal] is not None for trial in self._tried),
             limits=limits or self.goals[goal].name,
             trial_ids=trial_ids,
             sure=self.sure,
@@ -268,10 +284,10 @@ class Search:
         below = sum(trial.load < median for trial in near)
         load = low if 2 * below <= len(near) else high
         # The nearest number of users; the middle one once, else those next to a small capacity would never be tried.
-        middle = self._allowed(round(median))
+        middle = self._allowed(round(median), goal)
         if self.users and all(trial.load != middle for trial in self._full(goal)):
             load = middle
-        return Ask(self._allowed(round(load) if self.users else load), fresh=True, short=False)
+        return Ask(self._allowed(round(load) if self.users else load, goal), fresh=True, short=False)
 
     def _openness(self, goal: int) -> float:
         low, high = self._beliefs[goal].quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
@@ -281,14 +297,14 @@ class Search:
         """The next short trial of a goal; None where they have said what they can."""
         low, high = self._bracket(goal)
         if low is None and high is None:
-            return self._allowed(self.start)
+            return None if goal in self._bounds and self._most(goal) <= self.least else self._allowed(self.start, goal)
         if high is None:
-            return None if low is None or low >= self.most else self._allowed(low * RISE, up=True)
+            return None if low is None or low >= self._most(goal) else self._allowed(low * RISE, goal, up=True)
         if low is None:
-            return None if high <= self.least else self._allowed(high / RISE**2)
+            return None if high <= self.least else self._allowed(high / RISE**2, goal)
         if high / low <= NEAR or (self.users and high - low <= 1):
             return None
-        load = self._allowed(float((low * high) ** 0.5))
+        load = self._allowed(float((low * high) ** 0.5), goal)
         return load if low < load < high else None
 
     def _belief(self, goal: int) -> Belief:
@@ -296,19 +312,19 @@ class Search:
         low, high = self._bracket(goal)
         belief = Belief(float((low or high or 1.0) * (high or low or 1.0)) ** 0.5, self.goals[goal].exceed_ratio)
         for trial in self._tried:
-            belief.tell(trial.load, held=trial.held[goal], short=trial.short)
+            _told(belief, trial, goal)
         return belief
 
     def _bracket(self, goal: int) -> tuple[float | None, float | None]:
         """As trials say by now, the last at a load deciding: the highest that held below the lowest to fail."""
-        last = {trial.load: trial.held[goal] for trial in self._tried}
+        last = {trial.load: trial.held[goal] for trial in self._tried if trial.held[goal] is not None}
         high = min((load for load, held in last.items() if not held), default=None)
         low = max((load for load, held in last.items() if held and (high is None or load < high)), default=None)
         return low, high
 
     def _done(self, goal: int) -> bool:
         median = self._beliefs[goal].quantiles(0.5)[0]
-        if median >= self.most or median <= self.least:
+        if median >= self._most(goal) or median <= self.least:
             return len(self._full(goal)) >= FULL_LEAST
         if len(self._near(goal)) < FULL_LEAST:
             return False
@@ -320,7 +336,7 @@ class Search:
     def _ends(self, goal: int) -> tuple[float | None, float | None]:
         """Loads that were tried, below and above the capacity as surely as is wanted."""
         held = [trial.load for trial in self._tried if trial.held[goal]]
-        failed = [trial.load for trial in self._tried if not trial.held[goal]]
+        failed = [trial.load for trial in self._tried if trial.held[goal] is False]
         if not failed or not held:
             return max(held, default=None), min(failed, default=None)
         belief = self._beliefs.get(goal) or self._belief(goal)
@@ -329,7 +345,10 @@ class Search:
         return low, min((load for load in failed if load >= sure_high), default=None)
 
     def _full(self, goal: int) -> list[_Tried]:
-        return [trial for trial in self._tried if not trial.short] if goal in self._beliefs else []
+        """The trials that weigh in full for this goal."""
+        if goal not in self._beliefs:
+            return []
+        return [trial for trial in self._tried if trial.held[goal] is not None and not trial.weak[goal]]
 
     def _near(self, goal: int) -> list[_Tried]:
         """The full trials that say something of this goal; others were asked for another's sake."""
@@ -337,15 +356,27 @@ class Search:
         reach = NEARBY * median + 1.0 if self.users else max(1.0, NEARBY * median)  # loads of users are rounded
         return [trial for trial in self._full(goal) if abs(trial.load - median) <= reach]
 
-    def _turn_away(self, load: float, why: str) -> None:
-        """Trials at a load are not to be had: it bounds what may be tried."""
-        self._again, self._invalid, self._why = None, 0, why
-        if load <= self.least * RISE:
+    def _turn_away(self, load: float, goals: list[int], why: str) -> None:
+        """Trials at a load are not to be had for these goals: it bounds what may be tried for them."""
+        self._again, self._invalid = None, 0
+        for goal in goals:
+            self._bounds[goal] = (min(self._most(goal), load / 1.1), why)
+        if load <= self.least * RISE and len(self._bounds) == len(self.goals):
             self._stopped = why
-        self.most = min(self.most, load / 1.1)
 
-    def _allowed(self, load: float, *, up: bool = False) -> float:
-        load = min(self.most, max(self.least, load))
+    def _most(self, goal: int) -> float:
+        """Above this it does not look for that goal."""
+        return self._bounds[goal][0] if goal in self._bounds else self.most
+
+    def _allowed(self, load: float, goal: int, *, up: bool = False) -> float:
+        load = min(self._most(goal), max(self.least, load))
         if not self.users:
             return load
         return float(max(1, int(load) + (up and load > int(load))))
+
+
+def _told(belief: Belief, trial: _Tried, goal: int) -> None:
+    """Tells a goal's belief what a trial says of it, where it says anything."""
+    held = trial.held[goal]
+    if held is not None:
+        belief.tell(trial.load, held=held, short=trial.weak[goal])

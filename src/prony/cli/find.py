@@ -81,6 +81,7 @@ def find(**given: Any) -> None:
     shown = output.Shown()
     beside = alone.named(given)
     project, as_json = given["project"], given["as_json"]
+    further = tuple(_limits(text) for text in given["more"])
     plan = alone.plan_of(given, shown) if beside else options.plan_of(project, given["sets"], shown.say)
     if plan.traffic.journeys:
         raise PlanError(
@@ -102,7 +103,7 @@ def find(**given: Any) -> None:
         store, place = options.open_store(options.project_folder(project))
         bench = Bench(store, "find", plan.title, place, shown, namespace=not given["no_namespace"])
     with shown.running(), bench:
-        document, found = _found(bench, plan, given, shown)
+        document, found = _found(bench, plan, further, given, shown)
         bench.conclude(document)
     if as_json:
         output.print_json(document)
@@ -113,14 +114,15 @@ def find(**given: Any) -> None:
     click.get_current_context().exit(130 if document.status == finding.INTERRUPTED else 0 if found.capacity.low else 1)
 
 
-def _found(bench: Bench, plan: Plan, given: dict[str, Any], shown: output.Shown) -> tuple[Document, finding.Hunt]:
-    """The search, and its document."""
+def _found(
+    bench: Bench, plan: Plan, further: tuple[Limits, ...], given: dict[str, Any], shown: output.Shown
+) -> tuple[Document, finding.Hunt]:
+    """The search, for these sets of limits too, and its document."""
     plan, start = bench.learn(plan), given["start"]
     routes: tuple[RouteCost, ...] = ()
     if not plan.traffic.declared:  # what holds whatever the mix comes first
         shown.stage("What each page costs by itself")
         routes, _ = costs.measure(bench, plan, COSTS_S)
-    further = tuple(_limits(text) for text in given["more"])
     users = given["users"]
     beside = plan.destination is not None
     if start is None or not beside:  # what is started here is warmed up

@@ -17,13 +17,14 @@ from prony.campaign.bench import Bench
 from prony.cli import comparing, options, output
 from prony.comparison import Comparison, Contest, Gain
 from prony.comparison.gate import Baseline, Gate, text_of, verdict
+from prony.comparison.ratio import STARTS_LEAST
 from prony.document import Document
-from prony.errors import DoubtError, PlanError
+from prony.errors import DoubtError, PlanError, PronyError
 from prony.plan import Plan
 from prony.report import gate as reports
 from prony.report import terminal
 
-ALLOWED = {campaign.SATURATED: 0.1, "latency_p50_s": 0.1, "app_cpu_s_per_request": 0.1}
+ALLOWED = {campaign.SATURATED: 0.1, campaign.RIGHT: 0.01, "latency_p50_s": 0.1, "app_cpu_s_per_request": 0.1}
 EXITS = {"passed": 0, "failed": 1, "unknown": 4}
 SEED = 1  # one side alone takes no turns
 WRITE = "With --write: "
@@ -59,7 +60,19 @@ def gate(**given: Any) -> None:
     Example:  prony gate --write --allow latency_p99_s=15%
               prony gate --junit gate.xml --markdown "$GITHUB_STEP_SUMMARY"
     """
-    shown = output.Shown()
+    try:
+        document, judged = _held(given, output.Shown())
+    except PronyError as error:
+        _tell_error(given, error)
+        raise
+    if document is None:
+        return
+    _show(document, judged, given)
+    click.get_current_context().exit(EXITS[verdict(judged)])
+
+
+def _held(given: dict[str, Any], shown: output.Shown) -> tuple[Document | None, tuple[Gain, ...]]:
+    """The document and the figures judged; None where a baseline was written."""
     path, allowed = given["baseline"], _allowed(given["allow"])
     stored = None if given["write"] else _read(path)
     if stored is not None:
@@ -79,11 +92,11 @@ def gate(**given: Any) -> None:
             _check_load(path, stored, plan)
             judged, document = _gated(bench, plan, stored, given, shown)
     if stored is None:
+        _check_figures(baseline)
         _write(path, msgspec.json.format(msgspec.json.encode(baseline), indent=2).decode() + "\n")
         shown.say(f"{path}: {given['starts']} starts at {baseline.rate_rps:.0f} rps. Commit it; then: prony gate")
-        click.get_current_context().exit(0)
-    _show(document, judged, given)
-    click.get_current_context().exit(EXITS[verdict(judged)])
+        return None, ()
+    return document, judged
 
 
 def _measured(
@@ -100,6 +113,7 @@ def _measured(
         title=plan.title,
         machine=_machine(bench.machine),
         load=_load(plan),
+        how=_how(plan),
         boxes=_boxes(plan),
         rate_rps=rate_rps,
         trial_s=trial_s,
@@ -133,6 +147,16 @@ def _gated(
     return at.judged, document
 
 
+def _tell_error(given: dict[str, Any], error: PronyError) -> None:
+    """To the files that a CI page is made of, why there is no comparison."""
+    if given["write"]:
+        return
+    if given["junit"]:
+        _write(given["junit"], reports.junit_of_error(error.paragraph()))
+    if given["markdown"]:
+        _write(given["markdown"], reports.markdown_of_error(error.paragraph()), append=True)
+
+
 def _show(document: Document, judged: tuple[Gain, ...], given: dict[str, Any]) -> None:
     if given["junit"]:
         _write(given["junit"], reports.junit(document.title, judged))
@@ -157,7 +181,28 @@ def _load(plan: Plan) -> dict[str, float]:
     """Each request of the mix, with its share."""
     requests = plan.traffic.requests
     total = sum(each.weight for each in requests)
-    return {f"{each.method} {each.path}": round(each.weight / total, 4) for each in requests}
+    shares: dict[str, float] = {}
+    for each in requests:
+        name = f"{each.method} {each.path}"
+        shares[name] = shares.get(name, 0.0) + each.weight / total
+    return {name: round(share, 4) for name, share in shares.items()}
+
+
+def _how(plan: Plan) -> dict[str, str]:
+    """How the mix is sent and judged, as far as it changes what is measured."""
+    traffic = plan.traffic
+    own = {f"{each.method} {each.path}": each for each in traffic.requests}
+    found = {
+        "https": str(traffic.https),
+        "keep_alive": str(traffic.keep_alive),
+        "log-in": "none" if plan.login is None else "[login]",
+        "header fields": ", ".join(sorted(traffic.headers)) or "none",
+    }
+    for name, each in own.items():
+        found[f"{name}: expect"] = msgspec.json.encode(each.expect, order="deterministic").decode()
+        if each.params:
+            found[f"{name}: params"] = msgspec.json.encode(each.params, order="deterministic").decode()
+    return found
 
 
 def _boxes(plan: Plan) -> tuple[str, ...]:
@@ -166,6 +211,19 @@ def _boxes(plan: Plan) -> tuple[str, ...]:
         f"memory {'all' if box.memory_bytes is None else box.memory_bytes}"
         for box in plan.boxes
     )
+
+
+def _check_figures(baseline: Baseline) -> None:
+    """Raises DoubtError where a figure that is to be judged was not believed on starts enough: it never could be."""
+    for name in baseline.allowed:
+        values = baseline.figures[name]
+        believed = sum(value is not None for value in values)
+        if believed < STARTS_LEAST:
+            raise DoubtError(
+                f"{name} is to be judged, and could be told on {believed} of {len(values)} starts only: no comparison "
+                "with this baseline could ever hold, so none was written.",
+                hint="longer trials (--trial 20s), a higher --rate, or no --allow for it",
+            )
 
 
 def _check_flags(given: dict[str, Any]) -> None:
@@ -197,6 +255,16 @@ def _check_load(path: Path, stored: Baseline, plan: Plan) -> None:
         raise PlanError(
             f"{path}: the baseline was measured under another mix than {plan.source} has ({told}); allowed: the same.",
             hint="prony gate --write, or the mix as it was",
+        )
+    now = _how(plan)
+    changed = [name for name in {**stored.how, **now} if stored.how and stored.how.get(name) != now.get(name)]
+    if changed:
+        told = "; ".join(
+            f"{name}: {stored.how.get(name, 'none')} there, {now.get(name, 'none')} here" for name in changed
+        )
+        raise PlanError(
+            f"{path}: the baseline was measured by other requests than {plan.source} has ({told}); allowed: the same.",
+            hint="prony gate --write, or the requests as they were",
         )
     there, boxes = stored.boxes, _boxes(plan)
     if there != boxes:

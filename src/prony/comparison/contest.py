@@ -51,7 +51,7 @@ class Contest:
         higher_is_better: Those of which more is better; of the others less is.
         stored: The figures of the side that all are compared with, a value for each start; None: the first side's.
         clear: Whether a side's figures need no further starts; it is asked of those that can be told at all. All end
-            at the first look at which every side is clear.
+            at the first look at which every side is clear; one side that nothing is compared with has all its starts.
         alpha: The chance of calling any figure of any side different where none is, over all looks.
     """
 
@@ -156,7 +156,7 @@ class Contest:
             now = compare(pairs, higher_is_better=self._up, seed=self.seed, alpha=alpha, paired=paired)
             earlier = {gain.figure: gain for gain in self._gains[pair]}
             self._gains[pair] = [narrowed(earlier.get(gain.figure), gain) for gain in now]
-        self._done = rounds == self.most or all(map(self._all_clear, self._gains))
+        self._done = rounds == self.most or (bool(self._gains) and all(map(self._all_clear, self._gains)))
 
     def _all_clear(self, gains: Iterable[Gain]) -> bool:
         """Whether a side's figures are clear, as far as they can be told at all; there must be one."""

@@ -21,6 +21,7 @@ class Baseline(Struct, frozen=True, kw_only=True):
         title: The plan it was measured on.
         machine: The machine; another one's figures are no baseline for this.
         load: What it was measured under: each request of the mix, with its share.
+        how: How that was sent and judged, by what it is about; empty in baselines of before it was kept.
         boxes: What CPU and memory its tiers had, in words.
         rate_rps: The rate of its trials.
         trial_s: Their length in seconds.
@@ -39,6 +40,7 @@ class Baseline(Struct, frozen=True, kw_only=True):
     figures: dict[str, tuple[float | None, ...]]
     allowed: dict[str, float]
     warm_up_s: float = 0.0
+    how: dict[str, str] = {}
 
 
 class Gate:

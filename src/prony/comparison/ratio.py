@@ -137,11 +137,12 @@ def _gain(name: str, logs: tuple[Values, Values], alpha: float, seed: int, *, up
     if min(starts) < STARTS_LEAST:
         return Gain(figure=name, a=medians[0], b=medians[1], verdict="unknown", starts=starts, higher_is_better=up)
     # A percentile bootstrap of few starts is too narrow: its standard error goes with Student's t instead.
+    freedom: float
     if paired:
         centre, error, freedom = _middle(b - a), _error(b - a, seed, 0), len(a) - 1
     else:
-        centre, freedom = _middle(b) - _middle(a), sum(starts) - 2
-        error = float(np.hypot(_error(a, seed, 0), _error(b, seed, 1)))
+        centre, errors = _middle(b) - _middle(a), (_error(a, seed, 0), _error(b, seed, 1))
+        error, freedom = float(np.hypot(*errors)), _freedom(errors, starts)
     reach = min(float(student.ppf(1 - alpha / 2, freedom)) * error, REACH_MOST)
     low, high = float(np.exp(centre - reach)), float(np.exp(centre + reach))
     return Gain(
@@ -156,6 +157,12 @@ def _gain(name: str, logs: tuple[Values, Values], alpha: float, seed: int, *, up
         starts=starts,
         higher_is_better=up,
     )
+
+
+def _freedom(errors: tuple[float, float], starts: tuple[int, int]) -> float:
+    """Degrees of freedom of two errors together, each of its own sample (Welch, Biometrika 34, 1947)."""
+    parts = [error**4 / (count - 1) for error, count in zip(errors, starts, strict=True)]
+    return float(np.hypot(*errors)) ** 4 / sum(parts) if sum(parts) else min(starts) - 1.0
 
 
 def _middle(values: Values) -> float:

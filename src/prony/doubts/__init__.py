@@ -2,6 +2,6 @@
 
 from prony.doubts.kinds import KINDS, LATENCY, Doubt
 from prony.doubts.raised import doubts_of
-from prony.doubts.voided import believed, late, voids_all
+from prony.doubts.voided import believed, disturbed, late, voids_all
 
-__all__ = ["KINDS", "LATENCY", "Doubt", "believed", "doubts_of", "late", "voids_all"]
+__all__ = ["KINDS", "LATENCY", "Doubt", "believed", "disturbed", "doubts_of", "late", "voids_all"]

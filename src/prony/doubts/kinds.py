@@ -117,6 +117,17 @@ KINDS = {
             "Stop them, or repeat when the machine is calm.",
         ),
         Kind(
+            "memory_short",
+            "For over 1 % of the time something on this machine waited for memory: pages were fetched from disk anew.",
+            "Fewer workers, smaller stores, or a machine with more memory.",
+        ),
+        Kind(
+            "box_periods",
+            "A box had to stop at its quota, and the median latency is below three of its scheduler's periods (0.1 s "
+            "each): how the quota is dealt out shapes it.",
+            "Read latencies beside the box's throttling, or give it whole cores.",
+        ),
+        Kind(
             "turns_overlap",
             "Of plans that take turns, this one's answers ran into the others' turns: over 5 % of their time.",
             "Compare with --one-at-a-time.",

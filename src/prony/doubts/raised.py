@@ -26,6 +26,7 @@ NOTED = (
     "probe_slow",
     "mix_guessed",
 )
+PERIOD_S = 0.1  # of the scheduler that deals out a box's CPU time, as platforms have it
 OVERLAP = 0.05  # of the time of others that take turns with it
 TEXTS_MAX = 3  # of one kind that are told
 
@@ -128,6 +129,14 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
         others = busy * cores - stack
         if others > 0.25:
             raise_doubt("neighbours", f"others used {others:.2f} of the stack's {cores:.0f} core(s)")
+    waited = host.get("memory_pressure_share")
+    if waited is not None and waited > 0.01:
+        raise_doubt("memory_short", f"something waited for memory for {waited:.1%} of the time")
+    for name, tier in summary.tiers.items():
+        stopped, median_s = tier.get("throttled_share"), summary.latency_s["p50"]
+        if name.startswith("box.") and stopped and median_s is not None and median_s < 3 * PERIOD_S:
+            where = f"{name.removeprefix('box.')} in {stopped:.0%} of its periods"
+            raise_doubt("box_periods", f"{where}; median latency {median_s * 1e3:.0f} ms")
 
 
 def _about_what_was_watched(recording: Recording, summary: Summary, raise_doubt: Raise) -> None:

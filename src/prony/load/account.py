@@ -17,9 +17,11 @@ class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
         waiting: Due, and waiting for a connection.
         connections_opened: Connections begun so far.
         cpu_s: CPU time of this process since just before the first due time.
-        ports_share: The share of local ports that are taken, by connections and what remains of closed ones.
+        ports_share: The share of local ports that are taken, by connections and what remains of closed ones; of one
+            shard, its part of that.
         descriptors_share: The share of this process's descriptors that connections take.
         routes: The names of routes that journeys' steps have added since the last tick, by number.
+        cores: How many cores the processes have that this is the state of: one of them has one at most.
     """
 
     t_ns: int
@@ -33,6 +35,7 @@ class LoadTick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
     ports_share: float = 0.0
     descriptors_share: float = 0.0
     routes: dict[int, str] = {}
+    cores: int = 1
 
 
 class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
@@ -57,6 +60,7 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
         routes: The names of all routes that journeys' steps have added to those of the requests, by number.
         remarks: What else is to be said of journeys, a sentence each.
         lags: Of one shard of several: how many requests were sent how late, by `prony.load.segment`'s bins.
+        cores: As in `LoadTick`.
     """
 
     started_ns: int
@@ -76,3 +80,4 @@ class LoadResult(msgspec.Struct, frozen=True, tag_field="kind", tag="result"):
     routes: dict[int, str] = {}
     remarks: tuple[str, ...] = ()
     lags: dict[int, int] = {}
+    cores: int = 1

@@ -11,6 +11,7 @@ from prony.samples import CHECK_FAILED, OK
 if TYPE_CHECKING:
     import socket
 
+    from prony.load.checks import Checks
     from prony.load.connection import Owner
 
 KEPT_BYTES_IN_ALL_MAX: Final = 64 * 1024 * 1024  # of bodies still to be judged, on all connections
@@ -24,7 +25,7 @@ class CheckingConnection(Connection):
     def __init__(self, owner: Owner, sock: socket.socket, body_bytes_max: int) -> None:
         super().__init__(owner, sock, body_bytes_max)
         self.fields: dict[bytes, bytes] = {}
-        self.kept: list[bytes] | None = []
+        self.kept: bytes | bytearray | None = b""
         self.keeping = self.found = False
         self.size = 0
         self.tail = b""
@@ -40,7 +41,7 @@ class CheckingConnection(Connection):
             self.owner.kept_bytes -= self.size
             self.keeping = False
         self.fields = {}
-        self.kept = []
+        self.kept = b""
         self.found = False
         self.size = 0
         self.tail = b""
@@ -84,27 +85,37 @@ class CheckingConnection(Connection):
     def _keep(self, data: bytes) -> None:
         owner = self.owner
         owner.kept_bytes += len(data)
-        if self.kept is not None:
-            self.kept.append(data)
+        self.kept = joined(self.kept, data) if self.kept else data
         if self.size > KEPT_BYTES_MAX or owner.kept_bytes > KEPT_BYTES_IN_ALL_MAX:
             owner.kept_bytes -= self.size
             self.kept = None
             self.keeping = False
 
-    def _judged(self) -> int:
-        outcome = super()._judged()
+    def judged(self) -> int:
+        outcome = super().judged()
         checks = None if self.route is None else self.route.checks
         if outcome == OK and checks is not None:
-            kept = self.kept
-            body = None if kept is None else kept[0] if len(kept) == 1 else b"".join(kept)
-            what = checks.missing(self.fields, self.size, body, found=self.found)
+            what = self.lacks(checks)
             if what is not None:
                 self.owner.lacking(what)
                 outcome = CHECK_FAILED
         self._let_go()
         return outcome
 
+    def lacks(self, checks: Checks) -> str | None:
+        """What the answer lacks of what is expected, in a sentence; None where it is right."""
+        body = None if self.kept is None else bytes(self.kept)
+        return checks.missing(self.fields, self.size, body, found=self.found)
+
     def close(self) -> None:
         """Give the socket back, and what was kept."""
         self._let_go()
         super().close()
+
+
+def joined(kept: bytes | bytearray, data: bytes) -> bytearray:
+    """The bytes before and those that follow, in one: a body may come in a million pieces of a byte each."""
+    if isinstance(kept, bytes):
+        kept = bytearray(kept)
+    kept += data
+    return kept

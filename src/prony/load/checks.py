@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from prony.load.spec import Expectation, JsonValue
 
 KEPT_BYTES_MAX: Final = 4 * 1024 * 1024  # of one body, undone codings included
+_MOST: Final = f"{KEPT_BYTES_MAX >> 20} MiB"
 _NOTHING: Final = object()
 _CODING: Final = b"content-encoding"
 _TYPE: Final = b"content-type"
@@ -25,7 +27,7 @@ class Checks:
     """The expectations of one kind of request besides its status, made ready to be judged by.
 
     An answer's fields and body are given to `missing` once it is whole. What the body must be like is asked of it with
-    content codings (gzip, deflate) undone.
+    content codings (gzip, deflate, br) undone.
 
     Attributes:
         wanted: Names of the header fields that `missing` looks at, in small letters.
@@ -68,9 +70,11 @@ class Checks:
             return None
         coding = fields.get(_CODING, b"identity").strip().lower()
         if self.keeps or coding != b"identity":
-            whole = None if body is None else undone(body, coding)
+            if body is None:
+                return f"{self._name}: the body was not kept: it is over {_MOST}, or too many were at one time"
+            whole = undone(body, coding)
             if whole is None:
-                return f"{self._name}: the body is over {KEPT_BYTES_MAX >> 20} MiB or in a coding that was not undone"
+                return f"{self._name}: the body {why_not(coding)}"
             size = len(whole)
             found = self.needle is None or self.needle in whole
         else:
@@ -100,6 +104,8 @@ def undone(body: bytes, coding: bytes) -> bytes | None:
     """A body with its content coding undone; None for a coding not known, damage, or over `KEPT_BYTES_MAX` bytes."""
     if coding in {b"", b"identity"}:
         return body
+    if coding == b"br":
+        return _unbrotlied(body)
     if coding not in {b"gzip", b"x-gzip", b"deflate"}:
         return None
     for bits in (47, -15):  # gzip or zlib by their first bytes; and what some servers call deflate, without any
@@ -110,6 +116,41 @@ def undone(body: bytes, coding: bytes) -> bytes | None:
             continue
         return whole if inflater.eof and len(whole) <= KEPT_BYTES_MAX else None
     return None
+
+
+def why_not(coding: bytes) -> str:
+    """Why a body in this coding was not `undone`, as the end of a sentence."""
+    if coding == b"br" and _brotli() is None:
+        return "is in the coding br: pip install 'prony[brotli]'"
+    return f"is damaged, over {_MOST}, or in a coding that was not undone"
+
+
+@cache
+def _brotli() -> Any:
+    """The module that undoes br; None where there is none, or an old one that cannot be told to stop."""
+    try:
+        import brotli  # noqa: PLC0415 - an extra, and only where an answer is in br
+
+        brotli.Decompressor().process(b"", output_buffer_limit=1)
+    except (ImportError, TypeError):
+        return None
+    return brotli
+
+
+def _unbrotlied(body: bytes) -> bytes | None:
+    brotli = _brotli()
+    if brotli is None:
+        return None
+    inflater, whole = brotli.Decompressor(), b""
+    try:
+        while not inflater.is_finished() and len(whole) <= KEPT_BYTES_MAX:
+            piece = inflater.process(body, output_buffer_limit=KEPT_BYTES_MAX + 1)
+            if not piece and not body:
+                return None  # it is cut off
+            whole, body = whole + piece, b""
+    except brotli.error:
+        return None
+    return whole if len(whole) <= KEPT_BYTES_MAX else None
 
 
 def wildcard(pattern: str) -> re.Pattern[str]:

@@ -203,7 +203,7 @@ class Connection:
                 self.owner.ended(self, PROTOCOL_ERROR, now_ns)
                 return
         if self.complete and received <= self.body_bytes_max:
-            outcome = self._judged()
+            outcome = self.judged()
             if received == size and outcome == OK and route.known.keeps and self.keep_alive and self.parser_clean:
                 route.known.keep(_BUFFER[:size], self.status)
             self.owner.ended(self, outcome, now_ns)
@@ -235,7 +235,7 @@ class Connection:
                 self.owner.ended(self, PROTOCOL_ERROR, now_ns)
                 return
         if self.complete:
-            self.owner.ended(self, self._judged(), now_ns)
+            self.owner.ended(self, self.judged(), now_ns)
 
     def _end_of_stream(self, now_ns: int) -> None:
         """The server closed, which ends an answer that said neither its length nor that it comes in chunks."""
@@ -243,11 +243,12 @@ class Connection:
             head = self._head.partition(_HEAD_END)[0]
             if not _DELIMITED.search(head):
                 self.complete = True
-                self.owner.ended(self, self._judged(), now_ns)
+                self.owner.ended(self, self.judged(), now_ns)
                 return
         self.owner.broken(self, 0, now_ns)
 
-    def _judged(self) -> int:
+    def judged(self) -> int:
+        """How the answer ends, by what has come of it."""
         route = self.route
         return OK if route is not None and self.status in route.statuses else WRONG_STATUS
 

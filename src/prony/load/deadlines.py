@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from prony.samples import CONNECT_TIMEOUT, FIRST_BYTE_TIMEOUT, OK, TIMEOUT, WRONG_STATUS
+from prony.samples import CONNECT_TIMEOUT, FIRST_BYTE_TIMEOUT, TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from prony.load.connection import Connection
-    from prony.load.spec import LoadSpec
+    from prony.load.spec import LoadSpec, StreamSpec
+    from prony.load.streams import StreamConnection
 
 _NEVER_NS: Final = 2**62
 
@@ -47,8 +48,7 @@ class Deadlines:
             if stream is None or not connection.first_byte_ns:
                 outcome = self._outcome(connection, now_ns)
             else:
-                open_ns = end_ns if stream.for_s is None else connection.first_byte_ns + round(stream.for_s * 1e9)
-                outcome = None if now_ns < min(open_ns, end_ns) else self._ended(connection)
+                outcome = self._of_stream(cast("StreamConnection", connection), stream, now_ns, end_ns)
             if outcome is not None:
                 found.append((connection, outcome))
         for connection in in_order:
@@ -67,9 +67,14 @@ class Deadlines:
             return FIRST_BYTE_TIMEOUT
         return TIMEOUT if age_ns >= self._whole_ns else None
 
-    @staticmethod
-    def _ended(connection: Connection) -> int:
-        """How a stream ends that was read for as long as was asked for."""
-        if not connection.head_done:
-            return TIMEOUT
-        return OK if connection.route and connection.status in connection.route.statuses else WRONG_STATUS
+    def _of_stream(self, connection: StreamConnection, stream: StreamSpec, now_ns: int, end_ns: int) -> int | None:
+        """How a stream ends that was read for as long as was asked for, or until the window ended.
+
+        One that has brought nothing by the window's end has the time of any request until its first event.
+        """
+        over_ns = _NEVER_NS if stream.for_s is None else connection.first_byte_ns + round(stream.for_s * 1e9)
+        if not connection.settled:
+            end_ns = max(end_ns, connection.sent_ns + self._whole_ns)
+        if now_ns < min(over_ns, end_ns):
+            return None
+        return connection.judged() if connection.head_done else TIMEOUT

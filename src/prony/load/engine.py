@@ -350,7 +350,7 @@ class Engine:
             waiting=len(self._waiting),
             connections_opened=self._opened,
             cpu_s=time.process_time() - self._cpu_start_s,
-            ports_share=ports_share(self._live),
+            ports_share=ports_share(self._live, self._shards),
             descriptors_share=descriptors_share(self._live),
         )
 

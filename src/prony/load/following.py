@@ -26,9 +26,9 @@ def _follower(request: RequestSpec) -> Journey:
 
     async def follow(visitor: Visitor) -> None:
         path = visitor.random.choice(paths) if len(paths) > 1 else paths[0]
-        page = await visitor.ask(request.method, path, name=name, expect=request.expect.status, headers=request.headers)
-        if checks is not None:
-            lacks = page.lacks(checks)
-            visitor.check(lacks is None, (lacks or "").removeprefix(f"{name}: "))
+        page = await visitor.ask(
+            request.method, path, name=name, expect=request.expect.status, headers=request.headers, checks=checks
+        )
+        visitor.check(page.lacks is None, (page.lacks or "").removeprefix(f"{name}: "))
 
     return Journey(name=name, function=follow, weight=request.weight, users=(), file="", anonymous=request.anonymous)

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from prony.load.connection import Connection
     from prony.load.journey_file import Journey
     from prony.load.keeping import PageConnection
+    from prony.load.pages import Answer
     from prony.load.schedule import Closed, Open
     from prony.load.spec import LoadSpec
-    from prony.load.visitor import Answer
 
 STEPS_MAX: Final = 1000  # of one run
 RUNS_MAX: Final = 50_000  # at one time
@@ -138,7 +138,7 @@ class JourneyLoad(Engine):
             self.add(due_ns, 0, 0, _monotonic_ns(), 0, self._site.number(journey.name), 0, word(turn, NOT_SENT))
             return
         run = Run(-self._begun, user, turn, due_ns, journey)
-        seed = (self.spec.seed << 32) + self._begun
+        seed = (self.spec.seed << 32) + self._begun * self._shards + self.spec.shard
         rows = journey.users
         row = rows[user % len(rows)] if rows else {}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prony.load.checking import CheckingConnection, joined
 from prony.load.connection import Connection
-from prony.load.pages import PAGE_BYTES_MAX, Heads
+from prony.load.pages import PAGE_BYTES_MAX, Answer, Heads
 from prony.load.streams import StreamConnection
 from prony.samples import OK
 
@@ -13,30 +14,27 @@ if TYPE_CHECKING:
     import socket
 
     from prony.load.connection import Owner
-    from prony.load.visitor import Answer
 
 
 class PageConnection(StreamConnection):
-    """A connection that keeps the answers to journeys' steps: those of negative `user`s."""
+    """A connection that keeps the answers to journeys' steps: those of negative `user`s.
 
-    __slots__ = ("heads", "pieces", "taken")
+    Of a step that is judged by checks only what these ask for is taken, as of any request; nobody reads its page.
+    """
+
+    __slots__ = ("body", "heads")
 
     def __init__(self, owner: Owner, sock: socket.socket, body_bytes_max: int) -> None:
         super().__init__(owner, sock, body_bytes_max)
         self.heads: Heads = []
-        self.pieces: list[bytes] | None = []
-        self.taken = 0
+        self.body: bytes | bytearray | None = b""
 
     def on_message_begin(self) -> None:
         """httptools: what was taken of an interim answer goes."""
-        if self.user >= 0:
-            super().on_message_begin()
-            return
-        if not self.complete:
+        if self.user < 0 and not self.complete:
             self.heads = []
-            self.pieces = []
-            self.taken = 0
-        Connection.on_message_begin(self)
+            self.body = b""
+        super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """httptools: a header field, or a trailer."""
@@ -49,26 +47,34 @@ class PageConnection(StreamConnection):
         """httptools: a head is whole."""
         if self.user >= 0:
             super().on_headers_complete()
-        else:
+        elif self.route is None or self.route.checks is None:
             Connection.on_headers_complete(self)
+        else:
+            for name, value in self.heads if not self.head_done else ():
+                CheckingConnection.on_header(self, name, value)
+            super().on_headers_complete()
 
     def on_body(self, data: bytes) -> None:
         """httptools: a piece of a body."""
-        if self.user >= 0:
+        if self.user >= 0 or (self.route is not None and self.route.checks is not None):
             super().on_body(data)
-        elif not self.complete and self.pieces is not None:
-            self.pieces.append(data)
-            self.taken += len(data)
-            if self.taken > PAGE_BYTES_MAX:
-                self.pieces = None
+        elif not self.complete:
+            self.size += len(data)
+            if self.size > PAGE_BYTES_MAX:
+                self.body = None
+            else:
+                self.body = joined(self.body, data) if self.body else data
 
-    def _judged(self) -> int:
-        return super()._judged() if self.user >= 0 else OK  # a step is judged by its journey
+    def judged(self) -> int:
+        """How the answer ends; a step is judged by its journey."""
+        return super().judged() if self.user >= 0 else OK
 
     def answer(self) -> Answer:
         """What has come; once for each answer."""
-        heads, pieces = self.heads, self.pieces
+        checks = None if self.route is None else self.route.checks
+        body = None if self.body is None or checks is not None else bytes(self.body)
+        found = Answer(self.status, self.heads, body, self.size, None if checks is None else self.lacks(checks))
         self.heads = []
-        self.pieces = []
-        body = None if pieces is None else pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        return self.status, heads, body
+        self.body = b""
+        self._let_go()
+        return found

@@ -5,19 +5,17 @@ from __future__ import annotations
 import html
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
-from prony.load.checks import undone
+from prony.load.checks import undone, why_not
 from prony.load.forms import Form, FormError, FormReader
 from prony.samples import CHECK_FAILED
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
-
-    from prony.load.checks import Checks
 
 PAGE_BYTES_MAX: Final = 1024 * 1024  # of a body; of a longer one nothing is kept
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
@@ -31,6 +29,22 @@ def _charset(content_type: str) -> str:
 
 
 Heads = list[tuple[bytes, bytes]]
+
+
+class Answer(NamedTuple):
+    """What came of a step: its status, fields and body.
+
+    Attributes:
+        body: None where it was not kept.
+        size: Bytes of the body as they came, chunks joined.
+        lacks: As in `Page`.
+    """
+
+    status: int
+    heads: Heads
+    body: bytes | None
+    size: int
+    lacks: str | None
 
 
 class StepFailed(Exception):  # noqa: N818 - it is an outcome, and reads so in a journey's `except`
@@ -53,22 +67,22 @@ class Page:
     Attributes:
         path: What was asked for, or where redirects led: path and query.
         status: Its status.
+        size: Bytes of its body as they came, be they kept or not.
+        lacks: What it lacks of what was to be looked at as it came, in a sentence; None where it is right.
     """
 
-    __slots__ = ("_body", "_headers", "_heads", "_text", "_tree", "path", "status")
+    __slots__ = ("_body", "_headers", "_heads", "_text", "_tree", "lacks", "path", "size", "status")
 
-    def __init__(self, path: str, status: int, heads: Heads, body: bytes | None) -> None:
+    def __init__(self, path: str, answer: Answer) -> None:
         self.path = path
-        self.status = status
-        self._heads = heads
-        self._body = body
+        self.status, self._heads, self._body, self.size, self.lacks = answer
         self._headers: dict[str, str] | None = None
         self._text: str | None = None
         self._tree: LexborHTMLParser | None = None
 
     @property
-    def size(self) -> int:
-        """Bytes of it that are kept."""
+    def kept_bytes(self) -> int:
+        """How much of it is kept."""
         return len(self._body or b"")
 
     @property
@@ -88,17 +102,19 @@ class Page:
 
     @property
     def body(self) -> bytes:
-        """As it came, content codings (gzip, deflate) undone.
+        """As it came, content codings (gzip, deflate, br) undone.
 
         Raises:
             StepFailed: It was longer than `PAGE_BYTES_MAX`, or in another coding.
         """
         if self._body is None:
-            raise StepFailed(CHECK_FAILED, f"its body was not kept: it is over {PAGE_BYTES_MAX >> 20} MiB")
-        coding = self._field(b"content-encoding")
-        whole = undone(self._body, coding.strip().lower().encode("latin-1")) if coding else self._body
+            long = self.size > PAGE_BYTES_MAX
+            why = f"it is over {PAGE_BYTES_MAX >> 20} MiB" if long else "pages of other visitors take all the room"
+            raise StepFailed(CHECK_FAILED, f"its body was not kept: {why}")
+        coding = self._field(b"content-encoding").strip().lower().encode("latin-1")
+        whole = undone(self._body, coding) if coding else self._body
         if whole is None:
-            raise StepFailed(CHECK_FAILED, "its body is damaged, or in a coding that was not undone")
+            raise StepFailed(CHECK_FAILED, f"its body {why_not(coding)}")
         return whole
 
     @property
@@ -123,17 +139,6 @@ class Page:
             except LookupError:
                 self._text = self.body.decode("utf-8", "replace")
         return self._text
-
-    def lacks(self, checks: Checks) -> str | None:
-        """What it lacks of what is expected, in a sentence; None where it is right."""
-        fields: dict[bytes, bytes] = {}
-        for raw, value in self._heads:
-            name = raw.lower()
-            if name in checks.wanted:
-                fields[name] = fields[name] + b", " + value if name in fields else value
-        body, needle = self._body, checks.needle
-        found = needle is not None and body is not None and needle in body
-        return checks.missing(fields, self.size, body, found=found)
 
     def json(self) -> Any:
         """Its body as JSON.

@@ -47,7 +47,7 @@ class RetryLoad(Engine):
             self._closed = cast("Closed", self._wakings)
         self._tries: dict[int, Try] = {}  # put off, by the negative number that the schedule knows them by
         self._put_off = 0
-        self._random = random.Random(spec.seed)  # noqa: S311 - no secret hangs on it
+        self._random = random.Random(spec.seed + (spec.shard << 63))  # noqa: S311 - no secret hangs on it
 
     def _dispatch(self, due_ns: int, user: int) -> None:
         """Somebody has become due: for the first time, or to try again."""

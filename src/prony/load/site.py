@@ -14,6 +14,7 @@ from prony.load.naming import NAME_CHARACTERS_MAX, namer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from prony.load.checks import Checks
     from prony.load.spec import LoadSpec
 
 ROUTES_MAX: Final = 500  # of steps; those beyond share one
@@ -51,11 +52,13 @@ class Site:
         host = f"[{spec.host}]" if ":" in spec.host else spec.host
         given = {name.lower(): value for name, value in spec.headers.items()}
         self.host = given.pop("host", "") or spec.host_header or f"{host}:{spec.port}"
-        fields = {"host": self.host, "user-agent": "prony", "accept": "*/*"} | given
+        fields = {"host": self.host, "user-agent": "prony", "accept": "*/*"}
+        fields |= ({} if spec.keep_alive else {"connection": "close"}) | given
         self.cookie = fields.pop("cookie", "")
         self._base = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self._fields = fields
-        secure = "https" in given.get("x-forwarded-proto", "") or "proto=https" in given.get("forwarded", "")
+        said = "https" in given.get("x-forwarded-proto", "") or "proto=https" in given.get("forwarded", "")
+        secure = spec.https or said
         self._origin = f"{'https' if secure else 'http'}://{self.host}"
         own = {self.host, f"{host}:{spec.port}", *(f"{name}:{spec.port}" for name in _LOCAL)}
         self._own = {name.lower() for name in own} | {self.host.partition(":")[0].lower(), f"{self.host}:443".lower()}
@@ -64,7 +67,7 @@ class Site:
         self._numbers = {name: number for number, name in enumerate(self.names)}
         self._shard, self._shards = spec.shard, spec.shards
         self._most = len(self.names) + ROUTES_MAX * spec.shards
-        self._routes: dict[tuple[str, str], Route] = {}
+        self._routes: dict[tuple[str, str, Checks | None], Route] = {}
         self.kept_bytes = 0
         self.protected: set[str] = set()
         self.forms = FormReader()
@@ -140,17 +143,20 @@ class Site:
             fields[name.lower()] = value
         return "".join(f"{name}: {value}\r\n" for name, value in fields.items())
 
-    def route(self, method: str, target: str, name: str | None) -> Route:
-        """The route of a step: by the name it was given, else by the route that its path belongs to."""
+    def route(self, method: str, target: str, name: str | None, checks: Checks | None = None) -> Route:
+        """The route of a step: by the name it was given, else by the route that its path belongs to.
+
+        `checks` are what is to be looked at as the answer comes.
+        """
         label = name or (self._name_of(target) if method in {"GET", "HEAD"} else f"{method} {self._name_of(target)}")
-        found = self._routes.get((method, label))
+        found = self._routes.get((method, label, checks))
         if found is None:
-            found = self._routes[method, label] = Route(
+            found = self._routes[method, label, checks] = Route(
                 number=self.number(label[:NAME_CHARACTERS_MAX]),
                 wires=(),
                 tails=(),
                 statuses=frozenset(),
-                checks=None,
+                checks=checks,
                 bodiless=method == "HEAD",
                 idempotent=method in {"GET", "HEAD"},
                 known=Known(keeps=False),

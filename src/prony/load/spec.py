@@ -40,7 +40,7 @@ JsonValue = str | int | float | bool
 class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What makes an answer the right one; what is None or empty is not looked at.
 
-    Bodies are looked at as bytes, chunks joined, with gzip and deflate undone.
+    Bodies are looked at as bytes, chunks joined, with gzip, deflate and br undone.
 
     Attributes:
         status: Accepted status codes, 100 to 599.

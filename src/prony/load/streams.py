@@ -105,11 +105,17 @@ class StreamConnection(CheckingConnection):
                 self.complete = True
                 self.keep_alive = False  # the rest of it is not waited for
 
-    def _judged(self) -> int:
+    @property
+    def settled(self) -> bool:
+        """Whether more of a stream would not change how it is judged: an event has come, or a wrong status."""
+        return self.events > 0 or (self.head_done and self.route is not None and self.status not in self.route.statuses)
+
+    def judged(self) -> int:
+        """How the answer ends; a stream without an event is not right."""
         route = self.route
         if route is None or route.stream is None:
-            return super()._judged()
-        outcome = super()._judged()
+            return super().judged()
+        outcome = super().judged()
         if outcome == OK and not self.events:
             self.owner.lacking("a stream ended without an event")
             return CHECK_FAILED

@@ -18,13 +18,14 @@ import msgspec
 from prony.load.cookies import CookieJar
 from prony.load.fields import encoded, urlencoded
 from prony.load.forms import FormError
-from prony.load.pages import Heads, Page, StepFailed
+from prony.load.pages import Answer, Page, StepFailed
 from prony.load.site import KEPT_BYTES_IN_ALL_MAX, Site
 from prony.samples import CHECK_FAILED, WRONG_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping
 
+    from prony.load.checks import Checks
     from prony.load.fields import Value
     from prony.load.mix import Route
 
@@ -33,7 +34,6 @@ PAUSE_MAX_S: Final = 3600.0
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 Order = tuple["Route", bytes] | int  # a request to send, or nanoseconds to pause
-Answer = tuple[int, Heads, bytes | None]  # status, header fields, body
 
 
 @types.coroutine
@@ -265,8 +265,11 @@ class Visitor:
         headers: Mapping[str, str] | None = None,
         follow: bool = True,
         referer: str = "",
+        checks: Checks | None = None,
     ) -> Page:
         """Any request: `content` is a body and its type; the rest is as in `get`.
+
+        With `checks`, the page's `lacks` says what they find, and its body is not kept.
 
         Raises:
             StepFailed: It did not come to what was expected. The sample says how, whether or not this is caught.
@@ -280,13 +283,12 @@ class Visitor:
         expected = (expect,) if isinstance(expect, int) else expect
         hops = 0
         while True:
-            route = site.route(method, target, name)
+            route = site.route(method, target, name, checks)
             self._name = site.names[route.number]
             cookie = self.cookies.header(target, time.time()) if self.cookies else ""
-            status, heads, body = await _hand_over(
-                (route, site.wire((method, target), cookie, referer, headers, content))
-            )
-            location = self._take(target, status, heads, body)
+            answer: Answer = await _hand_over((route, site.wire((method, target), cookie, referer, headers, content)))
+            status = answer.status
+            location = self._take(target, answer)
             if expected is not None and status in expected:
                 break
             if location is None or not follow:
@@ -301,29 +303,29 @@ class Visitor:
         assert self.page is not None  # noqa: S101 - _take has put it there
         return self.page
 
-    def _take(self, target: str, status: int, heads: Heads, body: bytes | None) -> str | None:
+    def _take(self, target: str, answer: Answer) -> str | None:
         """An answer has come: keep its cookies, show its page; returns where it redirects to, if it does."""
         site = self._site
         location = None
-        for name, value in heads:
+        for name, value in answer.heads:
             size = len(name)
             if size == 10 and name.lower() == b"set-cookie":
                 self.cookies.keep(value.decode("latin-1"), target, time.time())
                 if self.cookies.secure:
                     site.secure_cookie(self.cookies.secure)
-            elif size == 8 and status in _REDIRECTS and name.lower() == b"location":
+            elif size == 8 and answer.status in _REDIRECTS and name.lower() == b"location":
                 location = value.decode("latin-1")
-        if body is not None and site.kept_bytes + len(body) > KEPT_BYTES_IN_ALL_MAX:
-            body = None
+        if answer.body is not None and site.kept_bytes + len(answer.body) > KEPT_BYTES_IN_ALL_MAX:
+            answer = answer._replace(body=None)
         self.leave()
-        self.page = page = Page(target, status, heads, body)
-        site.kept_bytes += page.size
+        self.page = page = Page(target, answer)
+        site.kept_bytes += page.kept_bytes
         return location
 
     def leave(self) -> None:
         """See no page any more."""
         if self.page is not None:
-            self._site.kept_bytes -= self.page.size
+            self._site.kept_bytes -= self.page.kept_bytes
             self.page = None
 
     def _onward(self, location: str, target: str, hops: int) -> str:

@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 
 from prony.probes.gauge import GaugeReader, GaugeTotals
-from prony.probes.ledger import Timing
 from prony.probes.meters import rows_of, since
+from prony.probes.timed import text_of
 from prony.recording import Event, Reading
 
 TABLE = "gauge_table"  # the kind of event that holds one row of a trial's tables, as JSON: summary.gauged reads it
 TIMED = "gauge_timed"  # the same of a sampled request: summary.sampled reads it
-TEXT_MOST, LABEL_MOST = 3900, 160  # characters of such an event, and of a label in it
+OFF, MISSING = "hook_off", "this hook failed and is off; what it would tell is missing"
 LEVELS = ("tokens_used", "tokens_waited_for")
 
 
@@ -39,7 +39,8 @@ class Workers:
         self._reader.spans()  # those of earlier trials on this start
         self._reader.timings()
         for kind, counts in _kinds(first):
-            self._told |= {(kind, name): n for name, n in counts.items()}
+            if kind != OFF:  # it stays off: each trial on this start lacks what it would tell
+                self._told |= {(kind, name): n for name, n in counts.items()}
 
     def levels(self) -> list[Reading]:
         """Requests inside the app, and how many could be."""
@@ -77,7 +78,7 @@ class Workers:
     def timed(self) -> list[Event]:
         """The sampled requests since the last call, an event each."""
         now_ns = time.monotonic_ns()
-        return [Event(now_ns, TIMED, "app", _text(timing)) for timing in self._reader.timings()]
+        return [Event(now_ns, TIMED, "app", text_of(timing)) for timing in self._reader.timings()]
 
     def _events(self, totals: GaugeTotals, now_ns: int) -> list[Event]:
         found = []
@@ -91,7 +92,7 @@ class Workers:
             for name, count in counts.items():
                 new = count - self._told.get((kind, name), 0)
                 if new > 0:
-                    found.append(Event(now_ns, kind, "app", name, new))
+                    found.append(Event(now_ns, kind, "app", f"{name}: {MISSING}" if kind == OFF else name, new))
                     self._told[kind, name] = count
         return found
 
@@ -106,23 +107,6 @@ class Workers:
         self._reader.close()
 
 
-def _text(timing: Timing) -> str:
-    """[id, entry, exit, route, labels, steps], a step being [kind, label's number, ns from the entry, ns]."""
-    labels = list(dict.fromkeys(step.label[:LABEL_MOST] for step in timing.steps))
-    numbers = {label: number for number, label in enumerate(labels)}
-    steps = [
-        (step.kind, numbers[step.label[:LABEL_MOST]], step.began_ns - timing.entry_ns, step.ended_ns - step.began_ns)
-        for step in timing.steps
-    ]
-    while True:
-        row = (timing.id, timing.entry_ns, timing.exit_ns, timing.route[:LABEL_MOST], labels, steps)
-        text = msgspec.json.encode(row).decode()
-        if len(text) <= TEXT_MOST or not steps:
-            return text
-        steps = steps[: len(steps) // 2]  # of a request with very many, the first
-        labels = labels[: 1 + max((step[1] for step in steps), default=-1)]
-
-
 def _seconds(name: str) -> str:
     return name.removesuffix("_ns") + "_s" if name.endswith("_ns") else name
 
@@ -135,5 +119,5 @@ def _kinds(totals: GaugeTotals) -> list[tuple[str, Mapping[str, int]]]:
     return [
         ("exception", totals.exceptions),
         ("connect_error", totals.connect_errors),
-        ("hook_off", totals.hooks_off),
+        (OFF, totals.hooks_off),
     ]

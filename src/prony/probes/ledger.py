@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +81,8 @@ class Ledger:
         self.lost = 0
         self.timings: list[Timing] = []
         self._spans: list[NDArray[np.int64]] = []
-        self._pending: dict[int, NDArray[np.int64]] = {}
+        # By number of a request that left parts: their figures, and their steps where it is a sampled one.
+        self._pending: dict[int, tuple[Table, list[Table]]] = {}
         self.seen = 0
         self._number = 0
 
@@ -130,18 +132,32 @@ class Ledger:
         own[:, M_CPU_NS], own[:, M_CPU_TIMED], own[:, M_BYTES] = cpu, cpu > 0, heads[:, layout.R_BYTES]
         self.total += own.sum(axis=0)
         self._spans.append(heads[requests][:, [layout.R_ENTRY, layout.R_EXIT]])
+        ends = np.cumsum(counts)
+        left: dict[int, list[Table]] = {}  # by record, the steps of the parts before it
         for index in np.flatnonzero(of == layout.PART):
-            part = int(heads[index, layout.R_CPU_NS])
-            if len(self._pending) < PENDING_MOST:
-                self._pending[part] = self._pending.get(part, 0) + own[index]
+            its = steps[ends[index] - counts[index] : ends[index]]
+            self._keep(int(heads[index, layout.R_CPU_NS]), own[index], its)
         for index in np.flatnonzero(kind == layout.S_PARTS):
-            own[owner[index]] += self._pending.pop(int(steps[index, 1]), 0)
+            figures, left[owner[index]] = self._pending.pop(int(steps[index, 1]), (0, []))
+            own[owner[index]] += figures
         routed = requests & (of != layout.BARE)
         route = of[routed] - 1
         _fold(self.figures, self.buckets, route, own[routed])
-        for index in np.flatnonzero(kind == layout.S_TIMING):
-            if len(self.timings) < TIMINGS_MOST and of[owner[index]] != layout.PART:
-                self.timings.append(self._timing(heads[owner[index]], steps[owner == owner[index]]))
+        for index in owner[kind == layout.S_TIMING]:
+            if len(self.timings) < TIMINGS_MOST and of[index] != layout.PART:
+                its = steps[ends[index] - counts[index] : ends[index]]
+                self.timings.append(self._timing(heads[index], np.concatenate([*left.get(index, ()), its])))
+
+    def _keep(self, part: int, figures: NDArray[np.int64], steps: NDArray[np.int64]) -> None:
+        """What a request has left before its end: its figures, and its steps where it is a sampled one."""
+        if part not in self._pending:
+            if len(self._pending) >= PENDING_MOST:
+                return
+            self._pending[part] = (np.zeros(FIGURES, dtype=np.int64), [])
+        sums, parts = self._pending[part]
+        sums += figures
+        if (steps[:, 0] >> layout.KIND_BITS & 15 == layout.S_TIMING).any():
+            parts.append(steps.copy())
 
     def _steps(self, steps: NDArray[np.int64], owner: NDArray[np.int64], records: int) -> Table:
         """Adds steps to their labels; by record, the figures that they come to."""
@@ -171,14 +187,15 @@ class Ledger:
 
     def _timing(self, head: NDArray[np.int64], steps: NDArray[np.int64]) -> Timing:
         found: list[Step] = []
+        label = cache(self.label)
         ident = due_ns = sent_ns = 0
         for what, began, ended in steps.tolist():
             kind = what >> layout.KIND_BITS & 15
             if kind == layout.S_TIMING:
                 ident, due_ns, sent_ns = what & ((1 << layout.KIND_BITS) - 1), began, ended
             elif kind in STEP_KINDS:
-                label = self.label(what & layout.COUNT_MOST) if kind in _LABELLED else ""
-                found.append(Step(STEP_KINDS[kind], label, began, ended))
+                text = label(what & layout.COUNT_MOST) if kind in _LABELLED else ""
+                found.append(Step(STEP_KINDS[kind], text, began, ended))
         of = int(head[layout.R_OF])
         route = self.label(of - 1) if of != layout.BARE else ""
         entry, ended = int(head[layout.R_ENTRY]), int(head[layout.R_EXIT])

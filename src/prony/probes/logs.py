@@ -22,10 +22,10 @@ APP = (
     ("worker_killed", re.compile(rb"(DAMN ! worker) \d+ \(pid: \d+\) died")),  # uWSGI's
     ("worker_failed", re.compile(rb"(Worker failed to boot|Unexpected exit from worker)")),
     ("descriptors_exhausted", re.compile(rb"(Too many open files)")),
-    ("queue_depth", re.compile(rb"(Task queue depth is) \d+")),  # waitress's
+    ("queue_depth", re.compile(rb"(Task queue depth) is \d+")),  # waitress's
     ("queue_full", re.compile(rb"(uWSGI listen queue of socket .* full)")),
     ("queue_full", re.compile(rb"(Exceeded concurrency limit)")),  # uvicorn's
-    ("log_error", re.compile(rb"^(\w*(?:Error|Exception): .*)")),
+    ("log_error", re.compile(rb"^([\w.]*(?:Error|Exception): .*)")),
 )
 PROXY = (
     ("descriptors_exhausted", re.compile(rb"(Too many open files)")),

@@ -68,6 +68,8 @@ def value(figure: str, number: float | None) -> str:
     """A figure with its unit, by its name."""
     if figure.endswith("_bytes"):
         return size(number)
+    if figure.endswith("_share"):
+        return "–" if number is None else f"{number:.2%}"
     if figure.endswith("_rps"):
         return rate(number)
     if "_s" in figure:

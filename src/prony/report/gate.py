@@ -23,6 +23,20 @@ def junit(title: str, judged: Sequence[Gain]) -> str:
     return "\n".join([*lines, "</testsuite>", ""])
 
 
+def junit_of_error(text: str) -> str:
+    """One test case, in error: there was no comparison."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name="prony gate" tests="1" failures="0" errors="1">\n'
+        f'  <testcase classname="prony.gate" name="comparison"><error message={quoteattr(text)}/></testcase>\n'
+        "</testsuite>\n"
+    )
+
+
+def markdown_of_error(text: str) -> str:
+    """The same for a CI page."""
+    return "\n".join(["### prony gate: no comparison", "", *(f"> {line}" for line in text.splitlines()), ""])
+
+
 def markdown(title: str, judged: Sequence[Gain]) -> str:
     """A table for a CI page."""
     lines = [f"### prony gate: {title}", "", "| figure | baseline | now | outcome |", "|---|---:|---:|---|"]

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from prony.figures import count, duration, share
+from prony.report.histogram import in_characters
 from prony.summary import Metered, Statement
 
 ROWS_MAX = 10  # of each table
@@ -33,9 +34,9 @@ def split_of(each: Metered) -> tuple[str, ...]:
 
 
 def spent_of(each: Metered) -> tuple[str, ...]:
-    """Another label's row."""
+    """Another label's row: a statement's ends with its histogram, others' with their hits."""
     figures = (count(each.count), duration(each.mean_s), duration(each.p50_s), duration(each.p99_s))
-    return (*figures, "–" if each.hit_share is None else share(each.hit_share))
+    return (*figures, in_characters(each.buckets) if each.kind == "statement" else share(each.hit_share))
 
 
 def gauged(found: Iterable[Metered]) -> RenderableType:
@@ -51,7 +52,8 @@ def gauged(found: Iterable[Metered]) -> RenderableType:
     for kind, head in OTHERS.items():
         rows = [each for each in found if each.kind == kind][:ROWS_MAX]
         if rows:
-            table = _table(head, ("count", "mean", "p50", "p99", "hits"))
+            last = "histogram" if kind == "statement" else "hits"
+            table = _table(head, ("count", "mean", "p50", "p99", last))
             for each in rows:
                 table.add_row(escape(each.label), *spent_of(each))
             tables.append(table)
@@ -71,5 +73,5 @@ def _table(head: str, columns: Iterable[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(head, overflow="fold")
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name == "histogram")
     return table

@@ -19,6 +19,8 @@ from prony.capacity import Capacity
 from prony.document import Configuration, Document, Trial
 from prony.doubts import KINDS, Doubt
 from prony.report import curves, tiers
+from prony.report.histogram import bars
+from prony.report.inside import subject
 from prony.report.intervals import sections
 from prony.report.series import Series
 from prony.report.spent import FILTERS
@@ -99,6 +101,7 @@ def render(document: Document, series: Mapping[str, Series]) -> str:
         scale_rps=page.scale_rps,
         others=others,
         tiers=tiers,
+        subject=subject(document),
         doubt_groups=page.doubt_groups(),
         machine=machine_text(document.machine),
         started=_date(document.started_at),
@@ -315,6 +318,7 @@ def _environment() -> Environment:
         "grade": lambda token: word(GRADES, token, GRADE_WORDS, GRADE_SIGNS),
         "setting": _setting,
         "sentence": _sentence,
+        "bars": bars,
         **FILTERS,
     }
     return environment

@@ -11,6 +11,7 @@ from prony.report.comparison import said, value
 
 NAMES = {
     "saturated_rps": "Most served",
+    "right_share": "Answered right",
     "latency_p50_s": "p50 latency",
     "latency_p90_s": "p90 latency",
     "latency_p99_s": "p99 latency",

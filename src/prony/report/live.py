@@ -46,7 +46,7 @@ class State(NamedTuple):
         failed: Requests that failed so far, by outcome.
         ended: Requests that ended so far.
         tick: The generator's latest account.
-        cpu_share: What the generator used of its cores, one for each of its processes.
+        cpu_share: What the generator used of the cores that its processes have.
         rates: Right answers a second over the trial, a value for each whole stretch of `bin_s`.
         p99s: The p99 latency of the answers that came in each.
     """
@@ -97,7 +97,6 @@ class Course:
         self._levels: dict[tuple[str, str], deque[tuple[int, float]]] = {}
         self._began_ns = 0
         self._before_ns = 0
-        self._processes = 1
 
     def add(
         self,
@@ -105,10 +104,8 @@ class Course:
         samples: Samples,
         readings: Iterable[Reading] = (),
         tick: LoadTick | None = None,
-        processes: int = 1,
     ) -> None:
         """Takes in what was written at `t_ns` (CLOCK_MONOTONIC): rows of dtype SAMPLE of every kind, and readings."""
-        self._processes = processes
         if not self._began_ns and len(samples):
             self._began_ns = int(samples["due_ns"].min())
         self._before_ns = self._before_ns or self._began_ns
@@ -199,7 +196,7 @@ class Course:
 
     def _cpu_share(self) -> float | None:
         used = self._between_ticks("cpu_s")
-        return None if used is None else used / self._processes
+        return None if used is None else used / self._ticks[-1].cores
 
     @property
     def tiers(self) -> list[str]:

@@ -14,11 +14,8 @@ from prony.document import Configuration, Document, Recommended, RouteCost, Test
 from prony.doubts import Doubt
 from prony.figures import count, duration, load_in_words, percent, rate, share, size
 from prony.recording import Campaign
-from prony.report import comparison, curves
-from prony.report.gauged import gauged, stated
+from prony.report import comparison, curves, inside
 from prony.report.series import Series
-from prony.report.spent import spent
-from prony.report.tiers import told
 from prony.summary import Incident, Quantile, Slice, StreamFigures
 from prony.verdict import CAUSES, TIERS, Suggestion, Verdict
 
@@ -86,19 +83,12 @@ def _trials(console: Console, document: Document, series: dict[str, Series]) -> 
         console.print(_trial(trial) if not document.capacities else _one_line(trial))
         if by_route and not guessed:
             console.print(_trial_routes(trial))
-        if len(document.trials) == 1:
-            for tier, words in told(trial):
-                console.print(f"  {tier:<13} {escape(words)}", highlight=False)
-            if trial.gauged:
-                console.print(gauged(trial.gauged))
-            if trial.spent:
-                console.print(spent(trial.spent))
-            if trial.statements:
-                console.print(stated(trial.statements))
-        if len(document.trials) == 1 and trial.id in series:
-            console.print(Padding(seconds(series[trial.id]), (0, 0, 0, 2)))
     if len(shown) > 6 and not document.capacities:
         console.print(f"  … and {len(shown) - 6} trials more: prony report {document.campaign} --html FILE")
+    for part in inside.shown(document):
+        console.print(part, highlight=False)
+    if len(document.trials) == 1 and document.trials[0].id in series:
+        console.print(Padding(seconds(series[document.trials[0].id]), (0, 0, 0, 2)))
     for verdict in document.verdicts if not document.capacities else ():
         console.print(_verdict(verdict))
 
@@ -187,6 +177,7 @@ def _trial(trial: Trial) -> str:
         + (f"\n  retries   {trial.retries} of the requests were tries again" if trial.retries else "")
         + "".join(f"\n  stream    {_stream(each)}" for each in trial.streams)
         + "".join(f"\n  wrong     {n} × {escape(what)}" for what, n in _most(trial.errors.by_check))
+        + "".join(f"\n  raised    {n} × {escape(what)}" for what, n in _most(trial.exceptions))
         + "".join(f"\n  seen      {_incident(each)}" for each in trial.incidents[:SEEN_MAX])
     )
 

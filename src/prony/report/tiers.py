@@ -8,6 +8,13 @@ from prony.document import Trial
 from prony.figures import count, duration, share, size
 
 Figures = Mapping[str, float | None]
+OF_REQUESTS = {  # what the gauge saw requests do: names of shares of their time in the app
+    "database_share": "in SQL",
+    "pool_share": "waiting for a pool's connection",
+    "connect_share": "connecting",
+    "outbound_share": "in calls out",
+    "cache_share": "in the cache",
+}
 
 
 def told(trial: Trial) -> Iterator[tuple[str, str]]:
@@ -63,6 +70,14 @@ def _workers(seen: Mapping[str, float]) -> Iterator[str]:
         yield f"{seen['in_flight_mean']:.1f} of {count(seen['slots'])} busy on average"
     if "in_app_s_per_request" in seen:
         yield f"{duration(seen['in_app_s_per_request'])} in the app per request"
+    parts = [f"{share(seen[name])} {words}" for name, words in OF_REQUESTS.items() if seen.get(name)]
+    if parts:
+        yield f"of requests' time {', '.join(parts)}"
+    if seen.get("threads_waited_for_most"):
+        yield f"{count(seen['threads_waited_for_most'])} waited for a thread at most"
+    if "loop_lag_mean_s" in seen:
+        longest = duration(seen.get("loop_lag_most_s"))
+        yield f"the event loop was {duration(seen['loop_lag_mean_s'])} late on average, {longest} at most"
 
 
 def _cache(seen: Mapping[str, float]) -> Iterator[str]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Final
+
+_ONE_IN: Final = 4  # cores is the generator's
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +14,7 @@ class Cores:
     """Which cores each part may use.
 
     Attributes:
-        generator: The load generator's core, alone on four or more.
+        generator: The load generator's: one in four, alone there where there are four or more.
         side: For prony itself, its probes and the proxies that stand in for a network.
         stack: For the app tier and its stores, which share them.
     """
@@ -36,6 +39,7 @@ def divide(cores: tuple[int, ...] | None = None) -> Cores:
         )
     if len(cores) == 1:
         return Cores(cores, cores, cores)
-    if len(cores) < 4:
+    count = len(cores) // _ONE_IN
+    if not count:
         return Cores(cores[:1], cores[:1], cores[1:])
-    return Cores(cores[:1], cores[1:2], cores[2:])
+    return Cores(cores[:count], cores[count : count + 1], cores[count + 1 :])

@@ -1,6 +1,6 @@
 """A recording in, the figures of its trial out."""
 
-from prony.summary.gauged import Metered
+from prony.summary.gauged import Bucket, Metered
 from prony.summary.routes import RouteFigures
 from prony.summary.sampled import Sampled, Spent, sampled_of
 from prony.summary.slice import Part, Quantile, Slice, sliced, within
@@ -14,6 +14,7 @@ from prony.summary.windowed import Window, Windowed
 __all__ = [
     "QUANTILES",
     "Backlog",
+    "Bucket",
     "Errors",
     "Incident",
     "Metered",

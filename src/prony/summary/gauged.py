@@ -8,9 +8,17 @@ import msgspec
 from msgspec import Struct
 
 from prony.recording import Recording
+from prony.stats import samples_wanted
 from prony.summary.windowed import Windowed
 
 TABLE = "gauge_table"  # the kind of event that holds one row of a trial's tables, as JSON
+
+
+class Bucket(Struct, frozen=True):
+    """How many took less than `below_s` seconds, and half of that at the least."""
+
+    below_s: float
+    count: int
 
 
 class Metered(Struct, frozen=True, kw_only=True):
@@ -20,11 +28,12 @@ class Metered(Struct, frozen=True, kw_only=True):
         kind: route (the framework's own pattern), statement (its shape), host, or cache (a command).
         count: How often.
         mean_s: Of one; of a route, from its entry to its exit.
-        p50_s, p99_s: From buckets of powers of two, evenly within one: good to a factor of two.
+        p50_s, p99_s: From the buckets, evenly within one: good to a factor of two. p99_s is None of fewer than 400.
         most_s: The longest, also of earlier trials on the same start.
         each: Of a route, per request: cpu_s (None where no thread owns a request, or by chance none was timed),
             statements, statement_s, pool_s, connects, connect_s, outbound, outbound_s, cache_calls, cache_s, bytes.
         hit_share: Of values asked from a cache, the share that it had; None where none was asked for.
+        buckets: The histogram of what each took, in powers of two of nanoseconds; those that are empty are left out.
     """
 
     kind: str
@@ -32,10 +41,11 @@ class Metered(Struct, frozen=True, kw_only=True):
     count: int
     mean_s: float
     p50_s: float
-    p99_s: float
+    p99_s: float | None
     most_s: float
     each: dict[str, float | None] = {}
     hit_share: float | None = None
+    buckets: tuple[Bucket, ...] = ()
 
 
 EACH = (
@@ -71,10 +81,11 @@ def _metered(row: dict[str, Any]) -> Metered:
         count=count,
         mean_s=row["total_s"] / count,
         p50_s=min(quantile(row["buckets"], 0.5), row["most_s"]),
-        p99_s=min(quantile(row["buckets"], 0.99), row["most_s"]),
+        p99_s=min(quantile(row["buckets"], 0.99), row["most_s"]) if count >= samples_wanted(0.99) else None,
         most_s=row["most_s"],
         each=each,
         hit_share=row["hits"] / row["lookups"] if row["lookups"] else None,
+        buckets=tuple(Bucket(2**b / 1e9, n) for b, n in row["buckets"] if n),
     )
 
 

@@ -10,7 +10,10 @@ OWN = "app"  # the app's own time: what no other part has
 
 
 class Part(Struct, frozen=True):
-    """One stretch of a request in nanoseconds: lateness, way_in, way_out, app, or a step's kind with its label."""
+    """One stretch of a request in nanoseconds: lateness, way_in, way_out, app, or a step's kind with its label.
+
+    Of very many steps the later ones are put together by label, which then says how many: "40 × SELECT ?".
+    """
 
     kind: str
     label: str

@@ -45,6 +45,9 @@ TROUBLE = (
     "restarted",
     "database_error",
     "log_error",
+    "connect_error",
+    "queue_depth",
+    "hook_off",
 )
 
 
@@ -299,8 +302,7 @@ def _generator(recording: Recording, window: Window) -> dict[str, float | None]:
         return {"cpu_s_per_request": None, "cpu_share": None}
     done = max(int(load["done"]), 1)
     sending = Windowed(recording, window).rate("generator", "cpu_s")  # without the drain, which costs little
-    processes = recording.plan.traffic.generators or 1
-    share = max(load["cpu_share"], (sending or 0.0) / processes)
+    share = max(load["cpu_share"], (sending or 0.0) / load.get("cores", 1))
     turns = recording.plan.traffic.turns
     if turns is not None:  # in the others' turns it has nothing to do
         share *= window.duration_s / turns.loaded_s

@@ -32,14 +32,12 @@ class Progress(NamedTuple):
         samples: The newest rows.
         readings: The newest readings.
         tick: The engine's latest account of itself; None before the first.
-        processes: How many send the load.
     """
 
     t_ns: int
     samples: Samples
     readings: list[Reading]
     tick: LoadTick | None
-    processes: int
 
 
 class Following:
@@ -91,7 +89,7 @@ class Following:
                 lines = " | ".join(process.last_lines(3))
                 self.died.append(Event(time.monotonic_ns(), "died", tier, f"{process.name}: {how}: {lines}"[:1000]))
         fresh = self.write([])
-        self._progress(Progress(time.monotonic_ns(), fresh.samples, fresh.readings, engines.tick, engines.count))
+        self._progress(Progress(time.monotonic_ns(), fresh.samples, fresh.readings, engines.tick))
         return engines.alive
 
     def write(self, events: list[Event]) -> Fresh:

@@ -25,8 +25,8 @@ from prony.stack.launch import Launcher, Process
 
 READY_S = 30.0
 SOON_NS = 100_000_000
-_SUMMED = ("scheduled", "sent", "done", "in_flight", "waiting", "connections_opened", "cpu_s")
-_MOST = ("ports_share", "descriptors_share")
+_SUMMED = ("scheduled", "sent", "done", "in_flight", "waiting", "connections_opened", "cpu_s", "ports_share")
+_MOST = ("descriptors_share",)
 
 
 class Fresh(NamedTuple):
@@ -46,7 +46,7 @@ class Generators:
         launcher: Starts them.
         cores: Where they run, one after the other; empty for anywhere.
         folder: Of their own, there already: it is the caller's to remove.
-        spec: What all of them together are to send; shard, shards and segment are filled in.
+        spec: What all of them together are to send, over how many connections; shard, shards and segment are filled in.
         count: How many.
         held: Whether to be ready only, and wait for `begin`.
 
@@ -69,6 +69,8 @@ class Generators:
         self._shards: list[_Shard] = []
         start = self._start = folder / "start"
         waits = held or count > 1
+        self._cores = min(count, len(cores) or count)  # shard n has the one of number n modulo their number
+        each, more = divmod(spec.connections, count)
         for number in range(count):
             own = folder / str(number)
             own.mkdir()
@@ -76,6 +78,7 @@ class Generators:
                 spec,
                 shard=number,
                 shards=count,
+                connections=max(1, each + (number < more)),
                 segment=str(own / "segment"),
                 start_file=str(start) if waits else "",
             )
@@ -111,11 +114,6 @@ class Generators:
         return any(shard.process.alive for shard in self._shards)
 
     @property
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._shards)
-
-    @property
     def code(self) -> int | None:
         """The exit code of the first that did not end well, else 0; None while one runs."""
         codes = [shard.process.code for shard in self._shards]
@@ -125,13 +123,13 @@ class Generators:
     def tick(self) -> LoadTick | None:
         """The state of the load as it was last told; None before that."""
         ticks = [shard.tick for shard in self._shards if shard.tick is not None]
-        return ticks[0] if len(ticks) == 1 else together(ticks) if ticks else None
+        return ticks[0] if len(ticks) == 1 else together(ticks, self._cores) if ticks else None
 
     @property
     def result(self) -> LoadResult | None:
         """The engines' own account; None where one of them gave none."""
         results = [shard.result for shard in self._shards if shard.result is not None]
-        return merged(results) if len(results) == len(self._shards) else None
+        return merged(results, self._cores) if len(results) == len(self._shards) else None
 
     def wait(self, seconds: float) -> None:
         """Return when one of them has ended, or after so long."""
@@ -209,19 +207,19 @@ def _readings(tick: LoadTick | None) -> list[Reading]:
     return [Reading(tick.t_ns, "generator", each, float(getattr(tick, each))) for each in (*_SUMMED, *_MOST)]
 
 
-def together(ticks: Iterable[LoadTick]) -> LoadTick:
-    """The state of a whole load from its shards' latest, of which there is at least one."""
+def together(ticks: Iterable[LoadTick], cores: int) -> LoadTick:
+    """The state of a whole load on so many cores from its shards' latest, of which there is at least one."""
     ticks = list(ticks)
     sums = {name: sum(getattr(tick, name) for tick in ticks) for name in _SUMMED}
     most = {name: max(getattr(tick, name) for tick in ticks) for name in _MOST}
     names = {number: name for tick in ticks for number, name in tick.routes.items()}
-    return LoadTick(t_ns=max(tick.t_ns for tick in ticks), routes=names, **sums, **most)
+    return LoadTick(t_ns=max(tick.t_ns for tick in ticks), routes=names, cores=cores, **sums, **most)
 
 
-def merged(results: Iterable[LoadResult]) -> LoadResult:
-    """The account of a whole load from its shards', of which there is at least one.
+def merged(results: Iterable[LoadResult], cores: int) -> LoadResult:
+    """The account of a whole load on so many cores from its shards', of which there is at least one, in their order.
 
-    Lags are merged by their counts, never by their quantiles; `cpu_share` is the busiest shard's.
+    Lags are merged by their counts, never by their quantiles; `cpu_share` is the busiest core's.
     """
     results = list(results)
     if len(results) == 1:
@@ -239,7 +237,7 @@ def merged(results: Iterable[LoadResult]) -> LoadResult:
         ended_ns=max(each.ended_ns for each in results),
         drained_ns=max(each.drained_ns for each in results),
         **{name: sum(getattr(each, name) for each in results) for name in summed},
-        cpu_share=max(each.cpu_share for each in results),
+        cpu_share=max(sum(each.cpu_share for each in results[core::cores]) for core in range(cores)),
         lag_p50_s=quantile_s(lags, 0.50),
         lag_p99_s=quantile_s(lags, 0.99),
         interrupted=any(each.interrupted for each in results),
@@ -247,6 +245,7 @@ def merged(results: Iterable[LoadResult]) -> LoadResult:
         routes={number: name for each in results for number, name in each.routes.items()},
         remarks=tuple(dict.fromkeys(remark for each in results for remark in each.remarks)),
         lags=lags,
+        cores=cores,
     )
 
 
