@@ -21,7 +21,7 @@ KNEE = 0.95  # utilisation at which the noise-free p99 is at its limit
 
 
 class System(NamedTuple):
-    """Its true capacity; `boot()` is a fresh start, and whether it came up; `trial(load, duration_s)`: the limits held."""
+    """Its true capacity; `boot()`: whether a fresh start came up; `trial(load, duration_s)`: whether limits held."""
 
     truth: float
     boot: Callable[[], bool]
