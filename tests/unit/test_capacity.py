@@ -136,56 +136,6 @@ def test_several_goals_are_found_by_the_same_trials() -> None:
     assert trials < alone
 
 
-def test_what_is_not_to_be_believed_for_one_set_of_limits_counts_for_the_other() -> None:
-    """Sends were late above 150: a latency that was broken is not to be believed, one that held is."""
-    search = Search(start=100, goals=(Goal(name="loose"), Goal(name="tight")))
-    trials = 0
-    while (ask := search.ask()) is not None and trials < 200:
-        tight = ask.load <= 120 if ask.load < 150 else None
-        search.tell(ask.load <= 300, tight, why="late_sends")
-        trials += 1
-    assert encloses(search.result(goal=0), 300)
-    assert search.result(goal=0).high is not None
-    assert encloses(search.result(goal=1), 120)
-    assert search.result(goal=0).trials > search.result(goal=1).trials
-
-
-def test_one_set_of_limits_that_cannot_be_told_above_a_load_leaves_the_other_its_end() -> None:
-    search = Search(start=100, goals=(Goal(name="loose"), Goal(name="tight")))
-    while (ask := search.ask()) is not None:
-        search.tell(ask.load <= 300, True if ask.load < 150 else None, why="late_sends")
-    assert encloses(search.result(goal=0), 300)
-    assert search.result(goal=0).high is not None
-    assert search.result(goal=1).high is None
-    assert search.result(goal=1).at_least == "late_sends"
-
-
-def test_trials_that_fail_on_a_disturbed_machine_weigh_little() -> None:
-    """Four of ten are disturbed and then fail from 80 on, where else they hold up to 100."""
-
-    def found(*, told: bool) -> tuple[int, float]:
-        inside, widths = 0, []
-        for seed in range(40):
-            random, search = np.random.default_rng(seed), Search(start=60)
-            for _ in range(40):
-                ask = search.ask()
-                if ask is None:
-                    break
-                disturbed = random.random() < 0.4
-                held = ask.load <= (80 if disturbed else 100) * np.exp(random.normal(0, 0.015))
-                search.tell(held, weak=disturbed and told)
-            low, high = search.known()
-            assert low is not None
-            assert high is not None
-            inside += encloses(search.result(), 100)
-            widths.append(high / low)
-        return inside, float(np.median(widths))
-
-    inside, width = found(told=True)
-    assert inside >= 36
-    assert width < found(told=False)[1]
-
-
 def test_when_its_trials_ran_out_it_says_so() -> None:
     search = Search(start=50, trials_max=3)
     while (ask := search.ask()) is not None:

@@ -307,6 +307,18 @@ def test_three_starts_that_fail_in_a_row_end_a_search_with_what_is_known() -> No
     assert "3 starts in a row failed, the last so: gunicorn ended" in found.why
 
 
+def test_after_three_failed_starts_no_curve_is_tried_and_a_failed_start_ends_it(
+    searched: tuple[Simulated, Hunt],
+) -> None:
+    found = found_on(Failing(4, 5, 6))
+    assert (len(found.ids), len(found.measured)) == (4, 4)
+    whole = searched[1]
+    found = found_on(Failing(len(whole.ids) + 1))
+    assert found.capacity == whole.capacity
+    assert len(found.measured) == len(whole.ids) + 1
+    assert found.missing
+
+
 def test_a_search_whose_first_start_fails_is_an_error() -> None:
     with pytest.raises(StackError, match="gunicorn ended"):
         found_on(Failing(0))

@@ -177,7 +177,7 @@ def _overlap(pairs: Sequence[tuple[Measured, Measured]]) -> bool:
 
 def _say(bench: Bench, contest: Contest) -> None:
     """After a look, what is known, unless that was the last one."""
-    if contest.ask() is not None:
+    if contest.ask() is not None and contest.pairs:
         bench.teller.say(f"  after {contest.looked[-1]} starts of each: {_known(contest)}")
 
 

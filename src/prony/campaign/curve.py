@@ -8,20 +8,21 @@ from prony.campaign.bench import Bench, Measured
 from prony.campaign.find import Hunt
 from prony.capacity import Curve, Point, utilisation
 from prony.doubts import voids_all
+from prony.errors import StackError
 
 
 def trace(bench: Bench, found: Hunt, deadline_s: float) -> None:
     """Runs the trials that a curve still lacks, from light to heavy load, on one start that had no part in the search.
 
-    None is begun that, by the trials so far, would not be done by the deadline (monotonic seconds); Ctrl-C ends them
-    and keeps what is known.
+    None is begun that, by the trials so far, would not be done by the deadline (monotonic seconds); Ctrl-C, or a start
+    that fails, ends them and keeps what is known.
     """
     tracing = found.tracing
     each_s, fresh = found.longest_s, True
     if tracing.missing() and not found.interrupted:
         bench.teller.stage("The curve: loads that the search had no need of")
     try:
-        while not found.interrupted:
+        while not (found.interrupted or found.failed_starts):
             began_s = time.monotonic()
             load = tracing.ask((deadline_s - began_s) / each_s if each_s else 0.0)
             if load is None:
@@ -32,6 +33,8 @@ def trace(bench: Bench, found: Hunt, deadline_s: float) -> None:
             tracing.tell(believed=not fresh)
     except KeyboardInterrupt:
         found.interrupted = True
+    except StackError as error:
+        bench.teller.say(f"  A start failed: the curve stays as it is. {error}")
     found.missing = tuple(sorted(tracing.missing()))
 
 

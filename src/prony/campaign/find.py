@@ -70,11 +70,13 @@ class Hunt:
             self.done = True
             return
         duration_s = self.trial_s * (SHORT if ask.short else 1.0)
+        began_s = time.monotonic()
         try:
             measured = self.measure(bench, ask.load, duration_s, self.known, fresh=ask.fresh)
         except StackError as error:
             if not self.ids:
                 raise
+            self.longest_s = max(self.longest_s, time.monotonic() - began_s)
             self.failed_starts += 1
             self.done = self.failed_starts >= FAILED_STARTS_MAX
             self.why = f"{self.failed_starts} starts in a row failed, the last so: {error}" if self.done else ""

@@ -23,8 +23,8 @@ ASK_AT = 0.15  # trials at these quantiles of the belief, by turns
 NEARBY = 0.2  # a trial that far from the middle, as a share, says little of it
 SURE = 0.95
 FULL_LEAST = 6  # trials of full length, each on a start of its own
-INVALID_MAX = 3  # in a row at one load
-INVALID_ALL = 12
+INVALID_MAX = 3  # of one goal, in a row at one load
+INVALID_ALL = 12  # of one goal
 
 
 class Goal(Struct, frozen=True, kw_only=True):
@@ -40,11 +40,12 @@ class Goal(Struct, frozen=True, kw_only=True):
 
 
 class Ask(NamedTuple):
-    """The next trial: its load (rate or users), whether it wants a fresh start, whether a short one does."""
+    """The next trial: its load (rate or users), whether it wants a fresh start, whether a short one does, for whom."""
 
     load: float
     fresh: bool
     short: bool
+    goal: int = 0
 
 
 class Capacity(Struct, frozen=True, kw_only=True):
@@ -109,11 +110,15 @@ class Capacity(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _Tried:
-    """One trial that counted: for each goal whether it held (None: not to be believed) and whether it weighs little."""
+    """One trial that counted: for each goal whether it held, None where that is not to be believed.
+
+    `weak` says that failures in it weigh little.
+    """
 
     load: float
+    short: bool
     held: tuple[bool | None, ...]
-    weak: tuple[bool, ...]
+    weak: bool
 
 
 @dataclass(slots=True)
@@ -145,8 +150,9 @@ class Search:
     _again: Ask | None = None
     _told: int = 0
     _invalid: int = 0
-    _invalid_all: int = 0
+    _invalid_all: dict[int, int] = field(default_factory=dict)
     _bounds: dict[int, tuple[float, str]] = field(default_factory=dict)
+    _closed: dict[int, str] = field(default_factory=dict)
     _stopped: str = ""
 
     def ask(self, left: float = math.inf) -> Ask | None:
@@ -175,26 +181,29 @@ class Search:
         margins = []
         for goal in range(len(self.goals)):
             low, high = self._ends(goal)
-            if low is None or high is None or (goal in self._beliefs and self._done(goal)):
+            if goal in self._closed or low is None or high is None:
+                continue
+            if goal in self._beliefs and self._done(goal):
                 continue
             belief = self._beliefs.get(goal) or self._belief(goal)
             sure_low, sure_high = belief.quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
-            ends = ((sure_low / low, low), (high / sure_high, high))
+            ends = ((sure_low / low, low, goal), (high / sure_high, high, goal))
             margins += [each for each in ends if self.least <= each[1] <= self._most(goal)]
-        return Ask(min(margins)[1], fresh=True, short=False) if margins else None
+        return Ask(min(margins)[1], fresh=True, short=False, goal=min(margins)[2]) if margins else None
 
     def _closing(self) -> list[Ask]:
         """A trial for each end that an interval lacks and could have."""
         found = []
         for goal in range(len(self.goals)):
             low, high = self._ends(goal)
-            if low is None or high is None:
+            told = any(trial.held[goal] is not None for trial in self._tried)
+            if told and goal not in self._closed and (low is None or high is None):
                 belief = self._beliefs.get(goal) or self._belief(goal)
                 sure_low, sure_high = belief.quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
                 wanted = ([sure_low] if low is None else []) + ([sure_high] if high is None else [])
                 inside = [load for load in wanted if self.least < load < self._most(goal)]
                 loads = [self._allowed(load, goal, up=load == sure_high) for load in inside]
-                found += [Ask(load, fresh=False, short=False) for load in loads]
+                found += [Ask(load, fresh=False, short=False, goal=goal) for load in loads]
         return found
 
     def tell(self, *held: bool | None, weak: bool = False, why: str = "") -> None:
@@ -210,24 +219,23 @@ class Search:
             raise ValueError("tell() without ask()")
         ask, self._asked = self._asked, None
         self._told += 1
-        answers = tuple(None if each is None else bool(each) for each in held)
-        tried = _Tried(ask.load, answers, tuple(ask.short or (weak and each is False) for each in answers))
-        if any(each is not None for each in held):
+        tried = _Tried(ask.load, ask.short, tuple(None if each is None else bool(each) for each in held), weak)
+        if any(each is not None for each in tried.held):
             self._tried.append(tried)
         for goal, belief in self._beliefs.items():
             _told(belief, tried, goal)
-        lacking = [goal for goal, each in enumerate(held) if each is None and ask.load <= self._most(goal)]
-        if not lacking:
+        if tried.held[ask.goal] is not None:
             self._invalid, self._again = 0, None
             return
+        # What the others lack of it, they ask for when it is their turn.
         self._invalid += 1
-        self._invalid_all += 1
+        self._invalid_all[ask.goal] = self._invalid_all.get(ask.goal, 0) + 1
         # Another start: what is wrong may be this one's.
-        self._again = Ask(ask.load, fresh=True, short=ask.short)
+        self._again = ask._replace(fresh=True)
         if self._invalid >= INVALID_MAX:
-            self._turn_away(ask.load, lacking, why or "trials were not to be believed")
-        if self._invalid_all >= INVALID_ALL:
-            self._stopped = why or "trials were not to be believed"
+            self._turn_away(ask, why or "trials were not to be believed")
+        if self._invalid_all[ask.goal] >= INVALID_ALL:
+            self._close(ask.goal, why or "trials were not to be believed")
 
     def known(self, goal: int = 0) -> tuple[float | None, float | None]:
         """Low and high by now: from the belief where there is one, else as short trials steer."""
@@ -251,7 +259,7 @@ class Search:
         at_least = ""
         if high is None:
             failed = any(trial.held[goal] is False for trial in self._tried)
-            bound = self._bounds.get(goal, (0.0, ""))[1]
+            bound = self._closed.get(goal) or self._bounds.get(goal, (0.0, ""))[1]
             at_least = bound or self._stopped or why or ("time was up" if failed else "no load failed")
         rates = (None, None) if self.users else (low, high)
         return Capacity(
@@ -269,13 +277,14 @@ class Search:
         )
 
     def _next(self) -> Ask | None:
-        for goal in range(len(self.goals)):
+        goals = [goal for goal in range(len(self.goals)) if goal not in self._closed]
+        for goal in goals:
             if goal not in self._beliefs and (load := self._coarse(goal)) is not None:
-                return Ask(load, fresh=not self._tried, short=True)
+                return Ask(load, fresh=not self._tried, short=True, goal=goal)
             if goal not in self._beliefs:
                 self._beliefs[goal] = self._belief(goal)
         # The goal whose interval is widest is served first; every trial tells all of them.
-        open_ = [goal for goal in range(len(self.goals)) if not self._done(goal)]
+        open_ = [goal for goal in goals if not self._done(goal)]
         if not open_:
             return None
         goal = max(open_, key=self._openness)
@@ -287,7 +296,7 @@ class Search:
         middle = self._allowed(round(median), goal)
         if self.users and all(trial.load != middle for trial in self._full(goal)):
             load = middle
-        return Ask(self._allowed(round(load) if self.users else load, goal), fresh=True, short=False)
+        return Ask(self._allowed(round(load) if self.users else load, goal), fresh=True, short=False, goal=goal)
 
     def _openness(self, goal: int) -> float:
         low, high = self._beliefs[goal].quantiles((1 - self.sure) / 2, (1 + self.sure) / 2)
@@ -297,7 +306,7 @@ class Search:
         """The next short trial of a goal; None where they have said what they can."""
         low, high = self._bracket(goal)
         if low is None and high is None:
-            return None if goal in self._bounds and self._most(goal) <= self.least else self._allowed(self.start, goal)
+            return self._allowed(self.start, goal)
         if high is None:
             return None if low is None or low >= self._most(goal) else self._allowed(low * RISE, goal, up=True)
         if low is None:
@@ -345,10 +354,10 @@ class Search:
         return low, min((load for load in failed if load >= sure_high), default=None)
 
     def _full(self, goal: int) -> list[_Tried]:
-        """The trials that weigh in full for this goal."""
+        """The trials of full length that say something of this goal."""
         if goal not in self._beliefs:
             return []
-        return [trial for trial in self._tried if trial.held[goal] is not None and not trial.weak[goal]]
+        return [trial for trial in self._tried if trial.held[goal] is not None and not trial.short]
 
     def _near(self, goal: int) -> list[_Tried]:
         """The full trials that say something of this goal; others were asked for another's sake."""
@@ -356,17 +365,23 @@ class Search:
         reach = NEARBY * median + 1.0 if self.users else max(1.0, NEARBY * median)  # loads of users are rounded
         return [trial for trial in self._full(goal) if abs(trial.load - median) <= reach]
 
-    def _turn_away(self, load: float, goals: list[int], why: str) -> None:
-        """Trials at a load are not to be had for these goals: it bounds what may be tried for them."""
+    def _turn_away(self, ask: Ask, why: str) -> None:
+        """Trials at a load are not to be had for a goal: it bounds what may be tried for it."""
         self._again, self._invalid = None, 0
-        for goal in goals:
-            self._bounds[goal] = (min(self._most(goal), load / 1.1), why)
-        if load <= self.least * RISE and len(self._bounds) == len(self.goals):
-            self._stopped = why
+        believed = any(trial.held[ask.goal] is not None for trial in self._tried)
+        self._bounds[ask.goal] = (ask.load / (1.1 if believed else RISE**2), why)
+        if ask.load <= self.least * RISE:
+            self._close(ask.goal, why)
+
+    def _close(self, goal: int, why: str) -> None:
+        """Nothing more is asked for a goal."""
+        self._again, self._invalid = None, 0
+        self._closed[goal] = why
 
     def _most(self, goal: int) -> float:
         """Above this it does not look for that goal."""
-        return self._bounds[goal][0] if goal in self._bounds else self.most
+        most = self._bounds[goal][0] if goal in self._bounds else self.most
+        return float(int(most)) if self.users else most
 
     def _allowed(self, load: float, goal: int, *, up: bool = False) -> float:
         load = min(self._most(goal), max(self.least, load))
@@ -379,4 +394,4 @@ def _told(belief: Belief, trial: _Tried, goal: int) -> None:
     """Tells a goal's belief what a trial says of it, where it says anything."""
     held = trial.held[goal]
     if held is not None:
-        belief.tell(trial.load, held=held, short=trial.weak[goal])
+        belief.tell(trial.load, held=held, short=trial.short or (trial.weak and not held))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from prony.errors import DoubtError, PlanError, PronyError
 from prony.plan import Plan
 from prony.report import gate as reports
 from prony.report import terminal
+from prony.stack.cores import divide
 
 ALLOWED = {campaign.SATURATED: 0.1, campaign.RIGHT: 0.01, "latency_p50_s": 0.1, "app_cpu_s_per_request": 0.1}
 EXITS = {"passed": 0, "failed": 1, "unknown": 4}
@@ -151,10 +153,11 @@ def _tell_error(given: dict[str, Any], error: PronyError) -> None:
     """To the files that a CI page is made of, why there is no comparison."""
     if given["write"]:
         return
-    if given["junit"]:
-        _write(given["junit"], reports.junit_of_error(error.paragraph()))
-    if given["markdown"]:
-        _write(given["markdown"], reports.markdown_of_error(error.paragraph()), append=True)
+    with contextlib.suppress(PlanError):  # the error itself is what is to be told
+        if given["junit"]:
+            _write(given["junit"], reports.junit_of_error(error.paragraph()))
+        if given["markdown"]:
+            _write(given["markdown"], reports.markdown_of_error(error.paragraph()), append=True)
 
 
 def _show(document: Document, judged: tuple[Gain, ...], given: dict[str, Any]) -> None:
@@ -193,6 +196,7 @@ def _how(plan: Plan) -> dict[str, str]:
     traffic = plan.traffic
     own = {f"{each.method} {each.path}": each for each in traffic.requests}
     found = {
+        "cores": f"{len(divide().generator)} for the load generator, {len(divide().stack)} for the stack",
         "https": str(traffic.https),
         "keep_alive": str(traffic.keep_alive),
         "log-in": "none" if plan.login is None else "[login]",

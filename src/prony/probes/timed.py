@@ -1,4 +1,4 @@
-"""Turns a sampled request into the text of one event, in which no step is lost: of very many, some are put together."""
+"""Turns a sampled request into the text of one event; of very many steps, the later are put together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from prony.probes.ledger import Step, Timing
 
 TEXT_MOST, LABEL_MOST = 3900, 160  # characters of such an event, and of a label in it
+ALONE_MOST = 300  # steps by themselves: each has 13 characters at the least
 
 
 def text_of(timing: Timing) -> str:
@@ -17,12 +18,15 @@ def text_of(timing: Timing) -> str:
     Where that is too long, the later steps are put together by label ("40 × SELECT ?"), or else by kind: what they took
     stays theirs, and only their order among each other and the app's own time between them is not kept.
     """
-    text = _encoded(timing, timing.steps)
-    if len(text) <= TEXT_MOST:
+    text = _encoded(timing, timing.steps) if len(timing.steps) <= ALONE_MOST else ""
+    if 0 < len(text) <= TEXT_MOST:
         return text
     steps = _apart(timing.steps)
+    if not steps:
+        return _encoded(timing, [])
+    text = " " * (TEXT_MOST + 1)
     for by_label in (True, False):
-        alone = len(steps)
+        alone = min(len(steps), ALONE_MOST)
         while len(text) > TEXT_MOST and alone:
             alone = alone * 3 // 4
             text = _encoded(timing, [*steps[:alone], *_together(steps[alone:], by_label=by_label)])

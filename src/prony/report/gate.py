@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from xml.sax.saxutils import quoteattr
 
 from prony.comparison import Gain
 from prony.comparison.gate import text_of
 from prony.report.comparison import value
+
+_NO_TEXT = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # colours of logs; what XML has not
 
 
 def junit(title: str, judged: Sequence[Gain]) -> str:
@@ -27,14 +30,15 @@ def junit_of_error(text: str) -> str:
     """One test case, in error: there was no comparison."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name="prony gate" tests="1" failures="0" errors="1">\n'
-        f'  <testcase classname="prony.gate" name="comparison"><error message={quoteattr(text)}/></testcase>\n'
-        "</testsuite>\n"
+        '  <testcase classname="prony.gate" name="comparison">'
+        f"<error message={quoteattr(_NO_TEXT.sub('', text))}/></testcase>\n</testsuite>\n"
     )
 
 
 def markdown_of_error(text: str) -> str:
     """The same for a CI page."""
-    return "\n".join(["### prony gate: no comparison", "", *(f"> {line}" for line in text.splitlines()), ""])
+    told = _NO_TEXT.sub("", text).replace("`", "'")
+    return f"### prony gate: no comparison\n\n```text\n{told}\n```\n"
 
 
 def markdown(title: str, judged: Sequence[Gain]) -> str:

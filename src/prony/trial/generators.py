@@ -22,6 +22,7 @@ from prony.load.spec import LoadSpec
 from prony.recording import ROUTE, SAMPLE, Event, Reading
 from prony.samples import Samples, from_bytes
 from prony.stack.launch import Launcher, Process
+from prony.trial.spec import most_connections
 
 READY_S = 30.0
 SOON_NS = 100_000_000
@@ -78,7 +79,7 @@ class Generators:
                 spec,
                 shard=number,
                 shards=count,
-                connections=max(1, each + (number < more)),
+                connections=min(max(1, each + (number < more)), most_connections()),
                 segment=str(own / "segment"),
                 start_file=str(start) if waits else "",
             )

@@ -61,7 +61,7 @@ def spec_of(plan: Plan, port: int, visitors: Visitors = (), *, timed: bool = Fal
         retries=traffic.retries,
         backoff_s=traffic.backoff_s,
         drain_s=traffic.drain_s,
-        connections=min(traffic.connections or most_connections(), most_connections()),
+        connections=min(traffic.connections or PORTS, PORTS),
         seed=traffic.seed,
         host_header=traffic.host,
         timed=timed,
@@ -71,6 +71,6 @@ def spec_of(plan: Plan, port: int, visitors: Visitors = (), *, timed: bool = Fal
 
 
 def most_connections() -> int:
-    """How many connections the engine may hold: what ports and descriptors leave it, so that it hardly waits."""
+    """How many connections one process may hold: what ports and descriptors leave it, so that it hardly waits."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return min(PORTS, hard - 256) if hard != resource.RLIM_INFINITY else PORTS
