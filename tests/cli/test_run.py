@@ -210,7 +210,7 @@ def test_a_killed_run_leaves_nothing_but_its_finished_seconds(project: Project) 
     assert "cut_off" in out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_interrupted_run_stops_everything(project: Project, number: signal.Signals) -> None:
     with project.loaded("--users", "4", "--duration", "60s", "--json") as (process, started):
         pid = process.pid

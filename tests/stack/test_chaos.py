@@ -16,7 +16,7 @@ from tests.stack.chaos_case import Project, Trace, free_port, patience, until
 pytestmark = pytest.mark.alone
 
 LATEST_S = 6.0
-SAMPLE, ALL = 6, 100
+SAMPLE, ALL = 4, 100
 
 
 @pytest.fixture(scope="module")
