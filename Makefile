@@ -16,7 +16,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile -m "not long and not alone"
+	$(BIN)/pytest -n 3 --dist loadfile -m "not long and not alone"
 	$(BIN)/pytest -m "alone and not long"
 
 test-all: $(VENV)/.dev
