@@ -21,7 +21,8 @@ def start() -> None:
     if os.environ.get("PRONY_EGRESS") == "on":
         from prony_gauge import egress, ways_out
 
-        hook, opened = egress.containment(os.environ.get("PRONY_EGRESS_HOSTS", "").split(","))
+        hosts, closed = (os.environ.get("PRONY_EGRESS_" + each, "").split(",") for each in ("HOSTS", "CLOSED"))
+        hook, opened = egress.containment(hosts, closed)
         after.update(ways_out.WaysOut(hook, opened).after_import)
         if opened:
             after["socket"] = egress.learn(opened)

@@ -70,8 +70,17 @@ def is_own_socket(address: Any) -> bool:
     return not path.startswith("/") or path.startswith((*OWN_FOLDERS, here + "/"))
 
 
-def containment(hosts: Iterable[str]) -> tuple[Callable[[str, Any], None], set[str]]:
-    """An audit hook that lets through loopback and these hosts, and the set to which their addresses are added."""
+def is_reachable(host: str, port: str, opened: set[str], closed: frozenset[str]) -> bool:
+    """Whether a host, in plain form, may be connected to at that port."""
+    return port not in closed if is_loopback(host) else host in opened
+
+
+def containment(hosts: Iterable[str], closed: Iterable[str] = ()) -> tuple[Callable[[str, Any], None], set[str]]:
+    """An audit hook that lets through loopback and these hosts, and the set to which their addresses are added.
+
+    `closed` are ports of loopback that are somebody else's: a mail server, a database, a tunnel that was there before.
+    """
+    ports = frozenset(closed)
     opened = {plain(host.strip()) for host in hosts if host.strip()}
     own = {plain(os.uname().nodename), plain(os.uname().nodename).partition(".")[0]}  # may be looked up, not reached
 
@@ -83,8 +92,9 @@ def containment(hosts: Iterable[str]) -> tuple[Callable[[str, Any], None], set[s
         if not isinstance(address, tuple) or not address or isinstance(address[0], int):
             return  # none given, netlink
         host = plain(address[0])
-        if not is_loopback(host) and host not in opened:
-            refuse(host, address[1] if len(address) > 1 else "")
+        port = address[1] if len(address) > 1 else ""
+        if not is_reachable(host, str(port), opened, ports):
+            refuse(host or "localhost", port)
 
     def judge_lookup(event: str, args: Any) -> None:
         host = plain(args[0])
@@ -109,10 +119,11 @@ def containment(hosts: Iterable[str]) -> tuple[Callable[[str, Any], None], set[s
 def refuse(host: str, port: Any) -> None:
     """Count, under "host:port at shop/mail.py:12", and raise."""
     where = f"{host[:HOST_CHARS]}:{port}" if port not in ("", None) else host[:HOST_CHARS]
+    name = where if is_loopback(host) else host
     line = place()
     GAUGE.count(REFUSED, f"{where} at {line}" if line else where)
     raise PermissionError(
-        EACCES, f'prony contains the app under test: {host} is not reachable; name it under [app].egress, as "{host}"'
+        EACCES, f'prony contains the app under test: {name} is not reachable; name it under [app].egress, as "{name}"'
     )
 
 

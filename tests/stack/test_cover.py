@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from prony.errors import PlanError
+from prony.errors import PlanError, StackError
 from prony.plan import read_document
 from prony.stack import cover
 from prony.stack.stack import Stack
@@ -213,6 +213,22 @@ def test_a_folder_that_holds_prony_s_own_files_or_too_much_is_not_covered(
     found.settle(read_document({"app": app}, "prony.toml", rig.folder))
     assert "more is mounted in it), and it is too large to be copied" in found.why_not
     assert not found.there
+
+
+@pytest.mark.parametrize("tables", [FILE, FILE + "fresh = true\n"])
+def test_a_cover_that_cannot_be_laid_again_ends_the_start_and_leaves_the_project_as_it_is(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, tables: str
+) -> None:
+    before = seen(rig.folder)
+    boot(rig)
+    real = rig.stack.launcher.cover
+    monkeypatch.setattr(rig.stack.launcher, "cover", lambda *_, synced: "No space left on device")  # noqa: ARG005
+    with pytest.raises(StackError, match="cannot be covered again: No space left on device"):
+        boot(rig, tables)
+    assert not rig.stack.alive()
+    assert seen(rig.folder) == before
+    monkeypatch.setattr(rig.stack.launcher, "cover", real)
+    check_two_starts(rig)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="for another user, everything here is such a test")

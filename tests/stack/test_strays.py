@@ -68,6 +68,18 @@ def test_the_next_run_removes_what_a_crashed_one_left(held: Held, tmp_path: Path
         assert not held.folder.exists()
 
 
+def test_a_folder_that_cannot_be_looked_at_is_not_taken_for_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert folders.over(tmp_path / "gone")
+
+    def refused(*_: object) -> int:
+        raise PermissionError(13, "not yours")
+
+    monkeypatch.setattr(os, "open", refused)
+    assert not folders.over(tmp_path)
+
+
 def test_a_pid_that_somebody_else_got_does_not_save_what_was_left() -> None:
     folder = folders.own_folder() / f"run-{os.getpid()}-{os.urandom(4).hex()}"  # this very process is alive
     descriptor = folders.take(folder)

@@ -120,6 +120,25 @@ def proved(answers: dict[str, Answer], destination: Destination = NAMED, **other
     return proving.prove(destination, "/", site(answers), other.get("records", no_records))
 
 
+def test_a_consent_is_asked_for_again_after_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+    answers = {proving.PATH: page(proving.token_of(NAMED.host))}
+    real, now = proving.prove, [1000.0]
+    monkeypatch.setattr("prony.alone.consent.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(proving, "prove", lambda where, path: real(where, path, site(answers, asked), no_records))
+    proving.prove(NAMED, "/")
+    now[0] += 299
+    proving.still(NAMED, "/")
+    assert len(asked) == 1
+    now[0] += 2
+    proving.still(NAMED, "/")
+    assert len(asked) == 2
+    answers.clear()
+    now[0] += 301
+    with pytest.raises(PlanError, match="has not consented"):
+        proving.still(NAMED, "/")
+
+
 def test_a_host_consents_by_a_page_a_field_or_a_record() -> None:
     token = proving.token_of(NAMED.host)
     assert proved({proving.PATH: page(f"{token}\n")}) == "well-known"

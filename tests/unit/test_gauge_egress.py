@@ -43,6 +43,16 @@ def test_loopback_unix_and_opened_hosts_are_let_through(hook: Callable[[str, Any
         hook(event, (None, address))
 
 
+def test_what_listened_on_loopback_before_is_refused_with_its_port(refused: list[str]) -> None:
+    """This machine's mail server; what the stack brings listens elsewhere."""
+    hook = egress.containment([], ["25", "5432", ""])[0]
+    hook("socket.connect", (None, ("127.0.0.1", 5433)))
+    for host in ("127.0.0.1", "localhost", "::1", ""):
+        with pytest.raises(PermissionError, match=r'as "(127\.0\.0\.1|localhost|::1):25"'):
+            hook("socket.connect", (None, (host, 25)))
+    assert refused == ["127.0.0.1:25", "localhost:25", "::1:25", "localhost:25"]
+
+
 @pytest.mark.parametrize(
     "host",
     ["93.184.216.34", "2606:2800::1", "example.com", "127.evil.example", "::ffff:10.0.0.1", "::ffff:7:1", "127.0.0.1.x",

@@ -309,6 +309,25 @@ def test_the_stores_folder_ignores_itself_and_keeps_what_a_person_wrote(store: S
         assert ignore.read_text(encoding="utf-8") == "mine\n"
 
 
+def test_campaigns_of_killed_processes_go_as_any_others(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.frombuffer(os.urandom(SAMPLE.itemsize * 20_000), dtype=SAMPLE).copy()
+    noise["kind"] = REQUEST
+    for killed in (True, True, True, False):
+        campaign = store.begin_campaign("run", "", {})
+        store.begin_trial(campaign, a_plan(), "", "run", 1).write(noise)
+        if killed:
+            altered(path, f"UPDATE campaign SET pid_started = 1.0 WHERE id = {campaign}")  # noqa: S608 - a number
+        else:
+            store.end_campaign(campaign, "done")
+    altered(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    monkeypatch.setattr("prony.recording.store.STORE_BYTES_MAX", path.stat().st_size - 1)
+    newest = store.begin_campaign("run", "", {})
+    assert 1 not in [campaign.id for campaign in store.campaigns()]
+    assert [campaign.id for campaign in store.campaigns()][-2:] == [4, newest]
+
+
 def test_old_campaigns_go_when_the_file_is_too_large(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.frombuffer(os.urandom(SAMPLE.itemsize * 20_000), dtype=SAMPLE).copy()
     noise["kind"] = REQUEST

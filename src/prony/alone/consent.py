@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urljoin
 
@@ -53,6 +54,16 @@ def ways(host: str, token: str) -> tuple[tuple[str, str], ...]:
     return found if _is_address(host) else (*found, ("a DNS record", f'{RECORD}.{host}. IN TXT "{token}"'))
 
 
+AGAIN_S = 300.0
+_proved: dict[tuple[str, str], float] = {}  # when an address last said so for a host, monotonic
+
+
+def still(destination: Destination, path: str) -> None:
+    """Asks for the consent again, where it was last given more than five minutes ago; raises as `prove` does."""
+    if time.monotonic() - _proved.get((destination.host, destination.place), -AGAIN_S) >= AGAIN_S:
+        prove(destination, path)
+
+
 def prove(destination: Destination, path: str, asked: Asked = ask, records: Records | None = None) -> str:
     """How a destination consents, asked at its address: "well-known", "header" or "dns".
 
@@ -75,12 +86,14 @@ def prove(destination: Destination, path: str, asked: Asked = ask, records: Reco
             break
         how = _read(answer, token, page=each == PATH)
         if how:
+            _proved[destination.host, destination.place] = time.monotonic()
             return how
         seen.append(f"{each} {_told(answer, destination, each)}")
     if not _is_address(destination.host):
         name = f"{RECORD}.{destination.host}"
         try:
             if any(_same(text, token) for text in (records or txt_records)(name)):
+                _proved[destination.host, destination.place] = time.monotonic()
                 return "dns"
             seen.append(f"the TXT records of {name} do not hold it")
         except OSError as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec import structs
 
 from prony.alone.answer import ask
+from prony.alone.consent import still
 from prony.load import consent
 from prony.load.spec import LoadSpec
 from prony.plan import Destination, Plan
@@ -120,6 +121,7 @@ def _spec(plan: Plan, destination: Destination) -> LoadSpec:
     spec = spec_of(plan, destination.port)
     signature = ""
     if destination.consent:
+        still(destination, plan.traffic.first.first)
         signature = consent.sign(destination.address, destination.port, spec.host_header)
     return structs.replace(spec, host=destination.address, consent=signature)
 

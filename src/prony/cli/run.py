@@ -18,6 +18,7 @@ from prony.campaign.bench import Bench, Measured
 from prony.cli import alone, options, output
 from prony.document import Document
 from prony.plan import Plan
+from prony.plan.checks import without_secret
 from prony.plan.traffic import DUE_MAX
 from prony.recording import Store
 from prony.report import terminal
@@ -170,13 +171,14 @@ def _exit(measured: Measured) -> None:
 def here(suggestion: Suggestion, project: Path, sets: tuple[str, ...]) -> Suggestion:
     """The same command as it is to be typed where this one was: of this project, with what was changed for it.
 
-    What the suggestion itself changes goes last, so that it wins.
+    What the suggestion itself changes goes last, so that it wins. Values that may be secrets are left out: the command
+    is printed and stored.
     """
     verb, *rest = suggestion.command.removeprefix("prony ").split(" ")
     if verb == "doctor":
         return suggestion
     where = [] if project == Path() else ["--project", shlex.quote(str(project))]
-    kept = [word for each in sets for word in ("--set", shlex.quote(each))]
+    kept = [word for each in sets for word in ("--set", shlex.quote(without_secret(each)))]
     return structs.replace(suggestion, command=" ".join(["prony", verb, *where, *kept, *rest]))
 
 

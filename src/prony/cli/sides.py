@@ -19,6 +19,7 @@ from prony.errors import PlanError, RecordingError
 from prony.plan import Plan, read_file
 from prony.plan import alone as planned
 from prony.plan import destination as destinations
+from prony.plan.checks import without_secret
 from prony.plan.restored import restored
 from prony.recording import Store
 from prony.traffic import learned
@@ -55,7 +56,9 @@ def opened(given: dict[str, Any], shown: output.Shown) -> Iterator[list[Side]]:
             found = [Side(plan.title, plan)]
         for each in given["changes"]:
             plan = options.plan_of(given["project"], (*given["sets"], *each.split(",")), shown.say)
-            found.append(Side(f"with {each}", plan))
+            name = f"with {','.join(without_secret(part) for part in each.split(','))}"  # it is stored, and printed
+            same = sum(side.name.partition(" (")[0] == name for side in found)
+            found.append(Side(f"{name} ({same + 1})" if same else name, plan))
         _alike(found, given)
         yield found
 

@@ -123,8 +123,8 @@ KINDS = {
         ),
         Kind(
             "box_periods",
-            "A box had to stop at its quota, and the median latency is below three of its scheduler's periods (0.1 s "
-            "each): how the quota is dealt out shapes it.",
+            "A box had to stop at its quota, and the median latency is below three of its scheduler's periods "
+            "(0.1 s each, unless it says so): how the quota is dealt out shapes it.",
             "Read latencies beside the box's throttling, or give it whole cores.",
         ),
         Kind(

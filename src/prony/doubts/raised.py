@@ -26,7 +26,7 @@ NOTED = (
     "probe_slow",
     "mix_guessed",
 )
-PERIOD_S = 0.1  # of the scheduler that deals out a box's CPU time, as platforms have it
+PERIOD_S = 0.1  # of the scheduler that deals out a box's CPU time, where the plan says no other
 OVERLAP = 0.05  # of the time of others that take turns with it
 TEXTS_MAX = 3  # of one kind that are told
 
@@ -132,9 +132,11 @@ def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Rais
     waited = host.get("memory_pressure_share")
     if waited is not None and waited > 0.01:
         raise_doubt("memory_short", f"something waited for memory for {waited:.1%} of the time")
+    periods_s = {f"box.{box.name}": box.period_s or PERIOD_S for box in recording.plan.boxes}
     for name, tier in summary.tiers.items():
         stopped, median_s = tier.get("throttled_share"), summary.latency_s["p50"]
-        if name.startswith("box.") and stopped and median_s is not None and median_s < 3 * PERIOD_S:
+        period_s = periods_s.get(name, PERIOD_S)
+        if name.startswith("box.") and stopped and median_s is not None and median_s < 3 * period_s:
             where = f"{name.removeprefix('box.')} in {stopped:.0%} of its periods"
             raise_doubt("box_periods", f"{where}; median latency {median_s * 1e3:.0f} ms")
 

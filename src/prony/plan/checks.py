@@ -118,6 +118,12 @@ def is_secret(name: str) -> bool:
     return bool(SECRETS & set(parts)) or parts[0] == "login" or len(parts) == 1 or parts[0] == "stores" == parts[-2]
 
 
+def without_secret(change: str) -> str:
+    """A change as it was typed (NAME=VALUE), its value left out where that may be a secret."""
+    name, equals, _ = change.partition("=")
+    return f"{name}=…" if equals and is_secret(name) else change
+
+
 def word(name: Any) -> str:
     """A name as messages show it: on one line, not without end."""
     return shown(str(name)).strip('"')

@@ -155,6 +155,10 @@ class Store:
         if self.path.stat().st_size <= STORE_BYTES_MAX:
             return
         page = self._db.execute("PRAGMA page_size").fetchone()[0]
+        of_running = self._db.execute("SELECT id, pid, pid_started FROM campaign WHERE status = 'running'").fetchall()
+        for number, pid, started in of_running:
+            if not _alive(pid, started):  # it was killed, and nobody has said so
+                self._db.execute("UPDATE campaign SET status = 'killed' WHERE id = ?", (number,))
         while True:
             pages, free = (
                 self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from prony.errors import StackError
 from prony.plan import Plan
 from prony.stack.services.store import Key
 from prony.stack.tiers import Ground
@@ -85,7 +86,11 @@ class Cover:
         return f"the kernel lays nothing over it ({why}), and {copied}" if copied else ""
 
     def empty(self) -> None:
-        """Makes the folder as it is in the project."""
+        """Makes the folder as it is in the project.
+
+        Raises:
+            StackError: it was covered, and cannot be any more; what runs now would write to the project itself.
+        """
         self._put_well(None)
 
     def keep(self, key: Key) -> None:
@@ -98,13 +103,17 @@ class Cover:
         return not self.there or key in self._kept
 
     def restore(self, key: Key) -> None:
-        """Makes it as it was at `keep(key)`."""
+        """Makes it as it was at `keep(key)`; raises as `empty` does."""
         self._put_well(self._kept.get(key))
 
     def _put_well(self, kept: Path | None) -> None:
-        if self.there:
-            self.why_not = self._put(kept)
-            self._say()
+        why = self._put(kept) if self.there else ""
+        if why:
+            self._layer = None  # nothing lies over the folder now
+            raise StackError(
+                f"{self._folder} was covered, so that the app cannot write to it, and cannot be covered again: {why}.",
+                hint="free some space below /var/tmp, or see what was mounted in the folder meanwhile",
+            )
 
     def _put(self, kept: Path | None) -> str:
         """Covers the folder by a new layer above one that was kept; the empty text, or why that cannot be."""

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
 from prony.plan import Plan
 from prony.stack.places import LOOPBACK, check_named, hosts_of
 from prony.stack.services.own import address_of
@@ -22,7 +24,8 @@ class Egress:
     """Each opened host gets an address of its own on the stack's loopback, by /etc/hosts, and a relay behind it.
 
     The relays run outside the stack's network, so that TLS, names and addresses are the host's own. A stack that has no
-    network of its own needs none of this: there the audit hook alone says who may be reached.
+    network of its own needs none of this: there the audit hook alone says who may be reached, and closes what listened
+    on this machine's loopback before the stack came: its mail server, its databases, tunnels to elsewhere.
     """
 
     def __init__(self, ground: Ground) -> None:
@@ -30,6 +33,7 @@ class Egress:
         self._opened: tuple[object, ...] = ()
         self._relays: list[OutwardRelay] = []
         self._named = False
+        self._others = frozenset() if ground.launcher.namespace else listening()
 
     def open(self, plan: Plan) -> None:
         """Opens exactly the hosts under [app] egress (without a port: 80 and 443), and names those of own stores.
@@ -44,6 +48,9 @@ class Egress:
             return
         self.close()
         self._ground.opened = (*own, *ours)
+        stores = {address_of(store.url)[1] for store in plan.stores.values() if store.url}
+        local = (numbers for host, numbers in ports_of(plan.app.egress).items() if is_loopback(host))
+        self._ground.closed = self._others - stores.union(*local)
         if self._ground.launcher.namespace:
             check_named(plan, ours, self._lead_out(plan.app.egress, own, ours))
         self._opened = wanted
@@ -95,8 +102,17 @@ class Egress:
                 relay.close()
         self._relays.clear()
         self._opened = ()
-        self._ground.opened = ()
+        self._ground.opened, self._ground.closed = (), frozenset()
         self._ground.forget("egress_closed")
+
+
+def listening() -> frozenset[int]:
+    """Ports of this machine on which somebody listens now, as far as it is told."""
+    try:
+        found = psutil.net_connections("tcp")
+    except (psutil.Error, OSError):
+        return frozenset()
+    return frozenset(each.laddr.port for each in found if each.status == psutil.CONN_LISTEN and each.laddr)
 
 
 def ports_of(hosts: tuple[str, ...]) -> dict[str, set[int]]:

@@ -34,6 +34,7 @@ def environment(ground: Ground, app: App, stores: Mapping[str, str], overlay: st
     env["PYTHONUNBUFFERED"] = "1"
     env["PRONY_EGRESS"] = "on"
     env["PRONY_EGRESS_HOSTS"] = ",".join([*(host.partition(":")[0] for host in app.egress), *ground.opened])
+    env["PRONY_EGRESS_CLOSED"] = ",".join(str(port) for port in sorted(ground.closed))
     env["PRONY_GAUGE_DIR"] = str(refusals_folder(ground))
     if overlay:
         env["PRONY_OVERLAY"] = overlay

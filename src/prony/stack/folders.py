@@ -6,6 +6,7 @@ Whoever makes such a folder holds a lock on it for as long as it lives; that loc
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -68,8 +69,8 @@ def over(folder: Path) -> bool:
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:  # gone, or none of `take`'s
-        return True
+    except OSError as error:  # gone, or none of `take`'s; of what cannot be looked at nobody knows
+        return error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -103,12 +104,16 @@ def cached(name: str, sources: dict[str, Path]) -> Path:
     target.parent.mkdir(exist_ok=True)
     target.parent.chmod(0o755)
     scratch = target.with_name(f".{name}-{secrets.token_hex(4)}")
-    for place, source in sources.items():
-        shutil.copytree(source, scratch / place, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
-    for folder, _, _ in os.walk(scratch):
-        Path(folder).chmod(0o755)
     try:
-        scratch.rename(target)
-    except OSError:  # another prony was quicker
+        for place, source in sources.items():
+            shutil.copytree(source, scratch / place, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+        for folder, _, _ in os.walk(scratch):
+            Path(folder).chmod(0o755)
+        with contextlib.suppress(FileExistsError, NotADirectoryError):
+            scratch.rename(target)
+    except OSError:
+        if not target.exists():  # another prony was not quicker
+            raise
+    finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return target

@@ -217,8 +217,10 @@ class Guard:
     def _signal(self, pid: int, number: int, *, group: bool) -> bool:
         """Signals a child, or all that is left of its group (each child leads one) even when it has gone itself."""
         if group and pid in self.stop_signals:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, number)
+            # One of ours must be left in it: else the number may be somebody else's group by now.
+            if pid in self.children or any(_group_of(each) == pid for each in descendants(os.getpid())):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, number)
             return True
         if pid not in self.children:
             return False
@@ -274,6 +276,14 @@ class Guard:
                     os.kill(pid, signal.SIGKILL)
             self._reap()
             select.select([], [], [], 0.01)
+
+
+def _group_of(pid: int) -> int:
+    """The process group of a process; 0 where it is gone."""
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return 0
 
 
 def descendants(pid: int) -> list[int]:

@@ -58,7 +58,9 @@ def find(run: Path | None = None) -> list[Stray]:
 
         found = []
         for process, folder in _tagged():
-            if is_over(folder) and process.pid != os.getpid():
+            # A process may have another /var/tmp, as systemd gives services: its run may live where this one sees none.
+            its = Path(f"/proc/{process.pid}/root{folder}")
+            if is_over(folder) and process.pid != os.getpid() and (run is not None or folders.over(its)):
                 with contextlib.suppress(psutil.Error):
                     command = " ".join(" ".join(process.cmdline()).split())[:80] or process.name()
                     found.append(Stray("process", f"{process.pid} {command} ({folder.name})", process=process))

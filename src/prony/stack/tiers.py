@@ -38,6 +38,7 @@ class Ground:
         boxes: Where the use of each of the plan's boxes is accounted for: {box: {"how", "why", "paths"}}.
         remarks: What is to be said of this stack as it runs now.
         opened: Hosts of the user's own stores, which the app may reach.
+        closed: Ports of loopback that the app may not reach, where the stack has no network of its own.
     """
 
     launcher: Launcher
@@ -47,6 +48,7 @@ class Ground:
     boxes: dict[str, dict[str, Any]] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
     opened: tuple[str, ...] = ()
+    closed: frozenset[int] = frozenset()
     _launchers: dict[str, Launcher] = field(default_factory=dict)
     _made: dict[str, tuple[Box, dict[str, Any]]] = field(default_factory=dict)
     _box_of: dict[str, str] = field(default_factory=dict)

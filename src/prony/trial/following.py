@@ -71,6 +71,7 @@ class Following:
         self._progress = progress
         self._told: set[int] = set()
         self._deadline_s = math.inf
+        self._late = False
 
     def begins(self) -> None:
         """From now on it has as long as its plan says, and `LATE_S`."""
@@ -80,7 +81,8 @@ class Following:
         """Waits so long, or until the load has ended, and writes what has come; whether it still runs."""
         engines = self.engines
         if time.monotonic() > self._deadline_s:
-            engines.end()
+            engines.end(at_once=self._late)  # one that is stuck in a check hears of nothing else
+            self._late = True
             self._deadline_s += LATE_S
         engines.wait(wait_s)
         for tier, process, how in self._dead():

@@ -138,10 +138,10 @@ class Generators:
             next((s.process for s in self._shards if s.process.alive), self._shards[0].process), seconds
         )
 
-    def end(self) -> None:
-        """Have all of them stop: what was sent is written down."""
+    def end(self, *, at_once: bool = False) -> None:
+        """Have all of them stop: what was sent is written down, unless it is to be at once."""
         for shard in self._shards:
-            self._launcher.signal(shard.process, signal.SIGTERM)
+            self._launcher.signal(shard.process, signal.SIGKILL if at_once else signal.SIGTERM)
 
     def last_lines(self) -> tuple[str, ...]:
         """What the one that did not end well, or the first, said last."""
