@@ -211,3 +211,18 @@ def test_where_no_file_can_stand_for_the_names_the_host_stays_closed_and_that_is
         assert remark.text.startswith("other.invalid under [app] egress")
         assert remark.text.endswith(os.strerror(1))
         assert "outside" not in fetched(stack, start, f"http://other.invalid:{outside[0].port}/")
+
+
+def test_where_the_hook_stands_alone_what_listened_here_before_is_closed_unless_it_is_named(
+    outside: tuple[Outside, Outside], tmp_path: Path
+) -> None:
+    """This machine's mail server, its databases, a tunnel to production: they are on the app's loopback then."""
+    named, other = (f"127.0.0.1:{each.port}" for each in outside)
+    with Stack(tmp_path / "logs", namespace=False, own_folder=tmp_path / "own") as stack:
+        start = stack.boot(plan_of(tmp_path, named))
+        assert "outside /a" in fetched(stack, start, f"http://{named}/a")
+        told = fetched(stack, start, f"http://{other}/b")
+        assert "PermissionError" in told
+        assert f'as "{other}"' in told
+        assert outside[1].asked == []
+        assert any(host.startswith(f"{other} at ") for host in stack.refused())
