@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,22 @@ def test_values_that_were_never_stored_are_todays_and_all_else_is_the_recordings
     assert found.stores == before.stores
     assert found.traffic == before.traffic
     assert found.login == before.login
+
+
+def test_what_commands_set_is_not_stored_and_comes_from_today(tmp_path: Path) -> None:
+    prepare = ["PASSWORD=hunter2 KEY='a b' python manage.py createsuperuser --noinput", "python manage.py migrate"]
+    tables = {"app": {"prepare": prepare}, "workers": {"mail": {"command": "TOKEN=hunter2 python mail.py --many"}}}
+    before = a_plan(tmp_path, **copy.deepcopy(tables))
+    stored = before.redacted()
+    assert "hunter2" not in repr(stored)
+    assert "a b" not in repr(stored)
+    assert stored.app.prepare[0].endswith(" python manage.py createsuperuser --noinput")
+    assert stored.app.prepare[1] == prepare[1]
+    found = restored(stored, a_plan(tmp_path, **copy.deepcopy(tables)), "recording 3")
+    assert (found.app.prepare, found.workers) == (before.app.prepare, before.workers)
+    other = a_plan(tmp_path, app={"prepare": ["python manage.py migrate"]}, workers=tables["workers"])
+    with pytest.raises(PlanError, match=r"\[app\] prepare differ from what recording 3 was measured with"):
+        restored(stored, other, "recording 3")
 
 
 @pytest.mark.parametrize(

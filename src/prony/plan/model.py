@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec import Struct, structs
@@ -13,6 +14,8 @@ from prony.plan.destination import Destination
 from prony.plan.login import Login
 from prony.plan.requests import Limits, Traffic
 from prony.plan.turns import Turns
+
+_SET = re.compile(r"""(?<!\S)([A-Za-z_]\w*)=("[^"]*"|'[^']*'|\S+)""")  # what a command line sets before its program
 
 
 class App(Struct, frozen=True, kw_only=True):
@@ -328,12 +331,21 @@ class Plan(Struct, frozen=True, kw_only=True):
         return structs.replace(self, traffic=new)
 
     def redacted(self) -> Plan:
-        """The plan as it is stored: no values of variables or header fields, no URLs, nothing visitors log in by."""
-        app = structs.replace(self.app, env=dict.fromkeys(self.app.env, "(redacted)"))
+        """The plan as it is stored: no values of variables or header fields, no URLs, nothing visitors log in by.
+
+        Commands neither have what they set: `NAME=value python seed.py`.
+        """
+        prepare = tuple(map(_without_values, self.app.prepare))
+        app = structs.replace(self.app, env=dict.fromkeys(self.app.env, "(redacted)"), prepare=prepare)
+        workers = tuple(structs.replace(each, command=_without_values(each.command)) for each in self.workers)
         stores = {name: _redacted(store) for name, store in self.stores.items()}
         traffic = structs.replace(self.traffic, headers=dict.fromkeys(self.traffic.headers, "(redacted)"))
         login = self.login and self.login.redacted()
-        return structs.replace(self, app=app, stores=stores, traffic=traffic, login=login, document={})
+        return structs.replace(self, app=app, workers=workers, stores=stores, traffic=traffic, login=login, document={})
+
+
+def _without_values(command: str) -> str:
+    return _SET.sub(r"\1=(redacted)", command)
 
 
 def _redacted(store: Store) -> Store:

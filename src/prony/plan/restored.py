@@ -29,10 +29,24 @@ def restored(stored: Plan, now: Plan, name: str) -> Plan:
     _still_there(stored.app, name)
     stores = {key: _store(store, now.stores.get(key), now.source, name) for key, store in stored.stores.items()}
     env = _values(stored.app.env, now.app.env, f"{now.source}: [app] env", name)
+    today = now.redacted()
+    for what, was, here in (
+        ("[app] prepare", stored.app.prepare, today.app.prepare),
+        ("the workers", stored.workers, today.workers),
+    ):
+        if was != here and any("=(redacted)" in str(each) for each in was):
+            raise PlanError(
+                f"{now.source}: {what} differ from what {name} was measured with, which set values that are never "
+                "stored, and are taken from there.",
+                hint="compare folders",
+            )
+    same = stored.app.prepare == today.app.prepare
+    workers = now.workers if stored.workers == today.workers else stored.workers
     headers = _values(stored.traffic.headers, now.traffic.headers, f"{now.source}: [traffic] headers", name)
     return structs.replace(
         stored,
-        app=structs.replace(stored.app, env=env),
+        app=structs.replace(stored.app, env=env, prepare=now.app.prepare if same else stored.app.prepare),
+        workers=workers,
         stores=stores,
         traffic=structs.replace(stored.traffic, headers=headers),
         login=stored.login and _login(stored.login, now.login, now.source, name),
