@@ -110,7 +110,6 @@ async def asgi(scope, receive, send):
         await turn(scope["query_string"], "asgi")(scope, receive, send)
 """
 WAYS = ("plain", "again", "lean", "gauge")
-BLOCKS = 200  # of each way, on one start: short ones, as what a request costs drifts
 TURNS = 4  # of OpenTelemetry and of nothing, on one start each
 CLIENTS = 2  # connections: one is served, one waits, so that no request finds a server that has gone to sleep
 NEEDED = ("django", "gunicorn", "gevent", "packaging", "uvicorn", "granian", "psycopg[binary]")
@@ -136,8 +135,13 @@ class Served:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
+        # The same ones for all blocks: under gevent each holds a connection to the database for as long as it lasts.
+        self.links = [http.client.HTTPConnection("127.0.0.1", self.port, timeout=20) for _ in range(CLIENTS)]
         entry = f"turned:{kind}" if how == "turns" else f"benched:{kind}"
-        env = {**os.environ, "DATABASE_URL": url, "CONN_MAX_AGE": "600", "PYTHONPATH": str(folder)}
+        kept_s = (
+            "600" if kind == "wsgi" else "0"
+        )  # under ASGI each request has a thread of its own, which would keep one
+        env = {**os.environ, "DATABASE_URL": url, "CONN_MAX_AGE": kept_s, "PYTHONPATH": str(folder)}
         env |= {"ALLOWED_HOSTS": "*", "SECRET_KEY": "only-for-the-bench"}
         env["DJANGO_SETTINGS_MODULE"] = "bench_settings"  # OpenTelemetry looks for it before the app is there
         words_before = [python, "-m"]
@@ -164,6 +168,8 @@ class Served:
             try:
                 self.load(1)
             except OSError:
+                for link in self.links:
+                    link.close()
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     self.stop()
                     raise SystemExit(f"the server did not start:\n{self.log.read_text()[-1000:]}") from None
@@ -175,18 +181,21 @@ class Served:
         """CPU seconds a request of the server's, over so many; `way`: which, of those in turns."""
         before = self.cpu_s()
         with ThreadPoolExecutor(CLIENTS) as clients:
-            list(clients.map(lambda _: self._ask(-(-count // CLIENTS), way), range(CLIENTS)))
+            list(clients.map(lambda link: self._ask(link, -(-count // CLIENTS), way), self.links))
         return (self.cpu_s() - before) / (-(-count // CLIENTS) * CLIENTS)
 
-    def _ask(self, count: int, way: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+    def _ask(self, link: http.client.HTTPConnection, count: int, way: str) -> None:
         for number in range(count):
-            connection.request("GET", f"/page/{number}?{way}")
-            answer = connection.getresponse()
+            try:
+                link.request("GET", f"/page/{number}?{way}")
+                answer = link.getresponse()
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):  # it was idle for too long
+                link.close()
+                link.request("GET", f"/page/{number}?{way}")
+                answer = link.getresponse()
             answer.read()
             if answer.status != 200:
                 raise SystemExit(f"status {answer.status}:\n{self.log.read_text()[-1000:]}")
-        connection.close()
 
     def _tree(self) -> list[psutil.Process]:
         first = psutil.Process(self.process.pid)
@@ -206,6 +215,8 @@ class Served:
 
     def stop(self) -> None:
         """Ends it and what it started."""
+        for link in self.links:
+            link.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(20)
@@ -224,13 +235,14 @@ def within(folder: Path, kind: str, blocks: int) -> dict[str, Any]:
 
 
 def of_server(
-    pythons: dict[str, str], folder: Path, name: str, size: tuple[int, int], url: str
+    pythons: dict[str, str], folder: Path, name: str, size: tuple[int, int, int], url: str
 ) -> list[dict[str, Any]]:
-    """With the gauge and without, in turns, on so many starts and by blocks of so many requests.
+    """With the gauge and without, in turns, and OpenTelemetry where it is there (one server is enough).
 
-    And OpenTelemetry where it is there (one server is enough).
+    `size`: starts, requests that warm a start, and blocks of each way on one: short ones, of a fifteenth of these
+    requests, as what a request costs drifts.
     """
-    starts, count = size
+    starts, count, blocks = size
     peer = ["opentelemetry"] if "opentelemetry" in pythons and name == "gunicorn sync" else []
     taken: dict[str, list[float]] = {way: [] for way in WAYS}
     others: list[float] = []
@@ -244,7 +256,7 @@ def of_server(
                 for way in WAYS:
                     served.load(count, way)  # warm
             memory.append((running["turns"].memory_bytes() - running["without"].memory_bytes()) / 2**20)
-            for _ in range(BLOCKS):
+            for _ in range(blocks):
                 for way in random.sample(WAYS, len(WAYS)):
                     taken[way].append(running["turns"].load(count // 15, way) * 1e6)
             for _ in range(TURNS if peer else 0):
@@ -303,7 +315,7 @@ def database(folder: Path) -> Iterator[str]:
 def main() -> None:
     """Measures every server in turn."""
     given = arguments(__doc__)
-    starts, count, blocks = (1, 60, 60) if given.quick else (4, 300, 400)
+    starts, count, blocks, turns = (1, 60, 60, 80) if given.quick else (4, 300, 400, 200)
     with tempfile.TemporaryDirectory() as made:
         inside, served = Path(made) / "inside", Path(made) / "served"
         inside.mkdir()
@@ -322,7 +334,7 @@ def main() -> None:
             lay_out(str(served / "run"))
             os.sched_setaffinity(0, CORES[:1])
             for name in SERVERS:
-                measures += of_server(pythons, served, name, (starts, count), url)
+                measures += of_server(pythons, served, name, (starts, count, turns), url)
     tell(measures, as_json=given.json, starts=starts, requests=count)
 
 
