@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
+import zlib
 from typing import Any, Final
 
 import numpy as np
@@ -57,6 +59,9 @@ SAMPLE: Final = np.dtype(
     ]
 )
 
+_INSTANTS: Final = ("due_ns", "sent_ns", "first_byte_ns", "done_ns")  # in the order in which they come
+_COLUMNS: Final = b"C"  # begins a chunk that is stored by columns; what zlib makes begins otherwise
+
 # Rows as they were before they knew of arrivals, attempts and events: 44 bytes.
 _OLDER: Final = np.dtype(
     [
@@ -84,8 +89,37 @@ def from_bytes(raw: bytes) -> Samples:
     return np.frombuffer(raw[:whole], dtype=SAMPLE)
 
 
-def chunk_of(raw: bytes, count: int) -> Samples:
-    """A stored chunk of `count` rows, also one from before rows had grown: what they did not tell is 0 there."""
+def packed(samples: Samples) -> bytes:
+    """Samples as they are stored: a column after the other, instants as what lies between them, compressed."""
+    columns = {name: samples[name] for name in SAMPLE.names or ()}
+    columns["due_ns"] = np.diff(samples["due_ns"], prepend=0)
+    for before, name in itertools.pairwise(_INSTANTS):
+        columns[name] = samples[name] - samples[before]
+    return _COLUMNS + zlib.compress(b"".join(each.tobytes() for each in columns.values()), 1)
+
+
+def unpacked(data: bytes, count: int) -> Samples:
+    """A stored chunk of `count` samples, also one from before they were stored by columns.
+
+    Raises:
+        zlib.error, ValueError: it is damaged.
+    """
+    if data[:1] != _COLUMNS:
+        return _rows(zlib.decompress(data), count)
+    raw = zlib.decompress(data[1:])
+    found, at = np.zeros(count, dtype=SAMPLE), 0
+    for name in SAMPLE.names or ():
+        size = count * found.dtype[name].itemsize
+        found[name] = np.frombuffer(raw[at : at + size], dtype=found.dtype[name])
+        at += size
+    found["due_ns"] = np.cumsum(found["due_ns"])
+    for before, name in itertools.pairwise(_INSTANTS):
+        found[name] += found[before]
+    return found
+
+
+def _rows(raw: bytes, count: int) -> Samples:
+    """A chunk of whole rows, also one from before these had grown: what they did not tell is 0 there."""
     if len(raw) != count * _OLDER.itemsize:
         return from_bytes(raw)
     older = np.frombuffer(raw, dtype=_OLDER)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from prony.errors import RecordingError
 from prony.recording import Event, Reading, Store, TrialRow
-from prony.samples import REQUEST, ROW, SAMPLE, from_bytes, word
+from prony.samples import REQUEST, ROW, SAMPLE, from_bytes, packed, unpacked, word
 from tests.unit.recording_case import a_plan, evenly, some_samples
 
 SECRET = "hunter2-hunter2"  # noqa: S105 - the one in recording_case's plan
@@ -307,6 +307,19 @@ def test_the_stores_folder_ignores_itself_and_keeps_what_a_person_wrote(store: S
     ignore.write_text("mine\n", encoding="utf-8")
     with closing(Store(store.path)):
         assert ignore.read_text(encoding="utf-8") == "mine\n"
+
+
+def test_samples_are_stored_by_columns_and_rows_of_before_are_read() -> None:
+    due_s = np.cumsum(np.random.default_rng(1).exponential(0.001, 5000))
+    samples = some_samples(due_s, service_s=0.01)
+    stored = packed(samples)
+    assert (unpacked(stored, 5000) == samples).all()
+    rows = zlib.compress(samples.tobytes(), 1)
+    assert (unpacked(rows, 5000) == samples).all()
+    assert len(stored) < 0.8 * len(rows)
+    assert len(unpacked(packed(samples[:0]), 0)) == 0
+    with pytest.raises((ValueError, zlib.error)):
+        unpacked(stored[:-100], 5000)
 
 
 def test_campaigns_of_killed_processes_go_as_any_others(

@@ -20,7 +20,7 @@ import prony
 from prony.errors import RecordingError
 from prony.plan import Plan
 from prony.recording.model import ROUTE, Campaign, Event, Reading, Recording, TrialRow
-from prony.samples import REQUEST, Samples, chunk_of, from_bytes
+from prony.samples import REQUEST, Samples, from_bytes, packed, unpacked
 
 SCHEMA_VERSION = 2
 STORE_BYTES_MAX = 2 * 1024**3
@@ -245,7 +245,7 @@ class Store:
             raise RecordingError(f"The store {self.path} holds no trial {trial}.", hint="prony list")
         key, label, role, start, plan, began_ns, status, load = row
         chunks = self._db.execute("SELECT data, count FROM samples WHERE trial = ? ORDER BY chunk", (key,)).fetchall()
-        samples = np.concatenate([from_bytes(b""), *(chunk_of(zlib.decompress(data), count) for data, count in chunks)])
+        samples = np.concatenate([from_bytes(b""), *(unpacked(data, count) for data, count in chunks)])
         readings: dict[tuple[str, str], tuple[list[int], list[float]]] = {}
         for t_ns, tier, name, value in self._db.execute(
             "SELECT t_ns, tier, name, value FROM readings WHERE trial = ? ORDER BY t_ns", (key,)
@@ -286,8 +286,8 @@ class TrialWriter:
     def write(self, samples: Samples, readings: Iterable[Reading] = (), events: Iterable[Event] = ()) -> None:
         """Adds samples (dtype SAMPLE), readings and events, in one transaction."""
         if len(samples):
-            packed = zlib.compress(samples.tobytes(), 1)
-            self._db.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", (self._key, self._chunks, len(samples), packed))
+            row = (self._key, self._chunks, len(samples), packed(samples))
+            self._db.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", row)
             self._chunks += 1
         self._db.executemany(
             "INSERT INTO readings VALUES (?, ?, ?, ?, ?)",
