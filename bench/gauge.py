@@ -138,9 +138,8 @@ class Served:
         # The same ones for all blocks: under gevent each holds a connection to the database for as long as it lasts.
         self.links = [http.client.HTTPConnection("127.0.0.1", self.port, timeout=20) for _ in range(CLIENTS)]
         entry = f"turned:{kind}" if how == "turns" else f"benched:{kind}"
-        kept_s = (
-            "600" if kind == "wsgi" else "0"
-        )  # under ASGI each request has a thread of its own, which would keep one
+        # Under ASGI each request has a thread of its own, which would keep a connection for itself.
+        kept_s = "600" if kind == "wsgi" else "0"
         env = {**os.environ, "DATABASE_URL": url, "CONN_MAX_AGE": kept_s, "PYTHONPATH": str(folder)}
         env |= {"ALLOWED_HOSTS": "*", "SECRET_KEY": "only-for-the-bench"}
         env["DJANGO_SETTINGS_MODULE"] = "bench_settings"  # OpenTelemetry looks for it before the app is there

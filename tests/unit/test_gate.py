@@ -48,6 +48,15 @@ def test_requests_that_differ_in_more_than_their_share_are_another_load() -> Non
     assert _how(plan(expect={"status": 404})) != _how(plan())
 
 
+def test_what_a_check_learned_makes_no_baseline_another_load() -> None:
+    document = {"app": {"entry": "shop:app"}, "traffic": {"request": [{"path": "/"}]}}
+    before = read_document(document, "prony.toml", Path("/"))
+    [request] = before.traffic.requests
+    learned = structs.replace(request, expect=structs.replace(request.expect, contains="Welcome"))
+    after = structs.replace(before, traffic=structs.replace(before.traffic, requests=(learned,)))
+    assert _how(after) == _how(before)
+
+
 def baseline() -> Baseline:
     values: dict[str, tuple[float | None, ...]] = {}
     for seed, name in enumerate(("saturated_rps", "latency_p50_s")):

@@ -24,6 +24,8 @@ FIELD = "Prony-Consent"
 RECORD = "_prony-consent"
 LOOK_UP_S = 5.0
 LINES_MAX = 100
+AGAIN_S = 300.0
+_proved: dict[tuple[str, str], float] = {}  # when an address last said so for a host, monotonic
 
 Asked = Callable[[Destination, str], Answer]
 Records = Callable[[str], Sequence[str]]
@@ -54,10 +56,6 @@ def ways(host: str, token: str) -> tuple[tuple[str, str], ...]:
     return found if _is_address(host) else (*found, ("a DNS record", f'{RECORD}.{host}. IN TXT "{token}"'))
 
 
-AGAIN_S = 300.0
-_proved: dict[tuple[str, str], float] = {}  # when an address last said so for a host, monotonic
-
-
 def still(destination: Destination, path: str) -> None:
     """Asks for the consent again, where it was last given more than five minutes ago; raises as `prove` does."""
     if time.monotonic() - _proved.get((destination.host, destination.place), -AGAIN_S) >= AGAIN_S:
@@ -86,15 +84,13 @@ def prove(destination: Destination, path: str, asked: Asked = ask, records: Reco
             break
         how = _read(answer, token, page=each == PATH)
         if how:
-            _proved[destination.host, destination.place] = time.monotonic()
-            return how
+            return _remembered(destination, how)
         seen.append(f"{each} {_told(answer, destination, each)}")
     if not _is_address(destination.host):
         name = f"{RECORD}.{destination.host}"
         try:
             if any(_same(text, token) for text in (records or txt_records)(name)):
-                _proved[destination.host, destination.place] = time.monotonic()
-                return "dns"
+                return _remembered(destination, "dns")
             seen.append(f"the TXT records of {name} do not hold it")
         except OSError as error:
             seen.append(f"the TXT records of {name} cannot be read ({error})")
@@ -103,6 +99,11 @@ def prove(destination: Destination, path: str, asked: Asked = ask, records: Reco
         f"token was not found. {_sentence('; '.join(seen))}",
         hint=f"prony doctor --consent {destination.host}, which says what it must publish",
     )
+
+
+def _remembered(destination: Destination, how: str) -> str:
+    _proved[destination.host, destination.place] = time.monotonic()
+    return how
 
 
 def _read(answer: Answer, token: str, *, page: bool) -> str:

@@ -19,10 +19,11 @@ def trace(bench: Bench, found: Hunt, deadline_s: float) -> None:
     """
     tracing = found.tracing
     each_s, fresh = found.longest_s, True
-    if tracing.missing() and not found.interrupted:
+    ended = found.interrupted or found.failed_starts > 0
+    if tracing.missing() and not ended:
         bench.teller.stage("The curve: loads that the search had no need of")
     try:
-        while not (found.interrupted or found.failed_starts):
+        while not ended:
             began_s = time.monotonic()
             load = tracing.ask((deadline_s - began_s) / each_s if each_s else 0.0)
             if load is None:

@@ -192,7 +192,7 @@ def _load(plan: Plan) -> dict[str, float]:
 
 
 def _how(plan: Plan) -> dict[str, str]:
-    """How the mix is sent and judged, as far as it changes what is measured."""
+    """How the mix is sent and judged, as far as a person says so: what a check learns may change by itself."""
     traffic = plan.traffic
     own = {f"{each.method} {each.path}": each for each in traffic.requests}
     found = {
@@ -203,7 +203,8 @@ def _how(plan: Plan) -> dict[str, str]:
         "header fields": ", ".join(sorted(traffic.headers)) or "none",
     }
     for name, each in own.items():
-        found[f"{name}: expect"] = msgspec.json.encode(each.expect, order="deterministic").decode()
+        if each.expected:
+            found[f"{name}: expect"] = msgspec.json.encode(each.expect, order="deterministic").decode()
         if each.params:
             found[f"{name}: params"] = msgspec.json.encode(each.params, order="deterministic").decode()
     return found

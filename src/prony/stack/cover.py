@@ -109,7 +109,7 @@ class Cover:
     def _put_well(self, kept: Path | None) -> None:
         why = self._put(kept) if self.there else ""
         if why:
-            self._layer = None  # nothing lies over the folder now
+            self._clear()  # nothing lies over the folder now, and what was half made takes room
             raise StackError(
                 f"{self._folder} was covered, so that the app cannot write to it, and cannot be covered again: {why}.",
                 hint="free some space below /var/tmp, or see what was mounted in the folder meanwhile",
@@ -119,8 +119,7 @@ class Cover:
         """Covers the folder by a new layer above one that was kept; the empty text, or why that cannot be."""
         if self._layer is not None:
             self._ground.launcher.uncover(self._folder)
-            shutil.rmtree(self._layer, ignore_errors=True)
-            shutil.rmtree(f"{self._layer}.work", ignore_errors=True)
+            self._clear()
         self._count += 1
         self._layer = self._home / str(self._count)
         through = [path for path in self._own() if os.path.lexists(path)]
@@ -140,6 +139,13 @@ class Cover:
             return why
         synced = self._declared or any(_has_database(path) for path in (Path(self._folder), kept) if path is not None)
         return self._ground.launcher.cover(self._folder, layers, upper, sorted({*through}), synced=synced)
+
+    def _clear(self) -> None:
+        """Removes the uppermost layer."""
+        if self._layer is not None:
+            shutil.rmtree(self._layer, ignore_errors=True)
+            shutil.rmtree(f"{self._layer}.work", ignore_errors=True)
+            self._layer = None
 
     def _own(self) -> list[str]:
         """Folders in the app's that are prony's own."""
