@@ -222,7 +222,7 @@ def test_the_commands_of_the_workflow_in_the_docs_do_what_it_says(project: Proje
             assert done.returncode in {0, 4}, done.stderr  # a busy machine may cost belief
     assert "### prony gate: gunicorn sync, 1 worker" in summary.read_text(encoding="utf-8")
     suite = ET.parse(project.folder / "gate.xml").getroot()  # noqa: S314 - our own
-    assert suite.attrib["tests"] == "3"
+    assert suite.attrib["tests"] == "4"
     assert suite.attrib["failures"] == "0"
     [uploaded] = [step for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
     for name in uploaded["with"]["path"].split():
