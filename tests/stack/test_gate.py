@@ -111,15 +111,18 @@ def test_the_baseline_holds_what_it_was_measured_under(project: Project) -> None
     stored = json.loads((project.folder / "prony-baseline.json").read_text(encoding="utf-8"))
     assert stored["load"] == {"GET /": 1.0}
     assert (stored["rate_rps"], stored["trial_s"]) == (60, 1)
-    assert all(len(values) == 4 for values in stored["figures"].values())
-    assert all(value > 0 for value in stored["figures"]["app_cpu_s_per_request"])
+    starts = len(stored["figures"]["right_share"])
+    assert 4 <= starts <= 12, "those that were not to be believed are made up for"
+    assert all(len(values) == starts for values in stored["figures"].values())
+    for name in stored["allowed"]:
+        assert sum(value is not None and value > 0 for value in stored["figures"][name]) >= 4
     assert stored["allowed"] == {
         "saturated_rps": 0.1,
         "right_share": 0.01,
         "latency_p50_s": 0.1,
         "app_cpu_s_per_request": 0.1,
     }
-    assert stored["figures"]["right_share"] == [1.0] * 4
+    assert {1.0, None} >= set(stored["figures"]["right_share"])
 
 
 def test_a_planted_loss_of_cpu_fails_at_the_gate_and_its_report_draws_it(project: Project) -> None:
