@@ -85,12 +85,11 @@ ROOT_URLCONF = "benched"
 TURNED = """
 import os
 from django.core.handlers.base import BaseHandler
-from django.db.backends.utils import CursorWrapper
 from psycopg import Connection, Cursor
 from prony_gauge import asgi as of_asgi, wsgi as of_wsgi
 from prony_gauge.entry import application as gauged
 import benched
-HOOKED = ((CursorWrapper, "execute"), (BaseHandler, "resolve_request"), (Cursor, "execute"), (Connection, "commit"))
+HOOKED = ((BaseHandler, "resolve_request"), (Cursor, "execute"), (Connection, "commit"))
 WITH = [getattr(*each) for each in HOOKED]
 PLAIN = [each.__wrapped__ for each in WITH]
 os.environ["PRONY_GAUGE_DETAIL"] = "off"

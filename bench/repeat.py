@@ -156,6 +156,7 @@ def one_round(bench: Bench, plans: dict[str, Plan], size: Size, seed: int) -> di
         seed=seed,
         figures=comparing.FIGURES,
         higher_is_better=comparing.HIGHER_IS_BETTER,
+        follows=comparing.FOLLOWS,
         alpha=ALPHA * (len(names) - 1),  # each pair as if it were the only one
     )
     listed = list(plans.values())

@@ -22,6 +22,7 @@ from prony.summary import (
     Statement,
     StreamFigures,
     Summary,
+    Waited,
     WarmUp,
 )
 from prony.verdict import Suggestion, Verdict
@@ -30,7 +31,8 @@ from prony.verdict import Suggestion, Verdict
 class Trial(Struct, frozen=True, kw_only=True):
     """One trial: durations in seconds, rates per second; a voided figure is null, a voided table empty.
 
-    `exceptions` are those that the app did not handle itself, by type and SQLSTATE.
+    `exceptions` are those that the app did not handle itself, by type and SQLSTATE; `tier_errors` those of each tier by
+    kind, from the trial's start to its end: a tier of which they are not known is not in it.
     """
 
     id: str
@@ -57,6 +59,8 @@ class Trial(Struct, frozen=True, kw_only=True):
     spent: tuple[Spent, ...] = ()
     statements: tuple[Statement, ...] = ()
     exceptions: dict[str, int] = {}
+    tier_errors: dict[str, dict[str, int]] = {}
+    waits: tuple[Waited, ...] = ()
 
 
 class RouteCost(Struct, frozen=True, kw_only=True):
@@ -207,6 +211,8 @@ def trial_of(plan: Plan, summary: Summary, doubts: Iterable[Doubt]) -> Trial:
         spent=summary.spent,
         statements=summary.statements,
         exceptions=summary.exceptions,
+        tier_errors=summary.tier_errors,
+        waits=summary.waits,
     )
 
 

@@ -32,6 +32,10 @@ class PlanError(PronyError):
     """The configuration or the command line is wrong: names the file, the key, what was found and what is allowed."""
 
 
+class ConsentError(PlanError):
+    """A host that is not loopback does not consent to be loaded, or does no longer."""
+
+
 class StackError(PronyError):
     """A service would not start, become ready or stay alive."""
 

@@ -1,7 +1,5 @@
 """Turns an ASGI app into the same app whose http requests are counted from entry to the end of its coroutine."""
 
-# ruff: noqa: SIM105 (what need not be imported into somebody's interpreter is not)
-
 from __future__ import annotations
 
 from prony_gauge.heartbeat import HEARTBEAT
@@ -53,7 +51,7 @@ def opened(request: Request) -> None:
     try:
         if HEARTBEAT.pid != GAUGE.pid:
             HEARTBEAT.start()
-        if HEARTBEAT.limiter is None:
+        if HEARTBEAT.looks:
             HEARTBEAT.find_limiter()
     except Exception:
         GAUGE.count(HOOK_OFF, "event loop")
@@ -71,8 +69,10 @@ def _counting(send: Any, request: Request) -> Any:
 
     def counting(message: Any) -> Any:
         try:
-            request.size += len(message["body"])
-        except Exception:  # a message without a body, or one that is for the server to judge
+            body = message.get("body")
+            if body:
+                request.size += len(body)
+        except Exception:  # a message that is for the server to judge
             pass
         return send(message)
 

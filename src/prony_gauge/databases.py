@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import sys
 from time import monotonic_ns
 
 from prony_gauge.hooks import Hook, put, timed, timed_async
-from prony_gauge.layout import KIND_BITS, S_CONNECT
+from prony_gauge.layout import HOOK_OFF, KIND_BITS, S_CONNECT
 from prony_gauge.mapped import GAUGE
-from prony_gauge.work import CURRENT, FULL, INSIDE, ONCE, statement, waited
+from prony_gauge.work import CURRENT, FULL, INSIDE, statement, waited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,13 +57,46 @@ def _said(text: str) -> Hook:
     return Hook(text, lambda began, ended, *_: statement(GAUGE, began, ended, text))
 
 
-def _psycopg(kind: str, wrap: Callable[[Hook, Any], Any]) -> Callable[[Any], None]:
-    def after(module: Any) -> None:
-        owner = getattr(module, kind)
-        put(owner, ("execute",), _cursor("psycopg execute"), wrap)
-        put(owner, ("executemany",), _cursor("psycopg executemany", many=True), wrap)
+def psycopg_cursors(module: Any) -> None:
+    """What every cursor of psycopg's executes with; Django's too, whose own wrapper is left as it is then."""
+    put(module.Cursor, ("execute",), _cursor("psycopg execute"), _executing)
+    put(module.Cursor, ("executemany",), _cursor("psycopg executemany", many=True))
 
-    return after
+
+def _executing(hook: Hook, call: Any) -> Any:
+    """As `timed` would have it, with fewer calls on the way: a page may execute a hundred statements.
+
+    Nothing that is timed is called within it: so it need not be said that it is under way.
+    """
+    from functools import wraps
+
+    inside, current, now, known, tell = INSIDE.get, CURRENT.get, monotonic_ns, GAUGE.statements.get, hook.tell
+
+    @wraps(call)
+    def executing(self: Any, query: Any, params: Any = None, **more: Any) -> Any:
+        if inside() or not hook.on:
+            return call(self, query, params, **more)
+        began = now()
+        try:
+            return call(self, query, params, **more)
+        finally:
+            ended = now()
+            try:
+                request, once = current(), known(query) if type(query) is str else None
+                if once is not None and request is not None and request.entry and len(request.steps) < FULL:
+                    request.steps.extend((once, began, ended))  # what `statement` comes to
+                else:
+                    tell(began, ended, (self, query), more, None)
+            except Exception:
+                hook.broke()
+
+    return executing
+
+
+def psycopg_async_cursors(module: Any) -> None:
+    """The same for asyncio."""
+    put(module.AsyncCursor, ("execute",), _cursor("psycopg execute"), timed_async)
+    put(module.AsyncCursor, ("executemany",), _cursor("psycopg executemany", many=True), timed_async)
 
 
 def psycopg_server_cursors(module: Any) -> None:
@@ -131,15 +165,35 @@ def asyncpg_prepared(module: Any) -> None:
     put(module.PreparedStatement, ("fetch", "fetchval", "fetchrow", "executemany"), Hook("asyncpg", tell), timed_async)
 
 
+def django_backends(module: Any) -> None:
+    """Its cursors are timed from the first database on whose driver's own are not, whichever that is."""
+    from functools import wraps
+
+    load = module.load_backend
+
+    @wraps(load)
+    def loading(*args: Any, **kwargs: Any) -> Any:
+        backend = load(*args, **kwargs)
+        try:
+            any_psycopg = sys.modules.get("django.db.backends.postgresql.psycopg_any")
+            timed_below = getattr(any_psycopg, "is_psycopg3", False) and backend.DatabaseWrapper.vendor == "postgresql"
+            if not timed_below:
+                django_cursors(sys.modules["django.db.backends.utils"])
+        except Exception:
+            GAUGE.count(HOOK_OFF, "django")
+        return backend
+
+    module.load_backend = loading
+
+
 def django_cursors(module: Any) -> None:
     """What every cursor of Django's is wrapped in, whatever its database: its execute, and executemany."""
-    kind = module.CursorWrapper
-    kind.execute = _django(kind.execute, Hook("django", lambda *_: None))
-    put(kind, ("executemany",), _cursor("django executemany", many=True))
+    put(module.CursorWrapper, ("execute",), Hook("django", lambda *_: None), _django)
+    put(module.CursorWrapper, ("executemany",), _cursor("django executemany", many=True))
 
 
-def _django(call: Any, hook: Hook) -> Any:
-    """As `timed` would have it, with fewer calls on the way: a page may execute a hundred statements."""
+def _django(hook: Hook, call: Any) -> Any:
+    """As `_executing`, and what drivers execute within it does not count again."""
     from functools import wraps
 
     enter, inside, current, now, known = INSIDE.set, INSIDE.get, CURRENT.get, monotonic_ns, GAUGE.statements.get
@@ -156,9 +210,9 @@ def _django(call: Any, hook: Hook) -> Any:
             ended = now()
             enter(False)
             try:
-                request, at = current(), known(sql) if type(sql) is str else None
-                if at is not None and request is not None and request.entry and len(request.steps) < FULL:
-                    request.steps.extend((ONCE | at, began, ended))  # what `statement` comes to
+                request, once = current(), known(sql) if type(sql) is str else None
+                if once is not None and request is not None and request.entry and len(request.steps) < FULL:
+                    request.steps.extend((once, began, ended))
                 else:
                     vendor = getattr(getattr(self, "db", None), "vendor", "")
                     statement(GAUGE, began, ended, _text(sql), mysql=vendor in MYSQL)
@@ -232,8 +286,8 @@ def asyncpg_pool(module: Any) -> None:
 
 
 AFTER_IMPORT: dict[str, Callable[[Any], Any]] = {
-    "psycopg.cursor": _psycopg("Cursor", timed),
-    "psycopg.cursor_async": _psycopg("AsyncCursor", timed_async),
+    "psycopg.cursor": psycopg_cursors,
+    "psycopg.cursor_async": psycopg_async_cursors,
     "psycopg.server_cursor": psycopg_server_cursors,
     "psycopg._server_cursor": psycopg_server_cursors,
     "psycopg._server_cursor_async": psycopg_server_cursors,
@@ -245,7 +299,7 @@ AFTER_IMPORT: dict[str, Callable[[Any], Any]] = {
     "asyncpg.connection": asyncpg_connection,
     "asyncpg.prepared_stmt": asyncpg_prepared,
     "asyncpg.pool": asyncpg_pool,
-    "django.db.backends.utils": django_cursors,
+    "django.db.utils": django_backends,
     "sqlalchemy.engine.default": sqlalchemy_default,
     "sqlalchemy.util.queue": sqlalchemy_queue,
     "pymysql.cursors": lambda module: put(module.Cursor, ("execute",), _cursor("pymysql", mysql=True)),

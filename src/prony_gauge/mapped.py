@@ -42,7 +42,7 @@ class Gauge:
         self.slots = slots
         self.role = layout.OTHER
         self.parent = 0
-        self.statements: dict[str, int] = {}  # labels by the text as the app wrote it: see statements.py
+        self.statements: dict[str, int] = {}  # steps of one execution by the text as the app wrote it: see work.py
         self.routes: dict[tuple[str, str], int] = {}  # labels and one, by method and pattern
         self._empty()
 

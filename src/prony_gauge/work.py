@@ -141,16 +141,16 @@ def step(gauge: Gauge, what: int, began: int, ended: int) -> None:
 
 def statement(gauge: Gauge, began: int, ended: int, text: str, times: int = 1, *, mysql: bool = False) -> None:
     """A statement was executed between these instants."""
-    at = gauge.statements.get(text)
-    if at is None:
+    once = gauge.statements.get(text)
+    if once is None:
         if gauge.role == OTHER:
             return
-        at = _shape(gauge, text, mysql=mysql)
+        once = _shape(gauge, text, mysql=mysql)
     if times == 1:
-        step(gauge, ONCE | at, began, ended)
+        step(gauge, once, began, ended)
         return
     first, rest = min(times, COUNT_MOST), max(0, times - COUNT_MOST)
-    step(gauge, layout.S_STATEMENT << KIND_BITS | first << FIRST_BITS | at, began, ended)
+    step(gauge, once + (first - 1 << FIRST_BITS), began, ended)
     if rest:  # more than a step can count: those that follow took no time
         statement(gauge, ended, ended, text, rest, mysql=mysql)
 
@@ -158,12 +158,12 @@ def statement(gauge: Gauge, began: int, ended: int, text: str, times: int = 1, *
 def _shape(gauge: Gauge, text: str, *, mysql: bool) -> int:
     from prony_gauge.statements import shape_of
 
-    at = gauge.label(STATEMENT, shape_of(text, mysql=mysql))
+    once = ONCE | gauge.label(STATEMENT, shape_of(text, mysql=mysql))
     if len(text) <= RAW_CHARS:
         if len(gauge.statements) >= RAW_MOST:
             gauge.statements.clear()
-        gauge.statements[text] = at
-    return at
+        gauge.statements[text] = once
+    return once
 
 
 def waited(gauge: Gauge, began: int, ended: int, connecting: int = 0) -> None:

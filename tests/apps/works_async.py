@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from works import burn
 
 POOLS: dict[int, AsyncConnectionPool] = {}
+Work = Callable[[int], Awaitable[float]]
 
 
 async def pool() -> AsyncConnectionPool:
@@ -24,31 +26,27 @@ async def pool() -> AsyncConnectionPool:
     return POOLS[os.getpid()]
 
 
-def answer(took: float) -> Response:
-    return Response(b"x" * 100, headers={"X-Took": str(took)})
-
-
-async def sql(request: Any) -> Response:
+async def sql(number: int) -> float:
     async with (await pool()).connection() as connection:
         began = time.monotonic()
-        await connection.execute(f"SELECT pg_sleep(0.02), {request.path_params['number']}")
-        return answer(time.monotonic() - began)
+        await connection.execute(f"SELECT pg_sleep(0.02), {number}")
+        return time.monotonic() - began
 
 
-async def cpu(_: Any) -> Response:
-    cpu = time.thread_time()
+async def cpu(_: int) -> float:
+    began = time.thread_time()
     burn(0.01)
-    return answer(time.thread_time() - cpu)
+    return time.thread_time() - began
 
 
-async def call(_: Any) -> Response:
+async def call(_: int) -> float:
     async with httpx.AsyncClient() as client:
         began = time.monotonic()
         await client.get(os.environ["SLOW_URL"])
-        return answer(time.monotonic() - began)
+        return time.monotonic() - began
 
 
-async def wait(_: Any) -> Response:
+async def wait(_: int) -> float:
     taken = asyncio.Event()
 
     async def hold() -> None:
@@ -63,8 +61,19 @@ async def wait(_: Any) -> Response:
     took = time.monotonic() - began
     await (await pool()).putconn(connection)
     await holder
-    return answer(took)
+    return took
 
 
-VIEWS = {"/sql/{number:int}": sql, "/cpu/{number:int}": cpu, "/call/{number:int}": call, "/pool/{number:int}": wait}
-application = Starlette(routes=[Route(path, view) for path, view in VIEWS.items()])
+# Each kind of work, done for a number; how long it took by a clock of its own.
+WORK: dict[str, Work] = {"sql": sql, "cpu": cpu, "call": call, "pool": wait}
+
+
+def view(work: Work) -> Any:
+    async def answer(request: Any) -> Response:
+        took = await work(request.path_params["number"])
+        return Response(b"x" * 100, headers={"X-Took": str(took)})
+
+    return answer
+
+
+application = Starlette(routes=[Route(f"/{what}/{{number:int}}", view(work)) for what, work in WORK.items()])

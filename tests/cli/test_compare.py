@@ -141,7 +141,7 @@ def test_what_runs_already_is_compared_by_repeated_trials_and_its_recordings_aga
     assert (comparison["a"], comparison["b"]) == (f"{one.url}/a", other.url)
     assert (comparison["seed"], comparison["fresh"], comparison["looks"]) == (5, False, [4])
     figures = [gain["figure"] for gain in comparison["gains"]]
-    assert figures == ["saturated_rps", "right_share", "latency_p50_s", "latency_p90_s", "latency_p99_s"]
+    assert figures == ["saturated_rps", "right_share", *(f"latency_{each}_s" for each in ("p50", "p90", "p95", "p99"))]
     ports = [trial["plan"]["destination"]["port"] for trial in found["trials"]]
     assert ports[::2] == ports[1::2]
     assert sorted(ports) == sorted([one.port, other.port] * 8)

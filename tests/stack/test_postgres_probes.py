@@ -60,6 +60,7 @@ def test_who_waits_for_a_lock_and_who_holds_it_are_told_without_a_value(
             holder.rollback()
             waits.join(30)
     assert (told["blocking"], told["lock_waits"], told["idle_in_transaction"]) == (1, 1, 1)
+    assert told["active: Lock: transactionid"] == 1
     assert told["blocked_longest_s"] > 0
     texts = events(found[0])
     assert texts == [("blocked", "UPDATE item waits (transactionid lock) for UPDATE item, idle in transaction")]

@@ -15,7 +15,7 @@ from prony.probes.listen import FAMILY, ListenQueue
 from prony.probes.mariadb import MariaDB as MariaDBProbe
 from prony.probes.processes import Tree
 from prony.probes.sampler import Probe, Sampler
-from prony.recording.named import PROCESSES, READINGS
+from prony.recording.named import PROCESSES, READINGS, wait_of
 from prony.stack import folders
 from prony.stack.launch import Launcher
 from prony.stack.services.mariadb import WATCHER, MariaDB
@@ -251,7 +251,7 @@ def test_every_tier_of_a_stack_is_read_and_every_reading_is_a_named_one(rig: Rig
         if tier == "app":
             continue
         known = {each.name for each in READINGS[KINDS.get(tier, tier)]} | everyones
-        assert name in known, f"{tier}.{name} is in no table"
+        assert name in known or wait_of(name), f"{tier}.{name} is in no table"
     level = {(each.tier, each.name): each.value for each in readings}
     assert level["pooler", "transactions"] > 0
     assert level["database", "commits"] > 0

@@ -93,9 +93,12 @@ def test_two_plans_are_up_at_once_and_each_is_loaded_in_its_own_turns(rig: Rig) 
     assert [each.start for each in again] == [each.start for each in found]
 
 
+@pytest.mark.long
 def test_a_contest_of_plans_beside_each_other_finds_what_costs_twice_as_much(rig: Rig) -> None:
     plans = [burning(rig, "quick", 0.001), burning(rig, "slow", 0.002)]
-    contest = Contest(2, most=4, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
+    contest = Contest(
+        2, most=4, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER, follows=compare.FOLLOWS
+    )
     compare.hold(rig.bench, contest, ["quick", "slow"], plans, rate_rps=50, trial_s=1.0, answer_s=0.02)
     [comparison] = compare.comparisons(contest, ["quick", "slow"], fresh=True)
     verdicts = {gain.figure: gain.verdict for gain in comparison.gains}

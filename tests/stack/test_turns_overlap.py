@@ -15,7 +15,14 @@ pytestmark = [pytest.mark.alone, pytest.mark.long]
 def test_answers_that_run_into_the_others_turns_are_measured_again_and_then_one_at_a_time(tmp_path: Path) -> None:
     with opened(tmp_path) as rig:
         plans = [burning(rig, "sluggish", 0.03), burning(rig, "as_sluggish", 0.03)]
-        contest = Contest(2, most=4, seed=3, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
+        contest = Contest(
+            2,
+            most=4,
+            seed=3,
+            figures=compare.FIGURES,
+            higher_is_better=compare.HIGHER_IS_BETTER,
+            follows=compare.FOLLOWS,
+        )
         before = len(rig.bench.measured)
         compare.hold(rig.bench, contest, ["one", "two"], plans, rate_rps=10, trial_s=1.0, answer_s=0.001)
         served = [side[compare.SATURATED] for side in contest.found]

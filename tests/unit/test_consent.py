@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from prony.alone import consent as proving
 from prony.alone.answer import Answer
-from prony.errors import PlanError
+from prony.errors import ConsentError, PlanError
 from prony.load import consent
 from prony.load.spec import LoadSpec, RequestSpec, address_of
 from prony.plan import Destination
@@ -135,8 +136,14 @@ def test_a_consent_is_asked_for_again_after_five_minutes(monkeypatch: pytest.Mon
     assert len(asked) == 2
     answers.clear()
     now[0] += 301
-    with pytest.raises(PlanError, match="has not consented"):
+    with pytest.raises(ConsentError, match="had consented to be loaded, and no longer says so") as refused:
         proving.still(NAMED, "/")
+    assert refused.value.message.startswith("staging.example.com (198.51.100.7:8000) had")
+    assert "answered 404 with no token" in refused.value.message
+    assert refused.value.hint.startswith("prony doctor --consent staging.example.com")
+    never = structs.replace(NAMED, address="198.51.100.9")
+    with pytest.raises(ConsentError, match="has not consented"):
+        proving.still(never, "/")
 
 
 def test_a_host_consents_by_a_page_a_field_or_a_record() -> None:

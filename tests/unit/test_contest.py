@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prony.campaign.compare import FIGURES, HIGHER_IS_BETTER, SEEN, comparisons
+from prony.campaign.compare import FIGURES, FOLLOWS, HIGHER_IS_BETTER, SEEN, comparisons
 from prony.comparison.contest import CLOSE, ROUGHLY, Contest, settled
 from prony.comparison.gate import Baseline, Gate, verdict
 from prony.comparison.looks import looks, narrowed, spent
@@ -22,7 +22,7 @@ Draw = Callable[[np.random.Generator, int, str], float | None]
 def held(draw: Draw, *, seed: int, sides: int = 2, most: int = 10) -> Contest:
     """A contest whose starts come to what `draw` gives for a side and a figure."""
     random = np.random.default_rng(seed)
-    contest = Contest(sides, most=most, seed=seed, figures=FIGURES, higher_is_better=HIGHER_IS_BETTER)
+    contest = Contest(sides, most=most, seed=seed, figures=FIGURES, higher_is_better=HIGHER_IS_BETTER, follows=FOLLOWS)
     while (side := contest.ask()) is not None:
         contest.tell({name: draw(random, side, name) for name in FIGURES})
     return contest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from prony.doubts import KINDS, LATENCY, Doubt, believed, doubts_of, voids_all
 from prony.plan import Destination, Limits
 from prony.plan.alone import plan_for
 from prony.plan.turns import Turns
+from prony.probes.canary import canary
 from prony.recording import Event, Recording
 from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, PORTS_EXHAUSTED, TIMEOUT, WRONG_STATUS
 from prony.summary import summarise
@@ -241,6 +243,21 @@ def test_a_void_of_one_figure_leaves_the_others() -> None:
 
 def test_without_a_request_few_samples_are_no_doubt_of_their_own() -> None:
     assert named(a_recording(some_samples([]))) == set()
+
+
+def test_a_neighbour_on_another_core_of_the_stack_moves_the_canary_too() -> None:
+    series = {"canary.stack_s": ([-1, 51], [0.005, 0.005]), "canary.stack_3_s": ([-1, 51], [0.005, 0.008])}
+    recording = a_clean_recording(series=series)
+    (found,) = (doubt for doubt in doubts_of(recording, summarise(recording)) if doubt.name == "canary_moved")
+    assert found.text == "on the stack's core number 3 from 5.00 to 8.00 ms"
+
+
+def test_the_canary_is_timed_on_each_core() -> None:
+    cores = tuple(sorted(os.sched_getaffinity(0)))[:2]
+    found = canary("stack", cores)
+    assert [reading.name for reading in found] == ["stack_s", "stack_2_s"][: len(cores)]
+    assert all(reading.value > 0 for reading in found)
+    assert os.sched_getaffinity(0) >= set(cores)
 
 
 def test_one_canary_alone_has_not_moved() -> None:

@@ -223,7 +223,7 @@ def test_the_gauge_of_this_process_is_off() -> None:
 
 def test_a_statement_that_is_an_object_of_the_driver_s_does_not_put_the_hook_off() -> None:
     hook = Hook("django", lambda *_: None)
-    execute = databases._django(lambda _, sql, params: (sql, params), hook)
+    execute = databases._django(hook, lambda _, sql, params: (sql, params))
     composed = psycopg.sql.Composed([psycopg.sql.SQL("SELECT "), psycopg.sql.Literal(1)])
     with pytest.raises(TypeError):
         hash(composed)

@@ -15,7 +15,7 @@ from rich.console import Console
 from prony.load.account import LoadTick
 from prony.plan import Plan, read_document
 from prony.plan.requests import Phase
-from prony.recording import SAMPLE, Reading
+from prony.recording import SAMPLE, Event, Reading
 from prony.report import screen
 from prony.report.live import BINS, Course
 from prony.samples import EVENT_GAP, FIRST_EVENT, TIMEOUT, UNANSWERED
@@ -189,27 +189,76 @@ def watched(users: int | None = None) -> tuple[Course, int]:
 
 def test_tiers_stand_in_the_order_in_which_a_request_meets_them() -> None:
     course, _ = watched()
-    assert list(screen.tiers(course)) == [
-        ("proxy CPU", "0.40 cores"),
-        ("listen queue", "12"),
-        ("workers", "3 of 3 busy"),
-        ("app CPU", "0.40 cores"),
-        ("connections", "4 of 17 to the database"),
-        ("database CPU", "0.40 cores"),
+    assert [row[:3] for row in screen.tiers(course)] == [
+        ("proxy", "0.40 cores", "–"),
+        ("listen queue", "–", "12"),
+        ("workers", "3 of 3", "–"),
+        ("app", "0.40 cores", "–"),
+        ("connections", "4 of 17", "–"),
+        ("database", "0.40 cores", "–"),
+        ("box.app", "0.40 cores", "–"),
     ]
 
 
-def test_a_pooler_tells_who_waits_and_a_proxy_what_it_answered_itself() -> None:
+def test_each_tier_tells_what_is_in_use_and_who_waits_there() -> None:
     course, t_ns = watched()
     levels = {"servers_active": 2.0, "servers_limit": 2.0, "clients_waiting": 9.0}
     found = [Reading(t_ns, "pooler", name, value) for name, value in levels.items()]
-    found += [Reading(t_ns - SECOND + n * SECOND, "proxy", "own_errors", 4.0 * n) for n in (0, 1)]
-    found += [Reading(t_ns, "probes", "cpu_s", 1.0)]
+    found += [Reading(t_ns, "workers", "tokens_waited_for", 5.0), Reading(t_ns, "database", "lock_waits", 2.0)]
+    found += [Reading(t_ns, "box.app", "cpu_quota_cores", 0.5), Reading(t_ns, "probes", "cpu_s", 1.0)]
+    grown = {("proxy", "run_delay_s"): 1.5, ("box.app", "periods"): 10.0, ("box.app", "throttled_periods"): 4.0}
+    for (tier, name), value in grown.items():
+        found += [Reading(t_ns - SECOND, tier, name, 0.0), Reading(t_ns, tier, name, value)]
     course.add(t_ns, np.zeros(0, SAMPLE), found)
-    told = dict(screen.tiers(course))
-    assert told["pooler"] == "2 of 2 server connections, 9 clients wait for one"
-    assert told["proxy CPU"] == "0.40 cores, 4 errors of its own a second"
-    assert "probes CPU" not in told
+    told = {row.tier: (row.used, row.waiting) for row in screen.tiers(course)}
+    assert told["proxy"] == ("0.40 cores", "1.5 for a core")
+    assert told["workers"] == ("3 of 3", "5 for a thread")
+    assert told["pooler"] == ("2 of 2", "9 clients")
+    assert told["database"] == ("0.40 cores", "2 for a lock")
+    assert told["box.app"] == ("0.40 of 0.5 cores", "40 % stopped")
+    assert "probes" not in told
+
+
+def went_wrong() -> tuple[Course, int]:
+    """Errors in the proxy and the app, none among the workers, and no word of the listen queue's."""
+    course, t_ns = watched()
+    events = {("proxy", "upstream_failed"): 10, ("proxy", "limited"): 1, ("database", "blocked"): 40}
+    course.add(
+        t_ns,
+        np.zeros(0, SAMPLE),
+        [
+            Reading(t_ns - SECOND, "workers", "begun", 7.0),
+            *(Reading(t_ns - SECOND + n * SECOND, "proxy", "own_errors", 4.0 + 12.0 * n) for n in (0, 1)),
+            *(Event(t_ns, kind, tier, "why", times) for (tier, kind), times in events.items()),
+            Event(t_ns, "exception", "app", "django.db.utils.OperationalError[53300]", 3),
+        ],
+    )
+    return course, t_ns
+
+
+def test_each_tier_s_errors_are_counted_since_the_trial_began_and_those_that_nobody_looks_for_are_not_known() -> None:
+    course, t_ns = went_wrong()
+    course.add(t_ns + QUARTER, np.zeros(0, SAMPLE), [Event(t_ns, "exception", "app", "ValueError", 1)])
+    errors = {row.tier: row.errors for row in screen.tiers(course)}
+    assert errors["proxy"] == {"upstream_failed": 10, "limited": 1, "own_errors": 1}, "the log told of the other eleven"
+    assert errors["app"] == {"OperationalError[53300]": 3, "ValueError": 1}
+    assert errors["workers"] == {}
+    assert errors["listen queue"] is errors["database"] is errors["box.app"] is None
+
+
+@pytest.mark.parametrize(
+    ("width", "proxy", "app"),
+    [(120, "12, 10 upstream failed", "3 OperationalError[53300]"), (screen.WIDTH_LEAST, "12", "3")],
+)
+def test_the_most_frequent_error_is_named_where_there_is_room(width: int, proxy: str, app: str) -> None:
+    lines = drawn(*went_wrong(), width)
+    head = next(n for n, line in enumerate(lines) if line.startswith("tier"))
+    at = lines[head].index("errors")
+    told = {line.split("  ")[0]: line[at:].rstrip() for line in lines[head + 1 :]}
+    assert told["proxy"] == proxy
+    assert told["app"] == app
+    assert told["workers"] == "0"
+    assert told["listen queue"] == "–"
 
 
 @pytest.mark.parametrize("width", [120, 80, 60, screen.WIDTH_LEAST])

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from prony.cli.output import Shown
+from prony.recording import Event, Reading
 from prony.report import screen
 from prony.trial import Progress
 from tests.unit.recording_case import BEGAN_NS, SECOND, a_plan, evenly, some_samples
@@ -103,3 +104,14 @@ def test_a_pipe_that_is_forced_to_have_colour_is_no_terminal() -> None:
     with shown.running():
         follow(shown, "run", 1.0)
     assert HIDDEN not in file.getvalue()
+
+
+def test_the_screen_counts_what_happens_to_a_tier() -> None:
+    file = Tty()
+    shown = Shown(console(file, width=100))
+    with shown.running():
+        told = shown.watch("run", a_plan().loaded(rate_rps=40, duration_s=3.0))
+        happened = [Event(BEGAN_NS, "exception", "app", "ValueError", 7)]
+        readings = [Reading(BEGAN_NS, "app", "cpu_s", 0.0)]
+        told(Progress(BEGAN_NS + SECOND, some_samples(evenly(40, 1)), readings, None, happened))
+    assert "7 ValueError" in file.getvalue()

@@ -106,7 +106,7 @@ def test_tiers_are_told_in_words_and_only_what_was_seen() -> None:
             ("database", "deadlocks"): (0, 1, 1),
         }
     )
-    words = dict(told(trial_of(recording.plan, summarise(recording), ())))
+    words = {tier: text for tier, text, _ in told(trial_of(recording.plan, summarise(recording), ()))}
     assert words["pooler"] == "2.0 of 2 server connections in use on average, 3.0 clients waited for one (3 at most)"
     assert words["cache"] == "12 evicted for want of memory"
     assert words["database"] == "4.0 statements at work on average (waiting: 3.0 for a lock), 1 deadlocks"
@@ -120,7 +120,7 @@ def test_what_the_workers_requests_waited_for_is_told_where_it_is_known() -> Non
         {("workers", name): (0, value / 2, value) for name, value in counters.items()}
         | {("workers", "tokens_waited_for"): (0, 3, 1), ("workers", "lag_most_s"): (0, 0.2, 0.2)}
     )
-    words = dict(told(trial_of(recording.plan, summarise(recording), ())))
+    words = {tier: text for tier, text, _ in told(trial_of(recording.plan, summarise(recording), ()))}
     assert words["workers"] == (
         "100 ms in the app per request, of requests' time 40 % in SQL, 10 % waiting for a pool's connection, "
         "3 waited for a thread at most, the event loop was 10 ms late on average, 200 ms at most"

@@ -44,7 +44,7 @@ def test_where_all_is_void_no_table_and_no_per_request_figure_is_left(name: str)
     assert stream.streams == 5000
     assert found.tiers["app"]["cpu_share"] == pytest.approx(0.3), "a reading of its own"
     assert found.tiers["app"]["cpu_s_per_request"] is None
-    words = dict(told(found))
+    words = {tier: text for tier, text, _ in told(found)}
     assert "per request" not in words["workers"]
     assert "busy on average" in words["workers"]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urljoin
 
 from prony.alone.answer import Answer, ask
-from prony.errors import MachineError, PlanError
+from prony.errors import ConsentError, MachineError
 from prony.load import consent
 from prony.plan.checks import shown
 from prony.plan.destination import Destination
@@ -25,6 +25,7 @@ RECORD = "_prony-consent"
 LOOK_UP_S = 5.0
 LINES_MAX = 100
 AGAIN_S = 300.0
+NOT_FOUND = "its token was not found."
 _proved: dict[tuple[str, str], float] = {}  # when an address last said so for a host, monotonic
 
 Asked = Callable[[Destination, str], Answer]
@@ -58,8 +59,18 @@ def ways(host: str, token: str) -> tuple[tuple[str, str], ...]:
 
 def still(destination: Destination, path: str) -> None:
     """Asks for the consent again, where it was last given more than five minutes ago; raises as `prove` does."""
-    if time.monotonic() - _proved.get((destination.host, destination.place), -AGAIN_S) >= AGAIN_S:
+    before_s = _proved.get((destination.host, destination.place))
+    if before_s is not None and time.monotonic() - before_s < AGAIN_S:
+        return
+    try:
         prove(destination, path)
+    except ConsentError as error:
+        if before_s is None:
+            raise
+        where, seen = f"{destination.host} ({destination.place})", error.message.partition(NOT_FOUND)[2]
+        raise ConsentError(
+            f"{where} had consented to be loaded, and no longer says so: {NOT_FOUND}{seen}", hint=error.hint
+        ) from None
 
 
 def prove(destination: Destination, path: str, asked: Asked = ask, records: Records | None = None) -> str:
@@ -72,7 +83,7 @@ def prove(destination: Destination, path: str, asked: Asked = ask, records: Reco
         records: The TXT records of a name; raises OSError. None: this machine's resolver.
 
     Raises:
-        PlanError: it does not; says what was seen instead.
+        ConsentError: it does not; says what was seen instead.
     """
     token = token_of(destination.host)
     seen: list[str] = []
@@ -94,9 +105,9 @@ def prove(destination: Destination, path: str, asked: Asked = ask, records: Reco
             seen.append(f"the TXT records of {name} do not hold it")
         except OSError as error:
             seen.append(f"the TXT records of {name} cannot be read ({error})")
-    raise PlanError(
-        f"--url: {destination.host} ({destination.place}) is not loopback and has not consented to be loaded: its "
-        f"token was not found. {_sentence('; '.join(seen))}",
+    raise ConsentError(
+        f"--url: {destination.host} ({destination.place}) is not loopback and has not consented to be loaded: "
+        f"{NOT_FOUND} {_sentence('; '.join(seen))}",
         hint=f"prony doctor --consent {destination.host}, which says what it must publish",
     )
 

@@ -61,6 +61,7 @@ def running(
     A load that is `held` begins when it is told to.
 
     Raises:
+        ConsentError: what is to be loaded no longer consents.
         StackError: the load engine would not run.
         ValueError: the plan has no destination, or no address of it.
         KeyboardInterrupt: passed on, with what was recorded kept.
@@ -102,6 +103,17 @@ def run(alone: Alone, plan: Plan, writer: TrialWriter, progress: Callable[[Progr
         follow(found)
 
 
+def consenting(plan: Plan) -> None:
+    """Asks for consent again, where it is due: before a trial has begun, so that none is left unfinished by a refusal.
+
+    Raises:
+        ConsentError: what is to be loaded no longer consents.
+    """
+    destination = plan.destination
+    if destination is not None and destination.consent:
+        still(destination, plan.traffic.first.first)
+
+
 def _worked_off(plan: Plan, destination: Destination) -> bool:
     """Whether what a trial left in the queues is done: a request that comes after it was answered, within 10 s."""
     first = plan.traffic.first
@@ -121,7 +133,7 @@ def _spec(plan: Plan, destination: Destination) -> LoadSpec:
     spec = spec_of(plan, destination.port)
     signature = ""
     if destination.consent:
-        still(destination, plan.traffic.first.first)
+        consenting(plan)
         signature = consent.sign(destination.address, destination.port, spec.host_header)
     return structs.replace(spec, host=destination.address, consent=signature)
 

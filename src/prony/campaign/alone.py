@@ -40,6 +40,8 @@ class AloneBench(Bench):
         watched: str,
     ) -> list[Measured]:
         """A trial of each of several at once, loaded by turns."""
+        for plan in plans:
+            trial.consenting(plan)
 
         def load(number: int, writer: TrialWriter, watch: Watch) -> Load:
             return trial.running(self._alone, plans[number], writer, watch, held=True)
@@ -48,6 +50,7 @@ class AloneBench(Bench):
 
     def measure(self, plan: Plan, label: str, role: str = "trial", *, fresh: bool = True) -> Measured:  # noqa: ARG002 - nothing of it can be started afresh
         """One trial on what runs."""
+        trial.consenting(plan)
         writer = self.store.begin_trial(self.campaign, plan, label, role, START)
         trial.run(self._alone, plan, writer, self.teller.watch(label, plan))
         return self._thought(writer.trial, plan)

@@ -20,9 +20,12 @@ DRAIN_S = 1.0
 ROLE = "compare"
 SATURATED = "saturated_rps"
 RIGHT = "right_share"
-SEEN = (SATURATED, RIGHT, "latency_p50_s", "latency_p90_s", "latency_p99_s")
+PERCENTILES = ("p50", "p90", "p95", "p99", "p999")
+SEEN = (SATURATED, RIGHT, *(f"latency_{name}_s" for name in PERCENTILES))
+FOLLOWS = {"latency_p95_s": "latency_p90_s", "latency_p999_s": "latency_p99_s"}  # see `comparison.following`
 WATCHED = ("app_cpu_s_per_request", "app_memory_bytes", "database_connections")  # of a stack of prony's own only
 FIGURES = (*SEEN, *WATCHED)
+WHERE_THERE = (*WATCHED, "latency_p999_s")  # told of where a start has them at all
 HIGHER_IS_BETTER = frozenset({SATURATED, RIGHT})
 FAILED_ROUNDS_MAX = 3  # in a row
 
@@ -181,10 +184,15 @@ def _say(bench: Bench, contest: Contest) -> None:
         bench.teller.say(f"  after {contest.looked[-1]} starts of each: {_known(contest)}")
 
 
-def comparisons(contest: Contest, names: Sequence[str], *, fresh: bool) -> tuple[Comparison, ...]:
-    """Every pair of a contest, without what no start has, such as connections where there is no store."""
+def comparisons(contest: Contest, names: Sequence[str], *, fresh: bool, why: str = "") -> tuple[Comparison, ...]:
+    """Every pair of a contest, without what no start has, such as connections where there is no store.
+
+    `why`: what cut it short.
+    """
     return tuple(
-        structs.replace(each, gains=tuple(g for g in each.gains if g.figure not in WATCHED or any(g.starts)))
+        structs.replace(
+            each, gains=tuple(g for g in each.gains if g.figure not in WHERE_THERE or any(g.starts)), why=why
+        )
         for each in contest.comparisons(names, fresh=fresh)
     )
 
@@ -209,9 +217,7 @@ def figures_of(measured: Measured, busy: Measured) -> dict[str, float | None]:
         SATURATED: busy.entry.achieved_rps,
         # As if one half of a request more had been right: a ratio wants no zero.
         RIGHT: None if voids_all(measured.doubts) or not requests else (right + 0.5) / (requests + 0.5),
-        "latency_p50_s": entry.latency_s["p50"],
-        "latency_p90_s": entry.latency_s["p90"],
-        "latency_p99_s": entry.latency_s["p99"],
+        **{f"latency_{name}_s": entry.latency_s[name] for name in PERCENTILES},
         "app_cpu_s_per_request": app.get("cpu_s_per_request"),
         "app_memory_bytes": app.get("memory_bytes"),
         "database_connections": watched.get("connections", {}).get("most"),

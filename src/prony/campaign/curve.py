@@ -8,14 +8,14 @@ from prony.campaign.bench import Bench, Measured
 from prony.campaign.find import Hunt
 from prony.capacity import Curve, Point, utilisation
 from prony.doubts import voids_all
-from prony.errors import StackError
+from prony.errors import PlanError, StackError
 
 
 def trace(bench: Bench, found: Hunt, deadline_s: float) -> None:
     """Runs the trials that a curve still lacks, from light to heavy load, on one start that had no part in the search.
 
-    None is begun that, by the trials so far, would not be done by the deadline (monotonic seconds); Ctrl-C, or a start
-    that fails, ends them and keeps what is known.
+    None is begun that, by the trials so far, would not be done by the deadline (monotonic seconds). Ctrl-C, an error or
+    a start that fails ends them, and what is known is kept.
     """
     tracing = found.tracing
     each_s, fresh = found.longest_s, True
@@ -28,12 +28,12 @@ def trace(bench: Bench, found: Hunt, deadline_s: float) -> None:
             load = tracing.ask((deadline_s - began_s) / each_s if each_s else 0.0)
             if load is None:
                 break
-            measured = found.measure(bench, load, found.trial_s, "curve", fresh=fresh)
+            measured = found.measure(bench, load, found.trial_s, found.with_budget("curve"), fresh=fresh)
             each_s = time.monotonic() - began_s
             fresh = measured.judgement.held is None  # then another start: what is wrong may be this one's
             tracing.tell(believed=not fresh)
-    except KeyboardInterrupt:
-        found.interrupted = True
+    except (KeyboardInterrupt, PlanError) as error:
+        found.cut(error)
     except StackError as error:
         bench.teller.say(f"  A start failed: the curve stays as it is. {error}")
     found.missing = tuple(sorted(tracing.missing()))

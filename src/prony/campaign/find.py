@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,8 @@ from prony import stats, summary
 from prony.campaign.bench import Bench, Measured
 from prony.capacity import Capacity, Search, Tracing, judge
 from prony.doubts import late
-from prony.errors import StackError
+from prony.errors import ConsentError, PlanError, StackError
+from prony.figures import share
 from prony.plan import Limits, Plan
 from prony.recording import Store
 
@@ -38,8 +40,11 @@ class Hunt:
         measured: Every trial so far, the curve's too.
         missing: Loads that the curve lacks in the end.
         longest_s: What the longest trial took, its start included.
-        interrupted: Whether Ctrl-C ended it.
+        interrupted: Whether Ctrl-C or an error ended it.
+        error: The error that ended it; None where none did.
         failed_starts: How many starts in a row have failed by now.
+        budget_s: How long it may take, of which its trials' labels tell what is used; infinite: they do not.
+        began_s: When it began, in monotonic seconds.
     """
 
     plan: Plan
@@ -57,7 +62,10 @@ class Hunt:
     missing: tuple[float, ...] = ()
     longest_s: float = 0.0
     interrupted: bool = False
+    error: PlanError | None = None
     failed_starts: int = 0
+    budget_s: float = math.inf
+    began_s: float = 0.0
 
     def step(self, bench: Bench, left: float = math.inf) -> None:
         """Runs one trial; `left`: for how many there still is time. A start that fails is made again.
@@ -115,10 +123,27 @@ class Hunt:
 
     @property
     def known(self) -> str:
-        """What is known so far, in words."""
-        low, high = self.search.known()
-        held = f"{low:.0f} holds" if low else "nothing holds yet"
-        return f"{held}, {high:.0f} does not" if high else held
+        """What is known so far, in words, of each set of limits, and how much of the budget is used."""
+        if self.more:
+            names = names_of((self.plan.limits, *self.more))
+            told = [f"{name}: {_short(*self.search.known(goal))}" for goal, name in enumerate(names)]
+        else:
+            low, high = self.search.known()
+            held = f"{low:.0f} holds" if low else "nothing holds yet"
+            told = [f"{held}, {high:.0f} does not" if high else held]
+        return self.with_budget("; ".join(told))
+
+    def with_budget(self, text: str) -> str:
+        """A text for a label, and how much of the budget is used by now."""
+        if not math.isfinite(self.budget_s):
+            return text
+        used = min(1.0, (time.monotonic() - self.began_s) / self.budget_s)
+        return f"{text}; {share(round(used, 2))} of the budget used"
+
+    def cut(self, error: KeyboardInterrupt | PlanError) -> None:
+        """Ctrl-C or an error ends it: what is known is kept."""
+        self.interrupted = True
+        self.error = error if isinstance(error, PlanError) else None
 
     @property
     def capacities(self) -> tuple[Capacity, ...]:
@@ -155,6 +180,31 @@ class Hunt:
         return min(broken, key=_load, default=None)
 
 
+def names_of(sets: Sequence[Limits]) -> list[str]:
+    """What each set of limits is called: what tells it from the others, in as few words as may be."""
+    parts = [each.text.split(", ") for each in sets]
+    own = [[part for part in each if not all(part in other for other in parts)] for each in parts]
+    for told in ([each[:1] for each in own], own):
+        names = [", ".join(each) for each in told]
+        if all(names) and len(set(names)) == len(names):
+            return names
+    return [f"limits {number}" for number in range(1, len(parts) + 1)]
+
+
+def _short(low: float | None, high: float | None) -> str:
+    """An interval as it is known by now, in a few characters."""
+    if low and high:
+        return f"{low:.0f} – {high:.0f}"
+    return f"≥ {low:.0f}" if low else f"< {high:.0f}" if high else "nothing yet"
+
+
+def ending(error: KeyboardInterrupt | PlanError) -> str:
+    """What ended something before its end, in a few words."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return "the host no longer consents" if isinstance(error, ConsentError) else "an error ended it"
+
+
 def _load(measured: Measured) -> float:
     traffic = measured.plan.traffic
     return float(traffic.users or traffic.rate_rps or 0.0)
@@ -178,12 +228,17 @@ def _why(measured: Measured) -> str:
 
 
 def hunt(bench: Bench, found: Hunt, budget_s: float, curve: float = 0.0) -> None:
-    """Searches until the intervals are narrow or time is up; Ctrl-C ends the search and keeps what is known.
+    """Searches until the intervals are narrow or time is up; Ctrl-C or an error ends it and keeps what is known.
 
     No trial is begun that by the trials so far would pass the budget. Of that, time for the trials that the curve lacks
-    is kept, up to the share `curve`. Raises KeyboardInterrupt where nothing is known.
+    is kept, up to the share `curve`.
+
+    Raises:
+        KeyboardInterrupt: nothing is known yet.
+        PlanError: the same; as where what is loaded no longer consents, or cannot be logged in to.
     """
-    began_s = time.monotonic()
+    began_s = found.began_s = time.monotonic()
+    found.budget_s = budget_s
     try:
         while not found.done:
             kept_s = min(curve * budget_s, len(found.tracing.missing()) * found.longest_s) if curve else 0.0
@@ -192,7 +247,8 @@ def hunt(bench: Bench, found: Hunt, budget_s: float, curve: float = 0.0) -> None
                 found.why = "time was up"
                 return
             found.step(bench, left_s / found.longest_s if found.longest_s else math.inf)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, PlanError) as error:
         if not found.ids:
             raise
-        found.why, found.interrupted = INTERRUPTED, True
+        found.cut(error)
+        found.why = ending(error)

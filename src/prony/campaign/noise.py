@@ -133,7 +133,14 @@ def measure(bench: Bench, plan: Plan, *, app: str, compared: int, trial_s: float
     """
     began_s = time.monotonic()
     names = (app, f"{app} again")
-    contest = Contest(2, most=STARTS, seed=1, figures=compare.FIGURES, higher_is_better=compare.HIGHER_IS_BETTER)
+    contest = Contest(
+        2,
+        most=STARTS,
+        seed=1,
+        figures=compare.FIGURES,
+        higher_is_better=compare.HIGHER_IS_BETTER,
+        follows=compare.FOLLOWS,
+    )
     bench.teller.stage(f"{app}, compared with itself: {contest.total} fresh starts")
     pace = compare.pace_of(bench, [plan], trial_s)
     plans = [plan, plan]
@@ -201,7 +208,9 @@ def foreseen(apart: Mapping[str, Sequence[float]], compared: int, seed: int = 1)
     random = np.random.default_rng(seed)
     said: dict[str, list[float]] = {name: [] for name in enough}
     for draw in range(DRAWS if enough else 0):
-        contest = Contest(2, most=compared, seed=draw, figures=tuple(enough), clear=lambda _: False)
+        contest = Contest(
+            2, most=compared, seed=draw, figures=tuple(enough), clear=lambda _: False, follows=compare.FOLLOWS
+        )
         while order := contest.ask_round():
             drawn = {name: random.choice(values) * random.choice((-1, 1)) for name, values in enough.items()}
             for side in order:

@@ -6,14 +6,16 @@ import secrets
 from typing import Any
 
 import click
+from msgspec import structs
 
 from prony.campaign import compare as campaign
 from prony.campaign import warming
 from prony.campaign.bench import Bench
-from prony.campaign.find import saturate
+from prony.campaign.find import INTERRUPTED, ending, saturate
 from prony.cli import alone, comparing, options, output, sides
 from prony.comparison import Contest
 from prony.document import Document
+from prony.errors import PlanError
 from prony.report import terminal
 
 
@@ -60,19 +62,23 @@ def compare(**given: Any) -> None:
     with sides.opened(given, shown) as found:
         for _, plan in found:
             comparing.check(plan)
-        document = _compared(found, given, shown)
+        document, cut = _compared(found, given, shown)
     if given["as_json"]:
         output.print_json(document)
     else:
         terminal.show(output.results(), document, {})
     if found[0].plan.destination is not None:
         alone.tell_where(given, document.campaign)
+    if cut is not None:
+        raise cut  # what was known when it ended the comparison has been told
     believed = any(gain.verdict != "unknown" for each in document.comparisons for gain in each.gains)
     click.get_current_context().exit(0 if believed else 4)
 
 
-def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Shown) -> Document:
-    """The campaign, and its document."""
+def _compared(
+    found: list[sides.Side], given: dict[str, Any], shown: output.Shown
+) -> tuple[Document, KeyboardInterrupt | PlanError | None]:
+    """The campaign, its document, and what cut it short after a round at least: what is known by then is kept."""
     names = [each.name for each in found]
     beside = found[0].plan.destination is not None
     title = " against ".join(names)
@@ -91,19 +97,31 @@ def _compared(found: list[sides.Side], given: dict[str, Any], shown: output.Show
         seed=secrets.randbelow(10**6) if given["seed"] is None else given["seed"],
         figures=campaign.SEEN if beside else campaign.FIGURES,
         higher_is_better=campaign.HIGHER_IS_BETTER,
+        follows=campaign.FOLLOWS,
     )
+    cut: KeyboardInterrupt | PlanError | None = None
     with shown.running(), bench:
         plans = campaign.learned(bench, [each.plan for each in found])
         pace = campaign.pace_of(bench, plans, trial_s, saturate if beside else warming.calibrate)
-        comparing.hold(
-            bench,
-            contest,
-            list(zip(names, plans, strict=True)),
-            shown,
-            rate_rps=given["rate"] or pace.rate_rps,
-            trial_s=trial_s,
-            answer_s=None if given["apart"] else campaign.answer_s_of_turns(bench, plans, pace),
-        )
-        document = bench.document(comparisons=campaign.comparisons(contest, names, fresh=not beside))
+        answer_s = None if given["apart"] else campaign.answer_s_of_turns(bench, plans, pace)
+        try:
+            comparing.hold(
+                bench,
+                contest,
+                list(zip(names, plans, strict=True)),
+                shown,
+                rate_rps=given["rate"] or pace.rate_rps,
+                trial_s=trial_s,
+                answer_s=answer_s,
+            )
+        except (KeyboardInterrupt, PlanError) as error:
+            if not contest.round:
+                raise
+            contest.close()
+            cut = error
+        why = "" if cut is None else ending(cut)
+        document = bench.document(comparisons=campaign.comparisons(contest, names, fresh=not beside, why=why))
+        if cut is not None:
+            document = structs.replace(document, status=INTERRUPTED)
         bench.conclude(document)
-    return document
+    return document, cut

@@ -111,6 +111,8 @@ def find(**given: Any) -> None:
         terminal.show(output.results(), document, {})
     if beside:
         alone.tell_where(given, document.campaign)
+    if found.error is not None:
+        raise found.error  # what was known when it ended the search has been told
     click.get_current_context().exit(130 if document.status == finding.INTERRUPTED else 0 if found.capacity.low else 1)
 
 

@@ -76,14 +76,14 @@ class Shown:
 
     def watch(self, label: str, plan: Plan) -> Callable[[Progress], None]:
         """A trial begins: what shows how it goes, from what is written of it."""
-        course = Course(plan.traffic)
+        course = Course(plan.traffic, plan.stores)
         every_s = screen.every_s(plan.traffic.duration_s)
         told_s = 0.0
         self.progress(label, "", 0.0)
 
         def follow(now: Progress) -> None:
             nonlocal told_s
-            course.add(*now)
+            course.add(now.t_ns, now.samples, [*now.readings, *now.events], now.tick)
             if self._live is not None:
                 self._live.update(screen.screen(f"{label} · {plan.title}", course, now.t_ns, self.console.width))
                 return

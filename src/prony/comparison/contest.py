@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from prony.comparison.following import judged
 from prony.comparison.looks import looks, narrowed, spent
 from prony.comparison.ratio import ALPHA, STARTS_LEAST, Comparison, Gain, compare
 
@@ -50,9 +51,12 @@ class Contest:
         figures: Their names.
         higher_is_better: Those of which more is better; of the others less is.
         stored: The figures of the side that all are compared with, a value for each start; None: the first side's.
-        clear: Whether a side's figures need no further starts; it is asked of those that can be told at all. All end
-            at the first look at which every side is clear; one side that nothing is compared with has all its starts.
+        clear: Whether a side's figures need no further starts; it is asked of those that can be told at all and
+            follow none. All end at the first look at which every side is clear; one side that nothing is compared with
+            has all its starts.
         alpha: The chance of calling any figure of any side different where none is, over all looks.
+        follows: For each figure that is called different only where another one is, that other (see `following`); where
+            it is not among `figures`, the follower is judged by itself.
     """
 
     def __init__(
@@ -66,11 +70,14 @@ class Contest:
         stored: Mapping[str, Sequence[float]] | None = None,
         clear: Callable[[Sequence[Gain]], bool] = settled,
         alpha: float = ALPHA,
+        follows: Mapping[str, str] | None = None,
     ) -> None:
         self.most = most
         self.seed = seed
         self.looked: list[int] = []
         self.found: list[Figures] = [{name: [] for name in figures} for _ in range(sides)]
+        pairs = (follows or {}).items()
+        self._follows = {name: leader for name, leader in pairs if name in figures and leader in figures}
         self._up = frozenset(higher_is_better)
         self._stored = stored
         self._clear = clear
@@ -126,9 +133,15 @@ class Contest:
         self._look(rounds)
         return True
 
+    def close(self) -> None:
+        """No more starts come: whole rounds since the last look are looked at, and no more is asked for."""
+        if not self._done and self.round > (self.looked[-1] if self.looked else 0):
+            self._look(self.round)
+        self._done = True
+
     def gains(self, pair: int = 0) -> tuple[Gain, ...]:
         """One side's figures as of the last look: pair 0 is the first that is compared."""
-        return tuple(self._gains[pair])
+        return tuple(judged(self._gains[pair], self._follows))
 
     def comparisons(self, names: Sequence[str], *, fresh: bool = True) -> tuple[Comparison, ...]:
         """Every pair; `names` begins with what the others are compared with."""
@@ -137,12 +150,12 @@ class Contest:
                 a=names[0],
                 b=name,
                 seed=self.seed,
-                gains=tuple(gains),
+                gains=self.gains(pair),
                 fresh=fresh,
                 most=self.most,
                 looks=tuple(self.looked),
             )
-            for name, gains in zip(names[1:], self._gains, strict=True)
+            for pair, name in zip(range(self.pairs), names[1:], strict=True)
         )
 
     def _look(self, rounds: int) -> None:
@@ -152,15 +165,24 @@ class Contest:
         paired = self._stored is None
         first = self.found[0] if self._stored is None else self._stored
         for pair, side in enumerate(self._against):
-            pairs = {name: (first.get(name, ()), values) for name, values in self.found[side].items()}
-            now = compare(pairs, higher_is_better=self._up, seed=self.seed, alpha=alpha, paired=paired)
+            values = {name: (own[:rounds] if paired else own) for name, own in first.items()}
+            pairs = {name: (values.get(name, ()), own[:rounds]) for name, own in self.found[side].items()}
+            now = compare(
+                pairs,
+                higher_is_better=self._up,
+                seed=self.seed,
+                alpha=alpha,
+                paired=paired,
+                followers=self._follows,
+            )
             earlier = {gain.figure: gain for gain in self._gains[pair]}
             self._gains[pair] = [narrowed(earlier.get(gain.figure), gain) for gain in now]
         self._done = rounds == self.most or (bool(self._gains) and all(map(self._all_clear, self._gains)))
 
     def _all_clear(self, gains: Iterable[Gain]) -> bool:
-        """Whether a side's figures are clear, as far as they can be told at all; there must be one."""
-        told = [gain for gain in gains if gain.verdict != "unknown" or self._may_come(gain)]
+        """Whether a side's figures that follow none are clear, as far as they can be told at all; there must be one."""
+        leading = (gain for gain in gains if gain.figure not in self._follows)
+        told = [gain for gain in leading if gain.verdict != "unknown" or self._may_come(gain)]
         return bool(told) and self._clear(told)
 
     def _may_come(self, gain: Gain) -> bool:

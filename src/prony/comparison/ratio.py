@@ -29,14 +29,17 @@ class Gain(Struct, frozen=True, kw_only=True):
         a: Median over the starts of A; None where it was not measured or is not to be believed.
         b: The same of B.
         ratio: b ÷ a: of starts in the same round, where they took turns, the middle of all rounds.
-        low: Lower end of the ratio's interval, wide enough for all figures together.
+        low: Lower end of the ratio's interval, wide enough for all figures together that are judged by
+            themselves; of one that follows another, at the level of that one.
         high: Its upper end.
         least_seen: The smallest difference that could have been seen, as a share; None where none could.
-        verdict: What B is against A.
+        verdict: What B is against A; unknown where starts to be believed are too few, and where its interval says that
+            it differs, but what it follows is not called different.
         starts: On how many starts each of the two was measured; of those that took turns, where both were.
         higher_is_better: Whether more of it is better; False: less is.
         allowed: The loss that a gate allows it, as a share; None where there is no gate.
         outcome: What the gate says: failed where the loss surely passes what is allowed.
+        follows: The figure that must be called different before this one may be; None: it is judged by itself.
     """
 
     figure: str
@@ -51,6 +54,7 @@ class Gain(Struct, frozen=True, kw_only=True):
     higher_is_better: bool = False
     allowed: float | None = None
     outcome: Literal["passed", "failed", "unknown"] | None = None
+    follows: str | None = None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -61,6 +65,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
         fresh: Whether each start was a fresh one; False: repeated trials of what ran already.
         most: How many starts of each there would have been at most.
         looks: After how many starts of each the figures were looked at; ended early where the last is below `most`.
+        why: What cut it short, before all that can be told was clear; empty where nothing did.
     """
 
     a: str
@@ -70,10 +75,11 @@ class Comparison(Struct, frozen=True, kw_only=True):
     fresh: bool = True
     most: int = 0
     looks: tuple[int, ...] = ()
+    why: str = ""
 
     @property
     def ended_early(self) -> bool:
-        """Whether all was clear before the most starts were reached."""
+        """Whether it ended before the most starts were reached: all was clear, or it was cut short."""
         return bool(self.looks) and self.looks[-1] < self.most
 
 
@@ -84,6 +90,7 @@ def compare(
     seed: int = 1,
     alpha: float = ALPHA,
     paired: bool = False,
+    followers: Collection[str] = (),
 ) -> list[Gain]:
     """Each figure of B against A.
 
@@ -98,9 +105,11 @@ def compare(
         alpha: The chance of calling any of the figures different where none is, over all together.
         paired: Whether the starts took turns, each of A's with one of B's: what changes with time, as a machine's
             speed does, then meets both alike and cancels in their ratio. A round is left out where either lacks.
+        followers: Names of figures that take no share of `alpha`, and are told at the level of the others.
     """
     cleaned = {name: (_rounds if paired else _apart)(a, b) for name, (a, b) in figures.items()}
-    usable = sum(min(len(a), len(b)) >= STARTS_LEAST for a, b in cleaned.values())
+    sharing = [each for name, each in cleaned.items() if name not in followers]
+    usable = sum(min(len(a), len(b)) >= STARTS_LEAST for a, b in sharing)
     level = alpha / max(1, usable)
     return [
         _gain(name, each, level, seed, up=name in higher_is_better, paired=paired) for name, each in cleaned.items()

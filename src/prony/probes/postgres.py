@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from prony.recording import Event, Reading
+from prony.recording.named import wait_name
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
 OURS = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
 _ACTIVITY = f"""
-SELECT coalesce(state, ''), coalesce(wait_event_type, ''), count(*)
-FROM pg_stat_activity WHERE {OURS} GROUP BY 1, 2
+SELECT coalesce(state, ''), coalesce(wait_event_type, ''), coalesce(wait_event, ''), count(*)
+FROM pg_stat_activity WHERE {OURS} GROUP BY 1, 2, 3
 """  # noqa: S608 - our own words
 # pg_blocking_pids takes the lock manager's own locks: so only those that wait for a lock are asked about.
 _BLOCKED = """
@@ -25,6 +26,8 @@ FROM pg_stat_activity AS w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS
 LEFT JOIN pg_stat_activity AS b ON b.pid = of
 WHERE w.backend_type = 'client backend' AND w.wait_event_type = 'Lock' LIMIT 1000
 """
+NAMED_MAX = 16  # of one look: wait events that are told by name
+OTHERS, NO_STATE = "others", "starting"  # the rest of a state together; a connection that has none yet
 WAITS = {"Lock": "lock_waits", "LWLock": "lwlock_waits", "IO": "io_waits", "Client": "client_waits", "": "running"}
 STATES = {
     "active": "active",
@@ -82,20 +85,21 @@ class Postgres:
         self._deadlocks: float | None = None
 
     def activity(self) -> list[Reading | Event]:
-        """Client connections besides our own by what they do, what the active ones wait for, and who blocks whom."""
+        """Client connections besides our own by what they do and what they wait for, and who blocks whom."""
         rows = self._ask(_ACTIVITY)
         now_ns = time.monotonic_ns()
         found = dict.fromkeys(("active", "idle", "idle_in_transaction", *WAITS.values(), "other_waits"), 0)
-        for state, wait, count in rows:
+        for state, wait, _, count in rows:
             if state in STATES:
                 found[STATES[state]] += count
             if state == "active":
                 found[WAITS.get(wait, "other_waits")] += count
         items: list[Reading | Event] = [
-            Reading(now_ns, "connections", "count", float(sum(row[2] for row in rows))),
+            Reading(now_ns, "connections", "count", float(sum(row[3] for row in rows))),
             Reading(now_ns, "connections", "limit", float(self._limit)),
             Reading(now_ns, "connections", "usable", float(self._usable)),
             *(Reading(now_ns, "database", name, float(count)) for name, count in found.items()),
+            *_named(rows, now_ns),
         ]
         return [*items, *(self._blocked() if found["lock_waits"] else ())]
 
@@ -140,6 +144,18 @@ class Postgres:
         if new > 0:
             found.append(Event(now_ns, "deadlock", "database", "Postgres ended a transaction to undo a deadlock", new))
         return found
+
+
+def _named(rows: Iterable[tuple[Any, ...]], now_ns: int) -> list[Reading]:
+    """How many connections of each state wait for which wait event, by its name."""
+    waiting: Counter[tuple[str, str]] = Counter()
+    for state, wait, event, count in rows:
+        if wait:
+            waiting[state or NO_STATE, f"{wait}: {event}"[:80]] += count
+    told: Counter[str] = Counter()
+    for number, ((state, event), count) in enumerate(waiting.most_common()):
+        told[wait_name(state, event if number < NAMED_MAX else OTHERS)] += count
+    return [Reading(now_ns, "database", name, float(count)) for name, count in told.items()]
 
 
 def statement(query: str | None) -> str:

@@ -108,6 +108,12 @@ POSTGRES = (
         blocking="connections that hold such a lock and wait for none themselves",
         blocked_longest_s="how long the first of those that wait has waited",
     ),
+    Named(
+        "STATE: TYPE: EVENT",
+        "level",
+        "connections in that state that wait for that event of pg_stat_activity: `active: Lock: transactionid`; read "
+        "where any waits: the 16 most frequent of a look, and the rest of a state as `STATE: others`",
+    ),
     *_counters(
         sessions="connections ever opened to the app's database (pg_stat_database, as those up to deadlocks)",
         commits="transactions committed",
@@ -255,7 +261,7 @@ WORKERS = (
         tokens="threads that an event loop may have for synchronous work (anyio)",
         tokens_used="those that are in use; at 50 ms",
         tokens_waited_for="tasks that wait for one; at 50 ms",
-        asgiref_queue="calls that wait for asgiref's one thread",
+        asgiref_queue="calls that wait for a thread of asgiref's: its one, or one of a request's own",
     ),
     *_counters(
         processes_ended="processes that served and are gone",
@@ -284,6 +290,20 @@ WORKERS = (
     ),
 )
 PROBES = _counters(cpu_s="CPU time of the threads that look")
+
+WAIT = ": "  # between the parts of such a name, and in no other
+
+
+def wait_name(state: str, event: str) -> str:
+    """The name under which it is read how many of Postgres's connections in a state wait for an event."""
+    return f"{state}{WAIT}{event}"
+
+
+def wait_of(name: str) -> tuple[str, str] | None:
+    """State and event of such a name; None of any other."""
+    state, between, event = name.partition(WAIT)
+    return (state, event) if between else None
+
 
 # Tier (or what stands behind it) -> its readings; every tier that is processes of ours has those of PROCESSES too.
 READINGS: dict[str, tuple[Named, ...]] = {

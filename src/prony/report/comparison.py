@@ -39,10 +39,12 @@ def said(found: Comparison) -> list[str]:
     of = "starts" if found.fresh else "repeated trials"
     every = " and all looks" if len(found.looks) > 1 else ""
     lines = [f"95 % intervals over {of}, wide enough for all figures{every} together; order by seed {found.seed}."]
+    following = [f"{g.figure} is called different only where {g.follows} is" for g in found.gains if g.follows]
+    if following:
+        lines.append(f"{'; '.join(following)}: so it leaves the others as sure as they were.")
     if found.ended_early:
-        lines.append(
-            f"Ended after {found.looks[-1]} of at most {found.most} {of} of each: all that can be told was clear."
-        )
+        why = found.why or "all that can be told was clear"
+        lines.append(f"Ended after {found.looks[-1]} of at most {found.most} {of} of each: {why}.")
     if not found.fresh:
         lines.append(
             "It ran already and was not started afresh: how much one start differs from another is not in this. CPU, "
@@ -60,7 +62,8 @@ def cells(gain: Gain) -> tuple[str, str, str, str, str]:
     if gain.verdict == "tie" and gain.least_seen is not None:
         verdict = f"tie (±{gain.least_seen:.1%} could be seen)"
     if gain.verdict == "unknown":
-        verdict = f"unknown ({gain.starts[0]} and {gain.starts[1]} starts to be believed)"
+        few = f"{gain.starts[0]} and {gain.starts[1]} starts to be believed"
+        verdict = f"unknown ({few})" if gain.low is None else f"unknown (judged where {gain.follows} differs)"
     return gain.figure, value(gain.figure, gain.a), value(gain.figure, gain.b), against, verdict
 
 

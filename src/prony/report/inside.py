@@ -36,8 +36,9 @@ def shown(document: Document) -> Iterator[RenderableType]:
         return
     if len(document.trials) > 1:
         yield f"\n[bold]Inside trial {trial.id}[/bold] {escape(trial.label)}"
-    for tier, words in told(trial):
-        yield f"  {tier:<13} {escape(words)}"
+    for tier, words, errors in told(trial):
+        parts = (words, f"errors: {errors}" if errors else "")
+        yield f"  {tier:<13} {escape('; '.join(part for part in parts if part))}"
     if trial.gauged:
         yield gauged(trial.gauged)
     if trial.spent:

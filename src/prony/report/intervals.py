@@ -14,7 +14,9 @@ NAMES = {
     "right_share": "Answered right",
     "latency_p50_s": "p50 latency",
     "latency_p90_s": "p90 latency",
+    "latency_p95_s": "p95 latency",
     "latency_p99_s": "p99 latency",
+    "latency_p999_s": "p99.9 latency",
     "app_cpu_s_per_request": "App CPU a request",
     "app_memory_bytes": "App memory",
     "database_connections": "Database connections",
@@ -104,6 +106,8 @@ def lead(gains: Sequence[Gain]) -> str:
 
 def words_of(gain: Gain) -> str:
     """One figure's verdict in words, with the smallest difference that could have been seen."""
+    if gain.verdict == "unknown" and gain.low is not None:
+        return f"unknown: judged where {NAMES.get(gain.follows or '', gain.follows)} differs"
     if gain.verdict == "unknown":
         return f"unknown: {gain.starts[0]} and {gain.starts[1]} starts to be believed, where 4 are needed"
     if gain.verdict == "tie":

@@ -7,8 +7,8 @@ trial. A percentile here is right to 1 %; the report's, from the recording, is e
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from prony.load.account import LoadTick
 from prony.plan import Traffic
-from prony.recording import OUTCOMES, Reading, Samples
+from prony.recording import OUTCOMES, Event, Reading, Samples
 from prony.samples import EVENT_GAP, FIRST_EVENT, OK, REQUEST, UNANSWERED
+from prony.summary.tier_errors import COUNTERS, Tally, errors_of, note
 
 RECENT_S = 2.0  # what "now" is: long enough for a p99 at some hundred requests a second, short enough to follow
 LEVEL_S = 1.0
@@ -26,12 +27,10 @@ BIN_LEAST_S = 0.5
 LEAST_S, STEP = 1e-6, 1.02  # the first bucket's lower end, and how much higher each further one begins
 BUCKETS = 1048  # up to 1 000 s
 LEVELS_MAX = 64  # readings of one kind that are kept: over a second's worth of the quickest
-WATCHED = {"length", "overflows", "in_flight", "slots", "cpu_s", "count", "usable", "limit", "active", "lock_waits"} | {
-    "clients_waiting",
-    "servers_active",
-    "servers_limit",
-    "own_errors",
-}
+WATCHED = {
+    "length", "in_flight", "slots", "tokens_waited_for", "cpu_s", "run_delay_s", "count", "usable", "lock_waits",
+    "clients_waiting", "servers_active", "servers_limit", "cpu_quota_cores", "periods", "throttled_periods",
+}  # fmt: skip
 
 Counts = npt.NDArray[np.int64]
 
@@ -82,10 +81,12 @@ class Course:
 
     Args:
         traffic: What is sent.
+        stores: The names of the plan's stores.
     """
 
-    def __init__(self, traffic: Traffic) -> None:
+    def __init__(self, traffic: Traffic, stores: Collection[str] = ()) -> None:
         self.traffic = traffic
+        self._stores = stores
         self._streamed = np.array([n for n, each in enumerate(traffic.requests) if each.stream is not None], np.int64)
         bins = max(1, min(BINS, math.ceil(traffic.duration_s / BIN_LEAST_S)))
         self._bin_s = traffic.duration_s / bins
@@ -95,6 +96,9 @@ class Course:
         self._recent: deque[_Piece] = deque(maxlen=64)
         self._ticks: deque[LoadTick] = deque(maxlen=2)
         self._levels: dict[tuple[str, str], deque[tuple[int, float]]] = {}
+        self._first: dict[tuple[str, str], float] = {}
+        self._grown: dict[tuple[str, str], float] = {}
+        self._happened: Tally = Counter()
         self._began_ns = 0
         self._before_ns = 0
 
@@ -102,19 +106,20 @@ class Course:
         self,
         t_ns: int,
         samples: Samples,
-        readings: Iterable[Reading] = (),
+        found: Iterable[Reading | Event] = (),
         tick: LoadTick | None = None,
     ) -> None:
-        """Takes in what was written at `t_ns` (CLOCK_MONOTONIC): rows of dtype SAMPLE of every kind, and readings."""
+        """Takes in what was written at `t_ns` (CLOCK_MONOTONIC): rows of dtype SAMPLE of every kind, and what else."""
         if not self._began_ns and len(samples):
             self._began_ns = int(samples["due_ns"].min())
         self._before_ns = self._before_ns or self._began_ns
         if tick is not None and (not self._ticks or tick.t_ns > self._ticks[-1].t_ns):
             self._ticks.append(tick)
-        for each in readings:
-            if each.name in WATCHED:
-                kept = self._levels.setdefault((each.tier, each.name), deque(maxlen=LEVELS_MAX))
-                kept.append((each.t_ns, each.value))
+        for each in found:
+            if isinstance(each, Event):
+                note(self._happened, each)
+            else:
+                self._read(each)
         requests = samples[samples["kind"] == REQUEST]
         self._outcomes += np.bincount(requests["outcome"], minlength=len(OUTCOMES))[: len(OUTCOMES)]
         answered = self._answered(samples)
@@ -131,6 +136,14 @@ class Course:
         np.add.at(self._latency, (where[inside], latency[inside]), 1)
         while len(self._recent) > 1 and t_ns - self._recent[0].t_ns > RECENT_S * 1e9:
             self._before_ns = self._recent.popleft().t_ns
+
+    def _read(self, reading: Reading) -> None:
+        key = (reading.tier, reading.name)
+        if reading.name in WATCHED:
+            kept = self._levels.setdefault(key, deque(maxlen=LEVELS_MAX))
+            kept.append((reading.t_ns, reading.value))
+        if reading.name in COUNTERS:
+            self._grown[key] = reading.value - self._first.setdefault(key, reading.value)
 
     def _answered(self, samples: Samples) -> Samples:
         """What counts as an answer; one that is streamed is there with its first event."""
@@ -203,6 +216,15 @@ class Course:
         """The tiers whose CPU is watched, without the generator and the whole machine."""
         named = (tier for tier, name in self._levels if name == "cpu_s")
         return [tier for tier in named if tier not in {"generator", "host", "probes"} and not tier.startswith("box.")]
+
+    @property
+    def boxes(self) -> list[str]:
+        """The boxes that are watched, as tiers: "box.app"."""
+        return [tier for tier, name in self._levels if name == "cpu_s" and tier.startswith("box.")]
+
+    def errors(self, tier: str) -> dict[str, int] | None:
+        """A tier's errors since the trial began, by kind, the most frequent first; None where nobody looks."""
+        return errors_of(tier, self._grown, self._happened, self._stores)
 
     def level(self, tier: str, name: str) -> float | None:
         """The mean of a reading over the last second."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from rich.text import Text
 
@@ -11,6 +12,7 @@ from prony.report.live import Course, State
 
 WIDTH_LEAST, HEIGHT_LEAST = 56, 20  # of a terminal that the screen fits into, with a line or two above it
 LABEL, TOLD = 15, 44  # columns of the names, and of what is told where a drawing follows
+USED, WAITING = 19, 16  # columns of what tiers have in use and of who waits there; errors have the rest
 SPARKS = "▁▂▃▄▅▆▇█"
 OUTCOMES_SHOWN = 4
 
@@ -24,7 +26,6 @@ def screen(label: str, course: Course, t_ns: int, width: int) -> Text:
         ("errors", _errors(state, OUTCOMES_SHOWN), None),
         (("users" if course.traffic.arrivals == "closed" else "under way"), _under_way(course, state), None),
         ("generator", _generator(state), None),
-        *((name, text, None) for name, text in tiers(course)),
     ]
     text = Text(no_wrap=True, overflow="ellipsis")  # one text, not a table: for this takes CPU beside the generator
     text.append(f"{label}\n", "bold")
@@ -33,6 +34,7 @@ def screen(label: str, course: Course, t_ns: int, width: int) -> Text:
         text.append(f"{name:{LABEL}}", "dim")
         text.append(told.ljust(TOLD) if spark else told, "red" if name == "errors" and state.failed else "")
         text.append(f"{spark or ''}\n", "cyan")
+    _table(text, list(tiers(course)), width)
     return text  # the cursor rests in an empty line, where an echoed ^C does no harm
 
 
@@ -50,39 +52,103 @@ def every_s(duration_s: float) -> float:
     return 1.0 if duration_s <= 15 else 5.0 if duration_s <= 300 else 30.0
 
 
-def tiers(course: Course) -> Iterable[tuple[str, str]]:
-    """What each tier does now, in the order in which a request meets them: (name, in words)."""
-    others = [tier for tier in course.tiers if tier not in {"proxy", "app", "database"}]
+class Row(NamedTuple):
+    """One tier now: how much of it is in use, who waits there, and its errors since the trial began.
+
+    Attributes:
+        errors: By kind, the most frequent first; None where they are not known.
+    """
+
+    tier: str
+    used: str
+    waiting: str
+    errors: Mapping[str, int] | None
+
+
+def tiers(course: Course) -> Iterator[Row]:
+    """What each tier does now, in the order in which a request meets them; boxes last."""
     if "proxy" in course.tiers:
-        failed = course.rate("proxy", "own_errors")
-        yield "proxy CPU", _cores(course, "proxy") + (f", {count(failed)} errors of its own a second" if failed else "")
+        yield _row(course, "proxy")
     length = course.level("listen_queue", "length")
     if length is not None:
-        lost = course.rate("listen_queue", "overflows")
-        yield "listen queue", count(length) + (f", {count(lost)} a second turned away" if lost else "")
+        yield _row(course, "listen_queue", DASH, count(length))
     busy, slots = course.level("workers", "in_flight"), course.level("workers", "slots")
     if busy is not None:
-        yield "workers", f"{count(busy)} of {count(slots)} busy" if slots else f"{count(busy)} requests inside"
+        inside = f"{count(busy)} of {count(slots)}" if slots else f"{count(busy)} inside"
+        yield _row(course, "workers", inside, _waiting(course.level("workers", "tokens_waited_for"), "for a thread"))
     if "app" in course.tiers:
-        yield "app CPU", _cores(course, "app")
-    for tier in others:
-        yield f"{tier} CPU", _cores(course, tier)
-    used, waiting = course.level("pooler", "servers_active"), course.level("pooler", "clients_waiting")
+        yield _row(course, "app")
+    for tier in course.tiers:
+        if tier not in {"proxy", "app", "pooler", "database"}:
+            yield _row(course, tier)
+    yield from _database(course)
+    for box in course.boxes:
+        yield _box(course, box)
+
+
+def _database(course: Course) -> Iterator[Row]:
+    """The database, and what stands before it."""
+    used, limit = (course.level("pooler", name) for name in ("servers_active", "servers_limit"))
     if used is not None:
-        limit = course.level("pooler", "servers_limit")
-        yield "pooler", f"{count(used)} of {count(limit)} server connections, {count(waiting)} clients wait for one"
+        cores = f", {_cores(course, 'pooler')}" if "pooler" in course.tiers else ""
+        in_use = f"{count(used)} of {count(limit)}{cores}"
+        yield _row(course, "pooler", in_use, _waiting(course.level("pooler", "clients_waiting"), "clients"))
+    elif "pooler" in course.tiers:
+        yield _row(course, "pooler")
     held, most = course.level("connections", "count"), course.level("connections", "usable")
     if held is not None:
-        waits = course.level("database", "lock_waits")
-        locks = f", {count(waits)} wait for a lock" if waits else ""
-        yield "connections", f"{count(held)} of {count(most)} to the database{locks}"
+        yield _row(course, "connections", f"{count(held)} of {count(most)}", DASH)
     if "database" in course.tiers:
-        yield "database CPU", _cores(course, "database")
+        locks = course.level("database", "lock_waits")
+        yield _row(course, "database", waiting=_waiting(locks, "for a lock") if locks else "")
 
 
-def _cores(course: Course, tier: str) -> str:
+def _box(course: Course, box: str) -> Row:
+    """A box: cores of its quota, and in how many of its scheduler's periods it had to stop there."""
+    quota, periods = course.level(box, "cpu_quota_cores"), course.rate(box, "periods")
+    stopped = course.rate(box, "throttled_periods") or 0.0
+    waiting = f"{share(stopped / periods)} stopped" if periods else DASH
+    return _row(course, box, _cores(course, box, "" if quota is None else f" of {quota:g}"), waiting)
+
+
+def _row(course: Course, tier: str, used: str = "", waiting: str = "") -> Row:
+    """A tier's row; where it is not said, CPU is what is in use and what its threads wait for."""
+    waiting = waiting or _waiting(course.rate(tier, "run_delay_s"), "for a core")
+    return Row(tier.replace("_", " "), used or _cores(course, tier), waiting, course.errors(tier))
+
+
+def _waiting(number: float | None, what: str) -> str:
+    return DASH if number is None else f"{count(number)} {what}" if number >= 0.05 else "0"
+
+
+def _cores(course: Course, tier: str, of: str = "") -> str:
     used = course.rate(tier, "cpu_s")
-    return DASH if used is None else f"{used:.2f} cores"
+    return DASH if used is None else f"{used:.2f}{of} cores"
+
+
+def _wrong(found: Mapping[str, int] | None, room: int) -> str:
+    """How many errors, and the most frequent kind where there is room for it: "14, 10 own errors"."""
+    if not found:
+        return DASH if found is None else "0"
+    total, (kind, most) = count(sum(found.values())), next(iter(found.items()))
+    named = f"{total}, {count(most)}" if len(found) > 1 else total
+    named += f" {kind.replace('_', ' ')}"
+    return named if len(named) <= room else total
+
+
+def _table(text: Text, rows: Sequence[Row], width: int) -> None:
+    """A line for each tier, its errors in red."""
+    if rows:
+        text.append(f"{'tier':{LABEL}}{'in use':{USED}}{'waiting':{WAITING}}errors\n", "dim")
+    for row in rows:
+        text.append(_cell(row.tier, LABEL), "dim")
+        text.append(_cell(row.used, USED) + _cell(row.waiting, WAITING))
+        text.append(f"{_wrong(row.errors, width - LABEL - USED - WAITING)}\n", "red" if row.errors else "")
+
+
+def _cell(text: str, width: int) -> str:
+    """A text in a column, cut where it is too long."""
+    return f"{text:{width}}" if len(text) < width else f"{text[: width - 2]}… "
 
 
 def _bar(text: Text, state: State, width: int) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from prony.document import Trial
-from prony.figures import count, duration, share, size
+from prony.figures import DASH, count, duration, share, size
+from prony.summary import Waited
+from prony.summary.tier_errors import NO_TIERS
 
 Figures = Mapping[str, float | None]
 OF_REQUESTS = {  # what the gauge saw requests do: names of shares of their time in the app
@@ -15,29 +18,45 @@ OF_REQUESTS = {  # what the gauge saw requests do: names of shares of their time
     "outbound_share": "in calls out",
     "cache_share": "in the cache",
 }
+ERRORS_MAX = 3  # kinds of a tier's that are named
+WAITS_LEAST, EVENTS_MAX = 0.05, 4  # statements that wait, on average; wait events that are named
 
 
-def told(trial: Trial) -> Iterator[tuple[str, str]]:
-    """(tier, in words) of every tier of which anything was seen: how busy it was, who waited, what went wrong."""
+def told(trial: Trial) -> Iterator[tuple[str, str, str]]:
+    """(tier, in words, its errors) of every tier of which anything was seen: how busy it was, who waited, what failed.
+
+    Errors of what is no tier of the stack's are an empty text.
+    """
     for tier, figures in trial.tiers.items():
-        words = ", ".join(_words(tier, {name: value for name, value in figures.items() if value is not None}))
-        if words:
-            yield tier.replace("_", " "), words
+        words = ", ".join(_words(trial, tier, {name: value for name, value in figures.items() if value is not None}))
+        errors = trial.tier_errors.get(tier)
+        if words or errors:
+            yield tier.replace("_", " "), words, "" if tier in NO_TIERS else _errors(errors)
 
 
-def _words(tier: str, seen: Mapping[str, float]) -> Iterator[str]:
+def _errors(found: Mapping[str, int] | None) -> str:
+    """How many, and of which kinds: "14 (10 own errors, 4 limited)"; a dash where they are not known."""
+    if not found:
+        return DASH if found is None else "none"
+    named = [f"{count(times)} {kind.replace('_', ' ')}" for kind, times in found.items()]
+    rest = sum(list(found.values())[ERRORS_MAX:])
+    named = named[:ERRORS_MAX] + ([f"{count(rest)} others"] if rest else [])
+    return f"{count(sum(found.values()))} ({', '.join(named)})" if len(named) > 1 else named[0]
+
+
+def _words(trial: Trial, tier: str, seen: Mapping[str, float]) -> Iterator[str]:
     of: dict[str, Callable[[Mapping[str, float]], Iterator[str]]] = {
         "proxy": _proxy,
         "listen_queue": _listen_queue,
         "workers": _workers,
         "pooler": _pooler,
         "connections": _connections,
-        "database": _database,
+        "database": partial(_database, trial.waits),
         "host": _host,
         "probes": _probes,
     }
     yield from of.get(tier, _box if tier.startswith("box.") else _cache)(seen)
-    if tier not in {"host", "probes"} and not tier.startswith("box."):
+    if tier not in NO_TIERS and not tier.startswith("box."):
         yield from _processes(seen)
 
 
@@ -115,15 +134,20 @@ def _connections(seen: Mapping[str, float]) -> Iterator[str]:
         yield f"{count(seen['refused'])} refused"
 
 
-def _database(seen: Mapping[str, float]) -> Iterator[str]:
+def _database(named: Sequence[Waited], seen: Mapping[str, float]) -> Iterator[str]:
     if "active_mean" in seen:
         waits = {
             "a lock": seen.get("lock_waits_mean", 0.0),
             "files": seen.get("io_waits_mean", 0.0),
             "Postgres's short locks": seen.get("lwlock_waits_mean", 0.0),
         }
-        named = ", ".join(f"{n:.1f} for {what}" for what, n in waits.items() if n >= 0.05)
-        yield f"{seen['active_mean']:.1f} statements at work on average" + (f" (waiting: {named})" if named else "")
+        events = [each for each in named if each.state == "active" and each.mean >= WAITS_LEAST][:EVENTS_MAX]
+        parts = {
+            "waiting": [f"{n:.1f} for {what}" for what, n in waits.items() if n >= WAITS_LEAST],
+            "by wait event": [f"{each.mean:.1f} {each.event}" for each in events],
+        }
+        inside = "; ".join(f"{how}: {', '.join(those)}" for how, those in parts.items() if those)
+        yield f"{seen['active_mean']:.1f} statements at work on average" + (f" ({inside})" if inside else "")
     if seen.get("statement_s_mean"):
         yield f"{duration(seen['statement_s_mean'])} a statement"
     if "buffer_hit_share" in seen:

@@ -8,6 +8,7 @@ from prony.summary.spread import QUANTILES, spread
 from prony.summary.statements import Statement
 from prony.summary.streams import StreamFigures
 from prony.summary.trial import Backlog, Errors, Incident, Summary, latencies_s, sending_window, summarise
+from prony.summary.waits import Waited
 from prony.summary.warming import WarmUp, warm_up_of
 from prony.summary.windowed import Window, Windowed
 
@@ -27,6 +28,7 @@ __all__ = [
     "Statement",
     "StreamFigures",
     "Summary",
+    "Waited",
     "WarmUp",
     "Window",
     "Windowed",

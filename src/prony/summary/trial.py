@@ -16,8 +16,10 @@ from prony.summary.sampled import Spent, sampled_of, spent_of
 from prony.summary.spread import spread
 from prony.summary.statements import Statement, statements_of
 from prony.summary.streams import StreamFigures, streams_of
+from prony.summary.tier_errors import tier_errors_of
 from prony.summary.tiers import tiers_of
 from prony.summary.turns import in_turns, overlap_share
+from prony.summary.waits import Waited, waits_of
 from prony.summary.windowed import Window, Windowed
 from prony.traffic import profiles
 
@@ -92,6 +94,9 @@ class Summary(Struct, frozen=True, kw_only=True):
             of an open loop's to tell: 1 for Poisson arrivals.
         retries: Of the requests, those with which a client tried again.
         overlap_share: Of plans that took turns, in what share of the others' time this one was still being answered.
+        tier_errors: Errors of each tier by kind, the most frequent first, from the trial's start to its end; a tier of
+            which they are not known is not in it.
+        waits: What Postgres's connections waited for, by the names of wait events.
         statements: What Postgres itself says of the app's statements.
         gauged: What the gauge saw by the app's own routes, by statement, by host called and by cache command.
         spent: Where sampled requests spent their time: those about the median, and the slowest.
@@ -133,6 +138,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     spent: tuple[Spent, ...] = ()
     overlap_share: float | None = None
     statements: tuple[Statement, ...] = ()
+    tier_errors: dict[str, dict[str, int]] = {}
+    waits: tuple[Waited, ...] = ()
 
 
 class Incident(Struct, frozen=True):
@@ -160,6 +167,7 @@ def summarise(recording: Recording) -> Summary:
     sent = int(load.get("sent", np.count_nonzero(samples["outcome"] != NOT_SENT)))
     was_sent = samples[samples["sent_ns"] > 0]
     lag_s = (was_sent["sent_ns"] - was_sent["due_ns"]) / 1e9
+    tiers = tiers_of(recording, window, int(np.count_nonzero(answered["done_ns"] <= window.end_ns)))
     return Summary(
         id=recording.id,
         label=recording.label,
@@ -181,7 +189,7 @@ def summarise(recording: Recording) -> Summary:
         errors=_errors(samples, load.get("failed_checks", {})),
         backlog=_backlog(recording, window),
         generator=_generator(recording, window),
-        tiers=tiers_of(recording, window, int(np.count_nonzero(answered["done_ns"] <= window.end_ns))),
+        tiers=tiers,
         exceptions=_events_by_text(recording, "exception"),
         egress_refused=_events_by_text(recording, "egress_refused"),
         happened={kind: recording.count(kind) for kind in TROUBLE if recording.count(kind)},
@@ -195,6 +203,8 @@ def summarise(recording: Recording) -> Summary:
         spent=spent_of(sampled_of(recording)),
         overlap_share=_overlap_share(recording, window),
         statements=statements_of(recording),
+        tier_errors=tier_errors_of(recording, tiers),
+        waits=waits_of(recording, window),
         cut_off=recording.load is None or bool(recording.load.get("interrupted")),
     )
 

@@ -32,12 +32,14 @@ class Progress(NamedTuple):
         samples: The newest rows.
         readings: The newest readings.
         tick: The engine's latest account of itself; None before the first.
+        events: What has newly happened.
     """
 
     t_ns: int
     samples: Samples
     readings: list[Reading]
     tick: LoadTick | None
+    events: Sequence[Event] = ()
 
 
 class Following:
@@ -85,13 +87,16 @@ class Following:
             self._late = True
             self._deadline_s += LATE_S
         engines.wait(wait_s)
+        died = []
         for tier, process, how in self._dead():
             if process.pid not in self._told:
                 self._told.add(process.pid)
                 lines = " | ".join(process.last_lines(3))
-                self.died.append(Event(time.monotonic_ns(), "died", tier, f"{process.name}: {how}: {lines}"[:1000]))
+                died.append(Event(time.monotonic_ns(), "died", tier, f"{process.name}: {how}: {lines}"[:1000]))
+        self.died += died
         fresh = self.write([])
-        self._progress(Progress(time.monotonic_ns(), fresh.samples, fresh.readings, engines.tick))
+        happened = [*fresh.events, *died]
+        self._progress(Progress(time.monotonic_ns(), fresh.samples, fresh.readings, engines.tick, happened))
         return engines.alive
 
     def write(self, events: list[Event]) -> Fresh:
