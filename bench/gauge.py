@@ -77,30 +77,39 @@ urlpatterns = [path("page/<int:number>", three)]
 wsgi, asgi = get_wsgi_application(), get_asgi_application()
 """
 SERVED_SETTINGS = """
+import os
 from config.settings import *
 ROOT_URLCONF = "benched"
+if "BENCH_POOL" in os.environ:
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = True
 """
 # What a server loads here. Each query says in which way its page is made: as it is, twice, with the gauge, and with no
-# more of the gauge than find, compare and gate have. The hooks are put in place anew at each turn, whichever the way.
+# more of the gauge than find, compare and gate have. What stands in the place of a hook calls the hook or what it hooks:
+# were one and the other put there by turns, the interpreter would lose at each turn what it has learned of the classes.
 TURNED = """
 import os
 from django.core.handlers.base import BaseHandler
 from psycopg import Connection, Cursor
+from psycopg_pool import ConnectionPool
 from prony_gauge import asgi as of_asgi, wsgi as of_wsgi
 from prony_gauge.entry import application as gauged
 import benched
-HOOKED = ((BaseHandler, "resolve_request"), (Cursor, "execute"), (Connection, "commit"))
-WITH = [getattr(*each) for each in HOOKED]
-PLAIN = [each.__wrapped__ for each in WITH]
+way = b""
+def turning(of, name):
+    hooked = getattr(of, name)
+    plain = hooked.__wrapped__
+    def called(*args, **kwargs):
+        return (hooked if way == b"gauge" else plain)(*args, **kwargs)
+    setattr(of, name, called)
+turning(BaseHandler, "resolve_request")
+turning(Cursor, "execute")
+turning(Connection, "commit")
+turning(ConnectionPool, "getconn")
 os.environ["PRONY_GAUGE_DETAIL"] = "off"
 LEAN = {"wsgi": of_wsgi.measured(benched.wsgi), "asgi": of_asgi.measured(benched.asgi)}
-now = b""
-def turn(way, kind):
-    global now
-    if way != now:
-        for (of, name), function in zip(HOOKED, WITH if way == b"gauge" else PLAIN):
-            setattr(of, name, function)
-        now = way
+def turn(asked, kind):
+    global way
+    way = asked
     return gauged if way == b"gauge" else LEAN[kind] if way == b"lean" else getattr(benched, kind)
 def wsgi(environ, start_response):
     return turn(environ["QUERY_STRING"].encode(), "wsgi")(environ, start_response)
@@ -110,8 +119,10 @@ async def asgi(scope, receive, send):
 """
 WAYS = ("plain", "again", "lean", "gauge")
 TURNS = 4  # of OpenTelemetry and of nothing, on one start each
+EACH = 4  # requests of a turn: what a request costs drifts, and between short turns only a little
+SCHED = 2  # of a process's CPU clock: in nanoseconds, threads that have ended included (linux/posix-timers.h)
 CLIENTS = 2  # connections: one is served, one waits, so that no request finds a server that has gone to sleep
-NEEDED = ("django", "gunicorn", "gevent", "packaging", "uvicorn", "granian", "psycopg[binary]")
+NEEDED = ("django", "gunicorn", "gevent", "packaging", "uvicorn", "granian", "psycopg[binary,pool]")
 OPENTELEMETRY = (
     *("django", "gunicorn", "psycopg[binary]", "opentelemetry-distro"),
     *("opentelemetry-instrumentation-django", "opentelemetry-instrumentation-psycopg"),
@@ -136,10 +147,11 @@ class Served:
             self.port = int(free.getsockname()[1])
         # The same ones for all blocks: under gevent each holds a connection to the database for as long as it lasts.
         self.links = [http.client.HTTPConnection("127.0.0.1", self.port, timeout=20) for _ in range(CLIENTS)]
+        self.clients = ThreadPoolExecutor(CLIENTS)
         entry = f"turned:{kind}" if how == "turns" else f"benched:{kind}"
-        # Under ASGI each request has a thread of its own, which would keep a connection for itself.
-        kept_s = "600" if kind == "wsgi" else "0"
-        env = {**os.environ, "DATABASE_URL": url, "CONN_MAX_AGE": kept_s, "PYTHONPATH": str(folder)}
+        # Under ASGI each request has a thread of its own, which would keep a connection for itself: a pool does.
+        kept = {"CONN_MAX_AGE": "600"} if kind == "wsgi" else {"CONN_MAX_AGE": "0", "BENCH_POOL": "1"}
+        env = {**os.environ, **kept, "DATABASE_URL": url, "PYTHONPATH": str(folder)}
         env |= {"ALLOWED_HOSTS": "*", "SECRET_KEY": "only-for-the-bench"}
         env["DJANGO_SETTINGS_MODULE"] = "bench_settings"  # OpenTelemetry looks for it before the app is there
         words_before = [python, "-m"]
@@ -153,6 +165,7 @@ class Served:
             env |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
         at = f"127.0.0.1:{self.port}" if words[0] == "gunicorn" else str(self.port)
         self.log = folder / f"log-{self.port}"
+        self.pids: list[int] = []
         with self.log.open("wb") as log:
             command = pinned(CORES[-1], *words_before, *words, at, entry)
             self.process = subprocess.Popen(
@@ -173,14 +186,15 @@ class Served:
                     raise SystemExit(f"the server did not start:\n{self.log.read_text()[-1000:]}") from None
                 time.sleep(0.05)
             else:
+                self.pids = [each.pid for each in self._tree()]
                 return
 
     def load(self, count: int, way: str = "gauge") -> float:
         """CPU seconds a request of the server's, over so many; `way`: which, of those in turns."""
+        each = -(-count // CLIENTS)
         before = self.cpu_s()
-        with ThreadPoolExecutor(CLIENTS) as clients:
-            list(clients.map(lambda link: self._ask(link, -(-count // CLIENTS), way), self.links))
-        return (self.cpu_s() - before) / (-(-count // CLIENTS) * CLIENTS)
+        list(self.clients.map(lambda link: self._ask(link, each, way), self.links))
+        return (self.cpu_s() - before) / (each * CLIENTS)
 
     def _ask(self, link: http.client.HTTPConnection, count: int, way: str) -> None:
         for number in range(count):
@@ -200,12 +214,12 @@ class Served:
         return [first, *first.children(recursive=True)]
 
     def cpu_s(self) -> float:
-        """Of all its processes, from the scheduler's nanoseconds: clock ticks are too coarse."""
-        total = 0
-        for path in (path for each in self._tree() for path in Path(f"/proc/{each.pid}/task").glob("*/schedstat")):
-            with contextlib.suppress(OSError):  # a thread that has just ended
-                total += int(path.read_text().split()[0])
-        return total / 1e9
+        """Of all its processes, of which none ends while it serves: clock ticks are too coarse."""
+        total = 0.0
+        for pid in self.pids or [self.process.pid]:
+            with contextlib.suppress(OSError):  # it has just ended
+                total += time.clock_gettime(~pid << 3 | SCHED)
+        return total
 
     def memory_bytes(self) -> int:
         """Memory of its own of the largest of its processes."""
@@ -215,6 +229,7 @@ class Served:
         """Ends it and what it started."""
         for link in self.links:
             link.close()
+        self.clients.shutdown()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(20)
@@ -237,10 +252,9 @@ def of_server(
 ) -> list[dict[str, Any]]:
     """With the gauge and without, in turns, and OpenTelemetry where it is there (one server is enough).
 
-    `size`: starts, requests that warm a start, and blocks of each way on one: short ones, of a fifteenth of these
-    requests, as what a request costs drifts.
+    `size`: starts, requests that warm a start, and turns of each way on one.
     """
-    starts, count, blocks = size
+    starts, count, turns = size
     peer = ["opentelemetry"] if "opentelemetry" in pythons and name == "gunicorn sync" else []
     taken: dict[str, list[float]] = {way: [] for way in WAYS}
     others: list[float] = []
@@ -254,9 +268,9 @@ def of_server(
                 for way in WAYS:
                     served.load(count, way)  # warm
             memory.append((running["turns"].memory_bytes() - running["without"].memory_bytes()) / 2**20)
-            for _ in range(blocks):
+            for _ in range(turns):
                 for way in random.sample(WAYS, len(WAYS)):
-                    taken[way].append(running["turns"].load(count // 15, way) * 1e6)
+                    taken[way].append(running["turns"].load(EACH, way) * 1e6)
             for _ in range(TURNS if peer else 0):
                 seen = {way: running[way].load(count) for way in random.sample(["without", *peer], 2)}
                 others.append((seen[peer[0]] - seen["without"]) * 1e6)
@@ -313,7 +327,7 @@ def database(folder: Path) -> Iterator[str]:
 def main() -> None:
     """Measures every server in turn."""
     given = arguments(__doc__)
-    starts, count, blocks, turns = (1, 60, 60, 80) if given.quick else (4, 300, 400, 200)
+    starts, count, blocks, turns = (1, 60, 60, 250) if given.quick else (4, 300, 400, 1000)
     with tempfile.TemporaryDirectory() as made:
         inside, served = Path(made) / "inside", Path(made) / "served"
         inside.mkdir()

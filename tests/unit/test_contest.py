@@ -145,10 +145,15 @@ def gain(low: float, high: float, verdict: Called = "tie") -> Gain:
 
 
 def test_what_an_earlier_look_ruled_out_stays_ruled_out() -> None:
-    found = narrowed(gain(1.1, 3.0, "worse"), gain(0.9, 1.4))
+    found = narrowed(gain(1.1, 3.0, "worse"), gain(1.05, 1.4, "worse"))
     assert (found.low, found.high, found.verdict) == (1.1, 1.4, "worse")
+    assert narrowed(gain(0.9, 1.2), gain(0.7, 1.1)) == gain(0.9, 1.1)
     assert narrowed(gain(1.1, 1.2, "worse"), gain(0.9, 1.0)) == gain(0.9, 1.0)
     assert narrowed(None, gain(0.9, 1.0)) == gain(0.9, 1.0)
+
+
+def test_a_difference_that_fades_as_starts_are_added_is_not_called() -> None:
+    assert narrowed(gain(1.1, 3.0, "worse"), gain(0.9, 1.4)) == gain(0.9, 1.4)
 
 
 def test_once_a_figure_differs_for_sure_the_others_need_be_told_but_roughly() -> None:

@@ -31,6 +31,10 @@ def tallied(*happened: tuple[str, str, str, int]) -> Tally:
 
 
 def found(tier: str, happened: Happened = (), **grown: float) -> dict[str, int] | None:
+    return known(tier, grown, happened)
+
+
+def known(tier: str, grown: dict[str, float], happened: Happened = ()) -> dict[str, int] | None:
     """Its errors, where counters rose by so much: "workers__begun" is that of the workers."""
     read = {}
     for key, value in grown.items():
@@ -92,7 +96,7 @@ def test_an_event_is_an_error_of_the_tier_where_it_went_wrong(
 def test_a_counter_tells_how_many_or_that_there_were_none(
     tier: str, grown: dict[str, float], errors: dict[str, int] | None
 ) -> None:
-    assert found(tier, **grown) == errors
+    assert known(tier, grown) == errors
 
 
 def test_what_two_accounts_tell_of_is_counted_once() -> None:

@@ -38,12 +38,13 @@ def narrowed(before: Gain | None, now: Gain) -> Gain:
     """A figure at this look, with what earlier looks ruled out still ruled out.
 
     All looks' intervals hold together, so the truth lies in what they have in common. Where that is nothing (the
-    machine changed under way, or the one in twenty), the latest stands alone.
+    machine changed under way, or the one in twenty), the latest stands alone; also where an earlier one told a
+    difference that the latest, of more starts, does not: what fades as starts are added is not called.
     """
     if before is None or before.low is None or before.high is None or now.low is None or now.high is None:
         return now
     low, high = max(before.low, now.low), min(before.high, now.high)
-    if low > high:
+    if low > high or (before.verdict != now.verdict == "tie"):
         return now
     seen = [each for each in (before.least_seen, now.least_seen) if each is not None]
     verdict = called(low, high, up=now.higher_is_better)
