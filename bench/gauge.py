@@ -84,7 +84,7 @@ if "BENCH_POOL" in os.environ:
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = True
 """
 # What a server loads here. Each query says in which way its page is made: as it is, twice, with the gauge, and with no
-# more of the gauge than find, compare and gate have. What stands in the place of a hook calls the hook or what it hooks:
+# more of the gauge than find, compare and gate have. In the place of a hook stands what calls it, or what it hooks:
 # were one and the other put there by turns, the interpreter would lose at each turn what it has learned of the classes.
 TURNED = """
 import os
