@@ -90,7 +90,6 @@ TURNED = """
 import os
 from django.core.handlers.base import BaseHandler
 from psycopg import Connection, Cursor
-from psycopg_pool import ConnectionPool
 from prony_gauge import asgi as of_asgi, wsgi as of_wsgi
 from prony_gauge.entry import application as gauged
 import benched
@@ -104,7 +103,9 @@ def turning(of, name):
 turning(BaseHandler, "resolve_request")
 turning(Cursor, "execute")
 turning(Connection, "commit")
-turning(ConnectionPool, "getconn")
+if "BENCH_POOL" in os.environ:  # else its memory would count as the gauge's
+    from psycopg_pool import ConnectionPool
+    turning(ConnectionPool, "getconn")
 os.environ["PRONY_GAUGE_DETAIL"] = "off"
 LEAN = {"wsgi": of_wsgi.measured(benched.wsgi), "asgi": of_asgi.measured(benched.asgi)}
 def turn(asked, kind):

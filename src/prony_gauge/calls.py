@@ -22,8 +22,11 @@ def _host(url: Any) -> str:
     """`host:port` of an address, without user, path or query."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(str(url))
-    return _with_port(parts.hostname or "?", parts.port, parts.scheme)
+    try:
+        parts = urlsplit(str(url))
+        return _with_port(parts.hostname or "?", parts.port, parts.scheme)
+    except ValueError:  # no address: it is for the library to say so
+        return "?"
 
 
 def _with_port(host: Any, port: Any, scheme: str) -> str:

@@ -29,7 +29,13 @@ def _text(query: Any, cursor: Any = None) -> str:
         return bytes(query).decode("utf-8", "replace")
     render = getattr(query, "as_string", None)  # psycopg's compositions
     if render is not None:
-        return str(render(cursor))
+        try:
+            return str(render(getattr(cursor, "cursor", cursor)))  # of Django's cursors, the driver's own within
+        except Exception:  # to quote a name it asks the connection, which may be closed by now
+            return type(query).__name__
+    strings = getattr(query, "strings", None)  # of a template (Python 3.14), which psycopg takes as well
+    if isinstance(strings, tuple):
+        return "%s".join(map(str, strings))
     return type(query).__name__
 
 
@@ -61,6 +67,7 @@ def psycopg_cursors(module: Any) -> None:
     """What every cursor of psycopg's executes with; Django's too, whose own wrapper is left as it is then."""
     put(module.Cursor, ("execute",), _cursor("psycopg execute"), _executing)
     put(module.Cursor, ("executemany",), _cursor("psycopg executemany", many=True))
+    put(module.Cursor, ("stream",), _cursor("psycopg stream"), _streaming(_rows))
 
 
 def _executing(hook: Hook, call: Any) -> Any:
@@ -97,6 +104,60 @@ def psycopg_async_cursors(module: Any) -> None:
     """The same for asyncio."""
     put(module.AsyncCursor, ("execute",), _cursor("psycopg execute"), timed_async)
     put(module.AsyncCursor, ("executemany",), _cursor("psycopg executemany", many=True), timed_async)
+    put(module.AsyncCursor, ("stream",), _cursor("psycopg stream"), _streaming(_rows_async))
+
+
+def _streaming(timing: Callable[..., Any]) -> Callable[[Hook, Any], Any]:
+    """Of a method whose rows come as they are asked for: its statement lasts until the first is there, or none is."""
+
+    def wrap(hook: Hook, call: Any) -> Any:
+        from functools import wraps
+
+        @wraps(call)
+        def streaming(*args: Any, **kwargs: Any) -> Any:
+            rows = call(*args, **kwargs)
+            return rows if INSIDE.get() or not hook.on else timing(rows, hook, args, kwargs)
+
+        return streaming
+
+    return wrap
+
+
+def _rows(rows: Any, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    began = monotonic_ns()
+    try:
+        try:
+            first = next(rows, rows)
+        finally:
+            _came(hook, began, args, kwargs)
+        if first is not rows:
+            yield first
+            yield from rows
+    finally:
+        rows.close()
+
+
+async def _rows_async(rows: Any, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    began = monotonic_ns()
+    try:
+        try:
+            first = await rows.__anext__()
+        except StopAsyncIteration:
+            return
+        finally:
+            _came(hook, began, args, kwargs)
+        yield first
+        async for row in rows:
+            yield row
+    finally:
+        await rows.aclose()
+
+
+def _came(hook: Hook, began: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    try:
+        hook.tell(began, monotonic_ns(), args, kwargs, None)
+    except Exception:
+        hook.broke()
 
 
 def psycopg_server_cursors(module: Any) -> None:
@@ -151,18 +212,22 @@ def psycopg2(module: Any) -> None:
 
 def asyncpg_connection(module: Any) -> None:
     """Its cursor-less calls; within one of them another may be made, which does not count again."""
-    names = ("execute", "fetch", "fetchval", "fetchrow", "fetchmany")
-    put(module.Connection, names, _cursor("asyncpg"), timed_async)
-    put(module.Connection, ("executemany",), _cursor("asyncpg executemany", many=True), timed_async)
+    put(module.Connection, ("execute", "fetch", "fetchval", "fetchrow"), _cursor("asyncpg"), timed_async)
+    put(module.Connection, ("executemany", "fetchmany"), _cursor("asyncpg executemany", many=True), timed_async)
 
 
 def asyncpg_prepared(module: Any) -> None:
     """A prepared statement knows its text."""
 
-    def tell(began: int, ended: int, args: tuple[Any, ...], *_: Any) -> None:
-        statement(GAUGE, began, ended, str(args[0].get_query()))
+    def hook(*, many: bool) -> Hook:
+        def tell(began: int, ended: int, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any) -> None:
+            rows = args[1] if len(args) > 1 else kwargs.get("args", ())
+            statement(GAUGE, began, ended, _text(args[0].get_query()), _times(rows) if many else 1)
 
-    put(module.PreparedStatement, ("fetch", "fetchval", "fetchrow", "executemany"), Hook("asyncpg", tell), timed_async)
+        return Hook("asyncpg", tell)
+
+    put(module.PreparedStatement, ("fetch", "fetchval", "fetchrow"), hook(many=False), timed_async)
+    put(module.PreparedStatement, ("executemany", "fetchmany"), hook(many=True), timed_async)
 
 
 def django_backends(module: Any) -> None:
@@ -175,15 +240,20 @@ def django_backends(module: Any) -> None:
     def loading(*args: Any, **kwargs: Any) -> Any:
         backend = load(*args, **kwargs)
         try:
-            any_psycopg = sys.modules.get("django.db.backends.postgresql.psycopg_any")
-            timed_below = getattr(any_psycopg, "is_psycopg3", False) and backend.DatabaseWrapper.vendor == "postgresql"
-            if not timed_below:
+            if not _timed_below(backend):
                 django_cursors(sys.modules["django.db.backends.utils"])
         except Exception:
             GAUGE.count(HOOK_OFF, "django")
         return backend
 
     module.load_backend = loading
+
+
+def _timed_below(backend: Any) -> bool:
+    """Whether what a backend of Django's executes is timed as its driver's already, as with psycopg 3."""
+    driver = getattr(getattr(backend, "DatabaseWrapper", None), "Database", None)
+    kind = getattr(driver, "Cursor", None)
+    return all(hasattr(getattr(kind, name, None), "prony_timed") for name in ("execute", "executemany"))
 
 
 def django_cursors(module: Any) -> None:
@@ -215,7 +285,7 @@ def _django(hook: Hook, call: Any) -> Any:
                     request.steps.extend((once, began, ended))
                 else:
                     vendor = getattr(getattr(self, "db", None), "vendor", "")
-                    statement(GAUGE, began, ended, _text(sql), mysql=vendor in MYSQL)
+                    statement(GAUGE, began, ended, _text(sql, getattr(self, "cursor", None)), mysql=vendor in MYSQL)
             except Exception:
                 hook.broke()
 

@@ -17,6 +17,7 @@ def psycopg() -> None:
     with psycopg.connect(URL) as connection:
         connection.execute("SELECT 1 AS of_psycopg")
         connection.cursor().executemany("SELECT %s AS many_of_psycopg", [(1,), (2,)])
+        assert list(connection.cursor().stream("SELECT 1 AS streamed_of_psycopg")) == [(1,)]
         with connection.cursor(name="held") as cursor:
             assert cursor.execute("SELECT 1 AS held_of_psycopg").fetchall() == [(1,)]
 
@@ -26,6 +27,8 @@ async def psycopg_async() -> None:
 
     async with await psycopg.AsyncConnection.connect(URL) as connection:
         await connection.execute("SELECT 1 AS of_psycopg_async")
+        rows = connection.cursor().stream("SELECT 1 AS streamed_of_psycopg_async")
+        assert [row async for row in rows] == [(1,)]
         async with connection.cursor(name="held") as cursor:
             await cursor.execute("SELECT 1 AS held_of_psycopg_async")
 
@@ -37,6 +40,7 @@ def psycopg2() -> None:
     cursor = connection.cursor()
     cursor.execute("SELECT 1 AS of_psycopg2")
     assert cursor.fetchall() == [(1,)]
+    cursor.executemany("SELECT %s AS many_of_psycopg2", [(1,), (2,)])
     connection.close()
 
 
@@ -45,6 +49,10 @@ async def asyncpg() -> None:
 
     async with asyncpg.create_pool(URL, min_size=0, max_size=1) as pool:
         assert await pool.fetchval("SELECT 1 AS of_asyncpg") == 1
+        async with pool.acquire() as connection:
+            prepared = await connection.prepare("SELECT 1 AS prepared_of_asyncpg")
+            assert await prepared.fetchval() == 1
+            await connection.executemany("SELECT $1::int AS many_of_asyncpg", [(1,), (2,), (3,)])
 
 
 def sqlalchemy() -> None:
@@ -53,6 +61,7 @@ def sqlalchemy() -> None:
     engine = sqlalchemy.create_engine(f"postgresql+psycopg2://{SQLALCHEMY}")
     with engine.begin() as connection:
         assert connection.execute(sqlalchemy.text("SELECT 1 AS of_sqlalchemy")).scalar() == 1
+        connection.execute(sqlalchemy.text("SELECT :a AS many_of_sqlalchemy"), [{"a": 1}, {"a": 2}])
     engine.dispose()
 
 
@@ -71,12 +80,23 @@ def django() -> None:
     from django.conf import settings
 
     if not settings.configured:
-        settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+        at = urlsplit(URL)
+        postgres = {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": at.path[1:],
+            "USER": at.username,
+            "PASSWORD": at.password or "",
+            "HOST": at.hostname,
+            "PORT": at.port,
+        }
+        sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+        settings.configure(DATABASES={"default": sqlite, "postgres": postgres})
         django.setup()
-    from django.db import connection
+    from django.db import connections
 
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT %s AS of_django", ["alice"])
+    for alias in ("postgres", "default", "postgres"):
+        with connections[alias].cursor() as cursor:
+            cursor.execute(f"SELECT %s AS of_django_{alias}", ["alice"])
 
 
 def redis() -> None:

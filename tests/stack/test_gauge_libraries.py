@@ -30,15 +30,25 @@ STATEMENTS = {
     "psycopg": {
         "SELECT ? AS of_psycopg": 1,
         "SELECT ? AS many_of_psycopg": 2,
+        "SELECT ? AS streamed_of_psycopg": 1,
         "SELECT ? AS held_of_psycopg": 1,
         "COMMIT": 1,
     },
-    "psycopg_async": {"SELECT ? AS of_psycopg_async": 1, "SELECT ? AS held_of_psycopg_async": 1, "COMMIT": 1},
-    "psycopg2": {"SELECT ? AS of_psycopg2": 1},
-    "asyncpg": {"SELECT ? AS of_asyncpg": 1},
-    "sqlalchemy": {"SELECT ? AS of_sqlalchemy": 1},
+    "psycopg_async": {
+        "SELECT ? AS of_psycopg_async": 1,
+        "SELECT ? AS streamed_of_psycopg_async": 1,
+        "SELECT ? AS held_of_psycopg_async": 1,
+        "COMMIT": 1,
+    },
+    "psycopg2": {"SELECT ? AS of_psycopg2": 1, "SELECT ? AS many_of_psycopg2": 2},
+    "asyncpg": {
+        "SELECT ? AS of_asyncpg": 1,
+        "SELECT ? AS prepared_of_asyncpg": 1,
+        "SELECT ?::int AS many_of_asyncpg": 3,
+    },
+    "sqlalchemy": {"SELECT ? AS of_sqlalchemy": 1, "SELECT ? AS many_of_sqlalchemy": 2},
     "sqlalchemy_async": {"SELECT ? AS of_sqlalchemy_async": 1},
-    "django": {"SELECT ? AS of_django": 1},
+    "django": {"SELECT ? AS of_django_postgres": 2, "SELECT ? AS of_django_default": 1},
 }
 # command -> (calls, keys asked for, keys there)
 CACHES = {

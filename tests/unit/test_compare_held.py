@@ -96,3 +96,36 @@ def test_a_round_in_which_a_start_failed_is_begun_anew() -> None:
 def test_a_first_start_that_fails_or_three_rounds_in_a_row_end_it(failing: tuple[int, ...]) -> None:
     with pytest.raises(StackError, match="gunicorn ended"):
         held(Failing(*failing))
+
+
+class Said(Silent):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.heard.append(text)
+
+
+class Differing:
+    """Stands where a bench would; three of ten requests to B fail, and none to others."""
+
+    def __init__(self) -> None:
+        self.teller = Said()
+
+    def measure(self, plan: Plan, label: str, role: str, *, fresh: bool = True) -> Measured:  # noqa: ARG002 - a bench's
+        return FAILING if ": B" in label else MEASURED
+
+
+FAILING = measured(failing=0.3)
+
+
+def test_of_several_sides_what_is_known_meanwhile_says_of_which() -> None:
+    bench = Differing()
+    contest = Contest(3, most=6, seed=1, figures=FIGURES, higher_is_better=HIGHER_IS_BETTER, clear=lambda _: False)
+    hold(cast("Bench", bench), contest, ["A", "B", "C"], [a_plan()] * 3, rate_rps=10, trial_s=1.0)
+    [heard] = bench.teller.heard
+    assert heard.startswith("  after 4 starts of each: ")
+    assert "B: right_share worse" in heard
+    assert "C: " not in heard

@@ -136,6 +136,8 @@ def test_a_consent_is_asked_for_again_after_five_minutes(monkeypatch: pytest.Mon
     assert len(asked) == 2
     answers.clear()
     now[0] += 301
+    proving.still(NAMED, "/", proving.AGAIN_S + 60)
+    assert len(asked) == 2, "a trial that was let begin begins"
     with pytest.raises(ConsentError, match="had consented to be loaded, and no longer says so") as refused:
         proving.still(NAMED, "/")
     assert refused.value.message.startswith("staging.example.com (198.51.100.7:8000) had")

@@ -20,7 +20,7 @@ from prony.capacity import Goal, Search
 from prony.cli import cli
 from prony.comparison import Contest
 from prony.document import Document
-from prony.errors import ConsentError, PlanError
+from prony.errors import ConsentError, PlanError, StackError
 from prony.plan import Destination, Limits, Plan
 from prony.plan.alone import plan_for
 from tests.unit.recording_case import a_plan
@@ -188,6 +188,7 @@ def test_prony_find_tells_what_is_known_and_then_the_error(standing: Standing, m
     assert result.exception is GONE
     assert "Capacity" in result.output
     assert "interrupted" in result.output
+    assert "% sure" not in result.output, "an interval without an end is not so sure"
     assert [each.status for each in standing.concluded] == ["interrupted"]
 
 
@@ -237,6 +238,17 @@ def test_ctrl_c_ends_a_comparison_in_the_same_way(compared: Callable[[BaseExcept
     [document] = found.concluded
     assert (document.status, document.comparisons[0].why) == ("interrupted", "interrupted")
     assert {gain.verdict for gain in document.comparisons[0].gains} == {"unknown"}
+
+
+def test_starts_that_fail_in_the_middle_of_a_comparison_keep_what_was_measured(
+    compared: Callable[[BaseException, int], Any],
+) -> None:
+    error = StackError("gunicorn ended before it answered.")
+    found = compared(error, 5)
+    assert found.result.exception is error
+    [document] = found.concluded
+    assert (document.status, document.comparisons[0].why) == ("interrupted", "an error ended it")
+    assert {gain.starts for gain in document.comparisons[0].gains} == {(5, 5)}
 
 
 def test_a_comparison_without_a_whole_round_is_an_error(compared: Callable[[BaseException, int], Any]) -> None:

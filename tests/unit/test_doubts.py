@@ -19,7 +19,7 @@ from prony.plan.turns import Turns
 from prony.probes.canary import canary
 from prony.recording import Event, Recording
 from prony.samples import JOURNEY_ERROR, NOT_SENT, OK, PORTS_EXHAUSTED, TIMEOUT, WRONG_STATUS
-from prony.summary import summarise
+from prony.summary import Metered, summarise
 from tests.unit.recording_case import BEGAN_NS, a_clean_recording, a_plan, a_recording, evenly, some_samples
 
 DUE_S = evenly(100, 50)
@@ -99,7 +99,8 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
     "one_core": lambda: a_clean_recording(events=[event("one_core")]),
     "hook_only": lambda: a_clean_recording(events=[event("hook_only")]),
     "gauge_silent": lambda: a_recording(some_samples(DUE_S), duration_s=50),
-    "gauge_lost": lambda: a_clean_recording(series={"workers.records_lost": ([-1, 20, 51], [0, 0, 12])}),
+    "gauge_lost": lambda: a_clean_recording(series={"workers.records_lost": ([-1, 20, 51], [0, 0, 120])}),
+    "hook_off": lambda: a_clean_recording(events=[event("hook_off")]),
     "app_reached_out": lambda: a_clean_recording(events=[event("egress_refused", "api.example.com")]),
     "not_watched": lambda: a_clean_recording(plan=plan_for(Destination(host="shop.test", port=80), ["/"], {}, ())),
     "mix_guessed": lambda: a_clean_recording(events=[event("mix_guessed")]),
@@ -243,6 +244,16 @@ def test_a_void_of_one_figure_leaves_the_others() -> None:
 
 def test_without_a_request_few_samples_are_no_doubt_of_their_own() -> None:
     assert named(a_recording(some_samples([]))) == set()
+
+
+def test_tables_of_a_part_of_the_records_are_void_and_a_few_that_are_lost_are_told() -> None:
+    few = a_clean_recording(series={"workers.records_lost": ([-1, 51], [0, 50])})
+    many = a_clean_recording(series={"workers.records_lost": ([-1, 51], [0, 51])})
+    told = [next(doubt for doubt in doubts_about(each) if doubt.name == "gauge_lost") for each in (few, many)]
+    assert [doubt.voids for doubt in told] == [(), ("gauged",)]
+    row = Metered(kind="host", label="api", count=9, mean_s=0.1, p50_s=0.1, p99_s=None, most_s=0.2)
+    summary = structs.replace(summarise(many), gauged=(row,))
+    assert [believed(summary, [doubt]).gauged for doubt in told] == [(row,), ()]
 
 
 def test_a_neighbour_on_another_core_of_the_stack_moves_the_canary_too() -> None:

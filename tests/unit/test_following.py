@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,6 +158,26 @@ def test_a_contest_that_is_cut_short_looks_at_its_whole_rounds_once_more() -> No
     assert contest.looked == [4, 6, 7], "it is closed already"
     [found] = comparisons(contest, ["one", "two"], fresh=False, why="the host no longer consents")
     assert "Ended after 7 of at most 20 repeated trials of each: the host no longer consents." in said(found)
+
+
+def test_a_look_that_is_cut_short_is_made_at_the_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = iter([True, False, True, True])
+
+    def cut(*given: Any, **named: Any) -> list[Gain]:
+        if not next(whole):
+            raise KeyboardInterrupt
+        return compare(*given, **named)
+
+    monkeypatch.setattr("prony.comparison.contest.compare", cut)
+    contest = Contest(3, most=20, seed=1, figures=LEADERS)
+    for _ in range(11):
+        contest.tell(dict.fromkeys(LEADERS, 1.0))
+    with pytest.raises(KeyboardInterrupt):
+        contest.tell(dict.fromkeys(LEADERS, 1.0))
+    assert (contest.round, contest.looked) == (4, [])
+    contest.close()
+    assert contest.looked == [4]
+    assert [len(contest.gains(pair)) for pair in range(2)] == [len(LEADERS)] * 2
 
 
 def test_of_a_contest_that_is_cut_short_too_early_nothing_can_be_told() -> None:

@@ -287,6 +287,13 @@ def test_a_trial_of_a_killed_campaign_is_not_running(store: Store, path: Path) -
     assert store.campaign().trials[0].status != "running"
 
 
+def test_a_trial_that_had_not_ended_when_its_campaign_did_was_interrupted(store: Store) -> None:
+    campaign = store.begin_campaign("find", "", {})
+    writer = store.begin_trial(campaign, a_plan(), "", "run", 1)
+    store.end_campaign(campaign, "done")
+    assert store.campaign().trials[0].status == store.recording(writer.trial).status == "interrupted"
+
+
 def test_environment_values_are_in_none_of_the_stores_files(store: Store, path: Path) -> None:
     plan = a_plan({"app.env.TOKEN": "s3cr3t-t0k3n"})
     assert plan.app.env == {"SECRET_KEY": SECRET, "TOKEN": "s3cr3t-t0k3n"}

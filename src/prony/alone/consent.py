@@ -57,10 +57,10 @@ def ways(host: str, token: str) -> tuple[tuple[str, str], ...]:
     return found if _is_address(host) else (*found, ("a DNS record", f'{RECORD}.{host}. IN TXT "{token}"'))
 
 
-def still(destination: Destination, path: str) -> None:
-    """Asks for the consent again, where it was last given more than five minutes ago; raises as `prove` does."""
+def still(destination: Destination, path: str, again_s: float = AGAIN_S) -> None:
+    """Asks for the consent again, where it was last given longer ago than five minutes; raises as `prove` does."""
     before_s = _proved.get((destination.host, destination.place))
-    if before_s is not None and time.monotonic() - before_s < AGAIN_S:
+    if before_s is not None and time.monotonic() - before_s < again_s:
         return
     try:
         prove(destination, path)

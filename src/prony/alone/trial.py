@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec import structs
 
 from prony.alone.answer import ask
-from prony.alone.consent import still
+from prony.alone.consent import AGAIN_S, still
 from prony.load import consent
 from prony.load.spec import LoadSpec
 from prony.plan import Destination, Plan
@@ -32,6 +32,7 @@ from prony.trial.run import calibrated
 from prony.trial.spec import spec_of
 
 FOUND = "listener"  # the kind of event that says what is watched of a destination
+BEGINS_S = 60.0  # a trial of whose consent `consenting` has just made sure begins within that
 
 
 class Alone:
@@ -133,7 +134,7 @@ def _spec(plan: Plan, destination: Destination) -> LoadSpec:
     spec = spec_of(plan, destination.port)
     signature = ""
     if destination.consent:
-        consenting(plan)
+        still(destination, plan.traffic.first.first, AGAIN_S + BEGINS_S)
         signature = consent.sign(destination.address, destination.port, spec.host_header)
     return structs.replace(spec, host=destination.address, consent=signature)
 

@@ -146,7 +146,7 @@ def hold(
                 continue
         for measured, saturated in pairs:
             if contest.tell(figures_of(measured, saturated)):
-                _say(bench, contest)
+                _say(bench, contest, names)
 
 
 def _round(
@@ -178,10 +178,10 @@ def _overlap(pairs: Sequence[tuple[Measured, Measured]]) -> bool:
     return any(doubt.name == "turns_overlap" for pair in pairs for each in pair for doubt in each.doubts)
 
 
-def _say(bench: Bench, contest: Contest) -> None:
+def _say(bench: Bench, contest: Contest, names: Sequence[str]) -> None:
     """After a look, what is known, unless that was the last one."""
     if contest.ask() is not None and contest.pairs:
-        bench.teller.say(f"  after {contest.looked[-1]} starts of each: {_known(contest)}")
+        bench.teller.say(f"  after {contest.looked[-1]} starts of each: {_known(contest, names)}")
 
 
 def comparisons(contest: Contest, names: Sequence[str], *, fresh: bool, why: str = "") -> tuple[Comparison, ...]:
@@ -197,10 +197,15 @@ def comparisons(contest: Contest, names: Sequence[str], *, fresh: bool, why: str
     )
 
 
-def _known(contest: Contest) -> str:
-    """What is known before the end, in words."""
-    gains = [gain for pair in range(contest.pairs) for gain in contest.gains(pair)]
-    clear = [f"{gain.figure} {gain.verdict}" for gain in gains if gain.verdict in {"better", "worse"}]
+def _known(contest: Contest, names: Sequence[str]) -> str:
+    """What is known before the end, in words; of several sides, of which."""
+    several = contest.pairs > 1
+    clear = [
+        f"{f'{name}: ' * several}{gain.figure} {gain.verdict}"
+        for pair, name in enumerate(names[-contest.pairs :])
+        for gain in contest.gains(pair)
+        if gain.verdict in {"better", "worse"}
+    ]
     return f"{', '.join(clear) or 'no difference is sure'}; going on"
 
 

@@ -14,7 +14,7 @@ from prony import stats, summary
 from prony.campaign.bench import Bench, Measured
 from prony.capacity import Capacity, Search, Tracing, judge
 from prony.doubts import late
-from prony.errors import ConsentError, PlanError, StackError
+from prony.errors import ConsentError, PlanError, PronyError, StackError
 from prony.figures import share
 from prony.plan import Limits, Plan
 from prony.recording import Store
@@ -198,7 +198,7 @@ def _short(low: float | None, high: float | None) -> str:
     return f"≥ {low:.0f}" if low else f"< {high:.0f}" if high else "nothing yet"
 
 
-def ending(error: KeyboardInterrupt | PlanError) -> str:
+def ending(error: KeyboardInterrupt | PronyError) -> str:
     """What ended something before its end, in a few words."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED

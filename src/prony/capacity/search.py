@@ -52,12 +52,13 @@ class Capacity(Struct, frozen=True, kw_only=True):
     """The highest offered rate that holds the limits: between low_rps and high_rps.
 
     Attributes:
-        low_rps: A rate that was tried and held, and surely lies below the capacity; None where none did.
-        high_rps: A rate that was tried and failed, and surely lies above it; None: "at least low_rps".
+        low_rps: A rate that was tried and held, and lies below the capacity; None where none did.
+        high_rps: A rate that was tried and failed, and lies above it; None: "at least low_rps".
         at_least: Why there is no upper end; the empty text where there is one.
         starts: On how many starts the trials ran.
         trials: How many trials counted.
-        sure: How sure it is, by what is believed after these trials: 0.95 is 95 %.
+        sure: How sure it is, by what is believed after these trials: 0.95 is 95 %. Of one end alone nothing is
+            reckoned: its trials held, or failed.
         low_users: The same in users of a closed loop; then the rates are null.
         high_users: The same.
     """

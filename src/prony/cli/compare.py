@@ -15,7 +15,7 @@ from prony.campaign.find import INTERRUPTED, ending, saturate
 from prony.cli import alone, comparing, options, output, sides
 from prony.comparison import Contest
 from prony.document import Document
-from prony.errors import PlanError
+from prony.errors import PronyError
 from prony.report import terminal
 
 
@@ -77,7 +77,7 @@ def compare(**given: Any) -> None:
 
 def _compared(
     found: list[sides.Side], given: dict[str, Any], shown: output.Shown
-) -> tuple[Document, KeyboardInterrupt | PlanError | None]:
+) -> tuple[Document, KeyboardInterrupt | PronyError | None]:
     """The campaign, its document, and what cut it short after a round at least: what is known by then is kept."""
     names = [each.name for each in found]
     beside = found[0].plan.destination is not None
@@ -99,7 +99,7 @@ def _compared(
         higher_is_better=campaign.HIGHER_IS_BETTER,
         follows=campaign.FOLLOWS,
     )
-    cut: KeyboardInterrupt | PlanError | None = None
+    cut: KeyboardInterrupt | PronyError | None = None
     with shown.running(), bench:
         plans = campaign.learned(bench, [each.plan for each in found])
         pace = campaign.pace_of(bench, plans, trial_s, saturate if beside else warming.calibrate)
@@ -114,7 +114,7 @@ def _compared(
                 trial_s=trial_s,
                 answer_s=answer_s,
             )
-        except (KeyboardInterrupt, PlanError) as error:
+        except (KeyboardInterrupt, PronyError) as error:
             if not contest.round:
                 raise
             contest.close()

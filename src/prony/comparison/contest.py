@@ -161,8 +161,8 @@ class Contest:
     def _look(self, rounds: int) -> None:
         before = spent(self.looked[-1] / self.most, self._alpha) if self.looked else 0.0
         alpha = spent(rounds / self.most, self._alpha) - before
-        self.looked.append(rounds)
         paired = self._stored is None
+        gains: list[list[Gain]] = []
         first = self.found[0] if self._stored is None else self._stored
         for pair, side in enumerate(self._against):
             values = {name: (own[:rounds] if paired else own) for name, own in first.items()}
@@ -176,7 +176,9 @@ class Contest:
                 followers=self._follows,
             )
             earlier = {gain.figure: gain for gain in self._gains[pair]}
-            self._gains[pair] = [narrowed(earlier.get(gain.figure), gain) for gain in now]
+            gains.append([narrowed(earlier.get(gain.figure), gain) for gain in now])
+        self._gains = gains  # all at once: what Ctrl-C cuts short in here is looked at by `close`
+        self.looked.append(rounds)
         self._done = rounds == self.most or (bool(self._gains) and all(map(self._all_clear, self._gains)))
 
     def _all_clear(self, gains: Iterable[Gain]) -> bool:

@@ -16,7 +16,8 @@ class Doubt(Struct, frozen=True, kw_only=True):
     Attributes:
         name: From the closed list `KINDS`.
         kind: A note informs; a void makes the figures in `voids` null.
-        voids: Dotted figure names such as "latency_s.p99", or "all".
+        voids: Dotted figure names such as "latency_s.p99"; "gauged", the tables by route, statement, host and cache
+            command; or "all".
         text: The figures that raised it.
         todo: What to do about it.
     """
@@ -194,8 +195,15 @@ KINDS = {
         ),
         Kind(
             "gauge_lost",
-            "The gauge's records were overwritten unread: what is told by route, statement, call is of a part.",
+            "The gauge's records were overwritten unread: what is told by route, statement, call is of a part, and of "
+            "more than one record in a hundred requests it is void.",
             "Lower the rate, or repeat when the machine is calm.",
+            ("gauged",),
+        ),
+        Kind(
+            "hook_off",
+            "A hook of the gauge failed and switched itself off: of that library it tells too little, or nothing.",
+            "Report it to prony with the versions of the app's libraries.",
         ),
         Kind(
             "not_watched",

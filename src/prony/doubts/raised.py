@@ -24,10 +24,12 @@ NOTED = (
     "egress_closed",
     "probe_failed",
     "probe_slow",
+    "hook_off",
     "mix_guessed",
 )
 PERIOD_S = 0.1  # of the scheduler that deals out a box's CPU time, where the plan says no other
 OVERLAP = 0.05  # of the time of others that take turns with it
+LOST = 0.01  # of the gauge's records, beside requests: beyond it what they add up to is not told
 TEXTS_MAX = 3  # of one kind that are told
 
 
@@ -163,10 +165,11 @@ def _about_what_was_watched(recording: Recording, summary: Summary, raise_doubt:
         raise_doubt("gauge_silent", "no mapped file of a serving process was seen")
     lost = recording.growth("workers", "records_lost")
     if lost > 0:
-        raise_doubt("gauge_lost", f"{lost:.0f} records were overwritten unread, beside {summary.requests} requests")
+        text = f"{lost:.0f} records were overwritten unread, beside {summary.requests} requests"
+        raise_doubt("gauge_lost", text, voids=None if lost > LOST * summary.requests else ())
     for name in NOTED:
         texts = list(dict.fromkeys(e.text for e in recording.events if e.kind == name))
-        several = texts[:TEXTS_MAX] if name.startswith("probe_") else texts[:1]
+        several = texts[:TEXTS_MAX] if name.startswith(("probe_", "hook_off")) else texts[:1]
         if texts:
             raise_doubt(name, "; ".join(several))
     cost = summary.tiers.get("probes", {}).get("core_share")

@@ -21,6 +21,8 @@ def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:
     voids = {name for doubt in doubts for name in doubt.voids}
     if not voids:
         return summary
+    if "gauged" in voids:
+        summary = structs.replace(summary, gauged=())
     if "all" in voids:
         voids |= {*LATENCY, "send_lag_s", "event_gap_s"}
         tiers = {tier: _told_of_itself(figures) for tier, figures in summary.tiers.items()}

@@ -131,11 +131,17 @@ class Store:
         return int(cursor.lastrowid or 0)
 
     def end_campaign(self, campaign: int, status: str, conclusion: Any = None) -> None:
-        """Closes a campaign with its status ("done", "failed", "interrupted") and its JSON document, if any."""
+        """Closes a campaign with its status ("done", "failed", "interrupted") and its JSON document, if any.
+
+        A trial of it that was begun and not ended was cut short.
+        """
         text = None if conclusion is None else msgspec.json.encode(conclusion).decode()
         self._db.execute(
             "UPDATE campaign SET status = ?, ended_at = ?, conclusion = ? WHERE id = ?",
             (status, now_text(), text, campaign),
+        )
+        self._db.execute(
+            "UPDATE trial SET status = 'interrupted' WHERE campaign = ? AND status = 'running'", (campaign,)
         )
         self._db.commit()
 

@@ -61,10 +61,11 @@ def show(console: Console, document: Document, series: dict[str, Series]) -> Non
 def _capacities(console: Console, document: Document) -> None:
     """Each capacity, and the curve it lies on."""
     for capacity in document.capacities:
+        sure = f", {capacity.sure:.0%} sure" if capacity.low is not None and capacity.high is not None else ""
         console.print(
             f"\n[bold]Capacity[/bold] of {escape(capacity.title)}: [bold]{escape(capacity.text)}[/bold]\n"
             f"  within {escape(capacity.limits)}; {capacity.trials} trials on {capacity.starts} "
-            f"start{'' if capacity.starts == 1 else 's'}, {capacity.sure:.0%} sure: "
+            f"start{'' if capacity.starts == 1 else 's'}{sure}: "
             "this machine, these starts, this day."
         )
     for curve in document.curves:
