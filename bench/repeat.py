@@ -40,7 +40,9 @@ APPS = {
 }
 LOSSES = {"loss10": 0.10, "loss5": 0.05}
 PARTS = (*APPS, "aa", *LOSSES)
-MACHINE = frozenset({"canary_moved", "steal", "neighbours", "late_sends"})  # doubts that are about the machine
+MACHINE = frozenset(
+    {"canary_moved", "memory_moved", "steal", "neighbours", "late_sends"}
+)  # doubts that are about the machine
 SPREAD = 0.03
 COMPARE_S = 600.0
 
@@ -61,11 +63,16 @@ QUICK = Size(2, 25, 2.0, 1, 4, 1.5)
 
 
 class Found(NamedTuple):
-    """One find: the ends of its interval (None where it has none), the canary's median, trials with doubts."""
+    """One find: the ends of its interval (None where it has none), its canaries, trials with doubts.
+
+    `canary_s` is the median of computing; `memory` says by how much walks over memory differed: their 95th percentile
+    over their 5th.
+    """
 
     low: float | None
     high: float | None
     canary_s: float
+    memory: float
     doubted: int
     trials: int
 
@@ -85,12 +92,16 @@ def find(folder: Path, size: Size) -> Found:
     document = json.loads(done.stdout)
     [capacity] = document["capacities"]
     with contextlib.closing(Store(folder / ".prony" / "prony.db")) as store:
-        canaries = [store.recording(each["id"]).values("canary", "stack_s") for each in document["trials"]]
+        recordings = [store.recording(each["id"]) for each in document["trials"]]
+    canary_s, memory_s = (
+        np.concatenate([each.values("canary", name) for each in recordings]) for name in ("stack_s", "stack_memory_s")
+    )
     doubted = sum(bool(MACHINE & set(each["doubts"])) for each in document["trials"])
     return Found(
         capacity["low_rps"],
         capacity["high_rps"],
-        float(np.median(np.concatenate(canaries))),
+        float(np.median(canary_s)),
+        float(np.quantile(memory_s, 0.95) / np.quantile(memory_s, 0.05)),
         doubted,
         len(document["trials"]),
     )
@@ -106,6 +117,7 @@ def finds(title: str, folder: Path, size: Size) -> list[dict[str, Any]]:
     machine = {
         "canary, slowest find over quickest": max(each.canary_s for each in found)
         / min(each.canary_s for each in found),
+        "walks over memory, slowest over quickest": statistics.median(each.memory for each in found),
         "trials with a doubt about the machine": sum(each.doubted for each in found)
         / sum(each.trials for each in found),
     }

@@ -93,6 +93,7 @@ RAISED_BY: dict[str, Callable[[], Recording]] = {
         samples=some_samples(DUE_S, status=500, outcome=np.where(FIRST < 49, OK, WRONG_STATUS))
     ),
     "canary_moved": lambda: a_clean_recording(series={"canary.generator_s": ([-1, 51], [0.005, 0.0058])}),
+    "memory_moved": lambda: a_clean_recording(series={"canary.stack_memory_s": ([-1, 51], [0.001, 0.00116])}),
     "steal": lambda: a_clean_recording(counters={"host.steal_s": 0.03}),
     "cut_off": lambda: a_clean_recording(cut_off=True),
     "shared_core": lambda: a_clean_recording(events=[event("shared_core")]),
@@ -168,6 +169,7 @@ def test_too_few_answers_void_just_the_quantiles_they_are_too_few_for(answers: i
         ("generator_busy", lambda: a_clean_recording(load={"cpu_share": 0.8})),
         ("few_samples", lambda: a_clean_recording(rate_rps=80, duration_s=50)),
         ("canary_moved", lambda: a_clean_recording(series={"canary.generator_s": ([-1, 51], [0.005, 0.0057])})),
+        ("memory_moved", lambda: a_clean_recording(series={"canary.stack_2_memory_s": ([-1, 51], [0.001, 0.00114])})),
         ("steal", lambda: a_clean_recording(counters={"host.steal_s": 0.019})),
         ("gauge_lost", lambda: a_clean_recording(series={"workers.records_lost": ([-1, 51], [12, 12])})),
     ],
@@ -266,7 +268,8 @@ def test_a_neighbour_on_another_core_of_the_stack_moves_the_canary_too() -> None
 def test_the_canary_is_timed_on_each_core() -> None:
     cores = tuple(sorted(os.sched_getaffinity(0)))[:2]
     found = canary("stack", cores)
-    assert [reading.name for reading in found] == ["stack_s", "stack_2_s"][: len(cores)]
+    named = ["stack_s", "stack_memory_s", "stack_2_s", "stack_2_memory_s"]
+    assert [reading.name for reading in found] == named[: 2 * len(cores)]
     assert all(reading.value > 0 for reading in found)
     assert os.sched_getaffinity(0) >= set(cores)
 

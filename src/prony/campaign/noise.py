@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,10 @@ TOLD = {
     "latency_p99_s": "p99",
     "app_cpu_s_per_request": "CPU per request",
 }
-MACHINES = ("neighbours", "steal", "canary_moved", "late_sends", "uneven_sends", "sent_short", "generator_busy")
+MACHINES = (
+    *("neighbours", "steal", "canary_moved", "memory_moved"),
+    *("late_sends", "uneven_sends", "sent_short", "generator_busy"),
+)
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -49,13 +53,17 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 
 class Canary(Struct, frozen=True, kw_only=True):
-    """What a small fixed piece of work took on one core, before and after each trial, in seconds."""
+    """What a small fixed piece of work took on one core, before and after each trial, in seconds.
+
+    `piece`: which: "memory" is a walk over it, the empty text computing alone.
+    """
 
     core_of: str
     times: int
     median_s: float
     low_s: float
     high_s: float
+    piece: str = ""
 
     @property
     def spread(self) -> float:
@@ -108,8 +116,8 @@ class Noise(Struct, frozen=True, kw_only=True):
         how = f"{self.starts} starts, trials of {self.trial_s:g} s"
         lines.append(f"{self.app}, compared with itself ({how}), was {told}")
         lines += [
-            f"a fixed piece of work on the {each.core_of}'s core: {duration(each.median_s)}, "
-            f"from {duration(each.low_s)} to {duration(each.high_s)}"
+            f"a fixed {'walk over memory' if each.piece else 'piece of work'} on the {each.core_of}'s core: "
+            f"{duration(each.median_s)}, from {duration(each.low_s)} to {duration(each.high_s)}"
             for each in self.canary
         ]
         if self.doubts:
@@ -231,22 +239,16 @@ def _finite(values: Sequence[float]) -> list[float]:
 
 
 def _canaries(bench: Bench) -> tuple[Canary, ...]:
-    found: dict[str, list[float]] = {"stack": [], "generator": []}
-    for each in bench.measured:
-        recording = bench.store.recording(each.id)
-        for core_of, times_s in found.items():
-            times_s += [float(value) for value in recording.values("canary", f"{core_of}_s")]
-    return tuple(
-        Canary(
-            core_of=core_of,
-            times=len(times_s),
-            median_s=float(np.median(times_s)),
-            low_s=min(times_s),
-            high_s=max(times_s),
-        )
-        for core_of, times_s in found.items()
-        if times_s
-    )
+    recordings = [bench.store.recording(each.id) for each in bench.measured]
+    found = []
+    for core_of, piece in itertools.product(("stack", "generator"), ("", "memory")):
+        name = f"{core_of}_{piece}_s" if piece else f"{core_of}_s"
+        times_s = [float(value) for each in recordings for value in each.values("canary", name)]
+        if times_s:
+            low_s, median_s, high_s = min(times_s), float(np.median(times_s)), max(times_s)
+            taken = {"median_s": median_s, "low_s": low_s, "high_s": high_s}
+            found.append(Canary(core_of=core_of, times=len(times_s), piece=piece, **taken))
+    return tuple(found)
 
 
 def _doubts(measured: Sequence[Measured]) -> dict[str, int]:

@@ -108,6 +108,12 @@ KINDS = {
             "Repeat when the machine is calm.",
         ),
         Kind(
+            "memory_moved",
+            "A fixed walk over memory took over 15 % longer or shorter after the trial than before: others, such as "
+            "guests of the same host, share the caches.",
+            "Repeat when the machine is calm; trust intervals rather than single trials.",
+        ),
+        Kind(
             "steal",
             "Over 2 % of the cores' time went to other guests of the host.",
             "Repeat at another time, or on another host.",

@@ -29,6 +29,7 @@ NOTED = (
 )
 PERIOD_S = 0.1  # of the scheduler that deals out a box's CPU time, where the plan says no other
 OVERLAP = 0.05  # of the time of others that take turns with it
+MOVED = 0.15  # of what a canary took before the trial
 LOST = 0.01  # of the gauge's records, beside requests: beyond it what they add up to is not told
 TEXTS_MAX = 3  # of one kind that are told
 
@@ -117,25 +118,30 @@ def _about_the_journeys(recording: Recording, summary: Summary, raise_doubt: Rai
         raise_doubt("journey_remark", "; ".join(remarks[:5]))
 
 
-def _canary_moved(recording: Recording, core_of: str) -> str:
-    """How it went on the core on which it changed the most; empty where it did on none."""
-    names = [name for tier, name in recording.readings if tier == "canary" and name.startswith(f"{core_of}_")]
-    timed = [(name, recording.values("canary", name)) for name in names]
-    moved = [
-        (abs(times_s[-1] / times_s[0] - 1), name, times_s[0] * 1e3, times_s[-1] * 1e3)
-        for name, times_s in timed
-        if len(times_s) >= 2
-    ]
-    share, name, before_ms, after_ms = max(moved, default=(0.0, "", 0.0, 0.0))
-    which = name.removeprefix(f"{core_of}_").rpartition("_")[0]
-    number = f" number {which}" if which else ""
-    return f"on the {core_of}'s core{number} from {before_ms:.2f} to {after_ms:.2f} ms" if share > 0.15 else ""
+def _moved(recording: Recording, core_of: str, piece: str) -> str:
+    """How a piece of work went on the core on which it changed the most; empty where it did on none.
+
+    `piece`: how its readings' names end; see `probes.canary`.
+    """
+    moved = []
+    for tier, name in recording.readings:
+        number = name.removeprefix(core_of).removesuffix(piece).removeprefix("_")
+        times_s = recording.values(tier, name)
+        of_it = (
+            tier == "canary" and name.startswith(core_of) and name.endswith(piece) and not number.strip("0123456789")
+        )
+        if of_it and len(times_s) >= 2:
+            moved.append((abs(times_s[-1] / times_s[0] - 1), number, times_s[0] * 1e3, times_s[-1] * 1e3))
+    share, number, before_ms, after_ms = max(moved, default=(0.0, "", 0.0, 0.0))
+    which = f" number {number}" if number else ""
+    return f"on the {core_of}'s core{which} from {before_ms:.2f} to {after_ms:.2f} ms" if share > MOVED else ""
 
 
 def _about_the_machine(recording: Recording, summary: Summary, raise_doubt: Raise) -> None:
-    moved = [each for each in (_canary_moved(recording, core) for core in ("stack", "generator")) if each]
-    if moved:
-        raise_doubt("canary_moved", "; ".join(moved))
+    for name, piece in (("canary_moved", "_s"), ("memory_moved", "_memory_s")):
+        moved = [text for core_of in ("stack", "generator") if (text := _moved(recording, core_of, piece))]
+        if moved:
+            raise_doubt(name, "; ".join(moved))
     steal = summary.tiers["host"]["steal_share"]
     if steal is not None and steal > 0.02:
         raise_doubt("steal", f"{steal:.1%} of the time stolen")
