@@ -15,7 +15,7 @@ from prony.document import Document
 from prony.document import Test as Told
 from prony.recording import Store
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.long]
 
 SECONDS = {"test-1": 3.0, "test-2": 4.0, "test-3": 7.0, "test-4": 4.0}
 CONNECTIONS = "stores.database.max_connections"
@@ -85,7 +85,6 @@ def shown(document: Document) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.long
 def test_a_page_that_was_never_seeded_was_not_tested(as_told: Document) -> None:
     test = named(as_told, "test-1")
     assert (test.verdict.tier, test.verdict.cause) == ("app", "wrong_answers"), shown(as_told)
@@ -95,12 +94,10 @@ def test_a_page_that_was_never_seeded_was_not_tested(as_told: Document) -> None:
     assert any(f"{trial.requests} × 400" in line for line in (*test.text, *test.verdict.evidence))
 
 
-@pytest.mark.long
 def test_under_light_load_the_seeded_page_is_fine(as_told: Document) -> None:
     assert causes(as_told)["test-2"] == ("none", "none"), shown(as_told)
 
 
-@pytest.mark.long
 def test_heavy_load_is_blamed_on_opening_connections(as_told: Document) -> None:
     test = named(as_told, "test-3")
     assert (test.verdict.tier, test.verdict.cause) == ("connections", "connection_per_request"), shown(as_told)
@@ -126,7 +123,6 @@ def test_more_clients_than_connections_is_proven_by_relief(rush: Told) -> None:
     assert len(rush.relief_trials) in {3, 6, 9}
 
 
-@pytest.mark.long
 def test_with_enough_connections_they_are_not_blamed(replayed: Replayed) -> None:
     found = replayed("test-4", sets={CONNECTIONS: 500})
     verdict = named(found, "test-4").verdict
@@ -135,14 +131,12 @@ def test_with_enough_connections_they_are_not_blamed(replayed: Replayed) -> None
     assert any(f"{CONNECTIONS}=500" in line for line in found.declared)
 
 
-@pytest.mark.long
 def test_with_the_page_seeded_test_1_is_valid(replayed: Replayed) -> None:
     found = replayed("test-1", seeded=True)
     assert causes(found)["test-1"] == ("none", "none"), shown(found)
     assert found.trials[-1].errors.by_status == {"200": found.trials[-1].requests}
 
 
-@pytest.mark.long
 def test_with_persistent_connections_opening_them_is_not_blamed(replayed: Replayed) -> None:
     found = replayed("test-3", sets={"app.env.CONN_MAX_AGE": "60"})
     verdict = named(found, "test-3").verdict
@@ -151,7 +145,6 @@ def test_with_persistent_connections_opening_them_is_not_blamed(replayed: Replay
     assert any("CONN_MAX_AGE=(redacted)" in line for line in found.declared)
 
 
-@pytest.mark.long
 def test_in_another_order_the_verdicts_are_the_same(replayed: Replayed, as_told: Document) -> None:
     found = replayed("test-1", "test-2", "test-3", shuffle=7)
     ran = [trial.label for trial in found.trials if trial.label in SECONDS][-3:]

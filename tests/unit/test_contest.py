@@ -32,7 +32,10 @@ def noise(random: np.random.Generator, sd: float, outliers: float = 0.0) -> floa
     return float(np.exp(random.normal(0, sd))) * (0.8 if random.random() < outliers else 1.0)
 
 
-@pytest.mark.parametrize(("sd", "outliers"), [(0.015, 0.0), (0.05, 0.05), (0.3, 0.0)])
+@pytest.mark.parametrize(
+    ("sd", "outliers"),
+    [(0.05, 0.05), *(pytest.param(sd, 0.0, marks=pytest.mark.long) for sd in (0.015, 0.3))],
+)
 def test_identical_plans_are_called_different_in_no_more_than_one_of_twenty_over_all_looks(
     sd: float, outliers: float
 ) -> None:
