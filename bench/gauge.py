@@ -2,9 +2,10 @@
 
 First within one process, by calls of its WSGI or ASGI callable: that is the same to a microsecond. Then the page app
 upon Postgres under servers of one worker that is kept busy by two connections: two processes of the same program differ
-by more than the gauge costs, so each start serves the page in both ways, block by block; what it does besides requests,
-such as an event loop's heartbeat, is in both. OpenTelemetry's instrumentation beside it, under one of them. What is
-needed of servers and of OpenTelemetry is got into a folder under the user's cache at first.
+by more than the gauge costs, so each start serves the page in both ways, turn by turn; what it does besides requests,
+such as an event loop's heartbeat, is in both. What differs from start to start is in the interval. OpenTelemetry's
+instrumentation beside it, under one of them. What is needed of servers and of OpenTelemetry is got into a folder under
+the user's cache at first.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import pages
 import psutil
 from paired import arguments, measured, pinned, reported, tell
 from peers import folder as folder_of_peers
+from scipy.stats import t as student
 
 from prony.plan import read_file
 from prony.stack.stack import Stack
@@ -88,6 +90,7 @@ if "BENCH_POOL" in os.environ:
 # were one and the other put there by turns, the interpreter would lose at each turn what it has learned of the classes.
 TURNED = """
 import os
+from functools import wraps
 from django.core.handlers.base import BaseHandler
 from psycopg import Connection, Cursor
 from prony_gauge import asgi as of_asgi, wsgi as of_wsgi
@@ -97,6 +100,7 @@ way = b""
 def turning(of, name):
     hooked = getattr(of, name)
     plain = hooked.__wrapped__
+    @wraps(hooked)  # it is known by its marks that it is timed
     def called(*args, **kwargs):
         return (hooked if way == b"gauge" else plain)(*args, **kwargs)
     setattr(of, name, called)
@@ -119,7 +123,7 @@ async def asgi(scope, receive, send):
         await turn(scope["query_string"], "asgi")(scope, receive, send)
 """
 WAYS = ("plain", "again", "lean", "gauge")
-TURNS = 4  # of OpenTelemetry and of nothing, on one start each
+TURNS, OTHERS = 4, 300  # of OpenTelemetry and of nothing, on one start each; requests of one
 EACH = 4  # requests of a turn: what a request costs drifts, and between short turns only a little
 SCHED = 2  # of a process's CPU clock: in nanoseconds, threads that have ended included (linux/posix-timers.h)
 CLIENTS = 2  # connections: one is served, one waits, so that no request finds a server that has gone to sleep
@@ -253,51 +257,64 @@ def of_server(
 ) -> list[dict[str, Any]]:
     """With the gauge and without, in turns, and OpenTelemetry where it is there (one server is enough).
 
-    `size`: starts, requests that warm a start, and turns of each way on one.
+    `size`: starts, requests of each way that warm one, and turns of each way on one.
     """
     starts, count, turns = size
-    peer = ["opentelemetry"] if "opentelemetry" in pythons and name == "gunicorn sync" else []
-    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+    found: list[dict[str, float]] = []
     others: list[float] = []
-    memory: list[float] = []
-    for _ in range(starts):
-        running = {}
-        for way in ("turns", "without", *peer):
-            running[way] = Served(pythons.get(way, pythons["servers"]), folder, name, way, url)
-        try:
-            for served in running.values():
+    memory = 0.0
+    for number in range(starts):
+        with contextlib.ExitStack() as running:
+
+            def up(how: str) -> Served:
+                served = Served(pythons.get(how, pythons["servers"]), folder, name, how, url)
+                running.callback(served.stop)
                 for way in WAYS:
-                    served.load(count, way)  # warm
-            memory.append((running["turns"].memory_bytes() - running["without"].memory_bytes()) / 2**20)
-            for _ in range(turns):
-                for way in random.sample(WAYS, len(WAYS)):
-                    taken[way].append(running["turns"].load(EACH, way) * 1e6)
-            for _ in range(TURNS if peer else 0):
-                seen = {way: running[way].load(count) for way in random.sample(["without", *peer], 2)}
-                others.append((seen[peer[0]] - seen["without"]) * 1e6)
-        finally:
-            for served in running.values():
-                served.stop()
-    extra, low, high = more(taken, "gauge")
-    without = statistics.median(taken["plain"])
-    peers = {"without, µs": without, "low": low, "high": high, "without again, µs more": more(taken, "again")[0]}
+                    served.load(count, way)
+                return served
+
+            turned = up("turns")
+            if not number:
+                plain = up("without")
+                memory = (turned.memory_bytes() - plain.memory_bytes()) / 2**20
+                if "opentelemetry" in pythons and name == "gunicorn sync":
+                    peer = up("opentelemetry")
+                    others = [(peer.load(OTHERS) - plain.load(OTHERS)) * 1e6 for _ in range(TURNS)]
+            found.append(one_start(turned, turns))
+    extra, low, high = over_starts(found, "gauge")
+    without = statistics.fmean(each["plain"] for each in found)
+    again, least, most = over_starts(found, "again")
+    peers = {"without, µs": without, "low": low, "high": high}
+    peers |= {"without again, µs more": again, "from": least, "to": most}
     if others:
         peers["opentelemetry, µs more"] = statistics.median(others)
-    lean, low, high = more(taken, "lean")
+    share = {"low": low / without * 100, "high": high / without * 100}
+    lean, low, high = over_starts(found, "lean")
     return [
         measured(f"{name}: CPU more a request", extra, "µs", 15.0, peers),
-        measured(f"{name}: the same as a share", extra / without * 100, "%", 3.0, {}),
+        measured(f"{name}: the same as a share", extra / without * 100, "%", 3.0, share),
         reported(f"{name}: CPU more in find, compare, gate", lean, "µs", {"low": low, "high": high}),
-        measured(f"{name}: memory more a worker", statistics.median(memory), "MiB", 2.0, {}),
+        measured(f"{name}: memory more a worker", memory, "MiB", 2.0, {}),
     ]
 
 
-def more(taken: dict[str, list[float]], way: str) -> tuple[float, float, float]:
-    """By how much that way's blocks exceed the plain ones beside them: the median and its interval of 95 %."""
-    found = sorted(b - a for a, b in zip(taken["plain"], taken[way], strict=True))
-    reach = 0.98 * len(found) ** 0.5  # ranks to either side
-    low, high = (found[min(max(round(len(found) / 2 + side * reach), 0), len(found) - 1)] for side in (-1, 1))
-    return statistics.median(found), low, high
+def one_start(served: Served, turns: int) -> dict[str, float]:
+    """What a plain request takes on that start, and by how much each way's turns exceed the plain ones beside them."""
+    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+    for _ in range(turns):
+        for way in random.sample(WAYS, len(WAYS)):
+            taken[way].append(served.load(EACH, way) * 1e6)
+    plain = taken.pop("plain")
+    more = {way: statistics.median(b - a for a, b in zip(plain, each, strict=True)) for way, each in taken.items()}
+    return {"plain": statistics.median(plain), **more}
+
+
+def over_starts(found: list[dict[str, float]], way: str) -> tuple[float, float, float]:
+    """The mean over starts, and its interval of 95 %: on one, memory may lie so that one way gains or loses by it."""
+    values = [each[way] for each in found]
+    middle, error = statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
+    reach = float(student.ppf(0.975, len(values) - 1)) * error
+    return middle, middle - reach, middle + reach
 
 
 def interpreter(name: str, needed: tuple[str, ...]) -> str:
@@ -328,7 +345,7 @@ def database(folder: Path) -> Iterator[str]:
 def main() -> None:
     """Measures every server in turn."""
     given = arguments(__doc__)
-    starts, count, blocks, turns = (1, 60, 60, 250) if given.quick else (4, 300, 400, 1000)
+    starts, count, blocks, turns = (2, 40, 60, 50) if given.quick else (24, 60, 400, 100)
     with tempfile.TemporaryDirectory() as made:
         inside, served = Path(made) / "inside", Path(made) / "served"
         inside.mkdir()
