@@ -21,12 +21,10 @@ def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:
     voids = {name for doubt in doubts for name in doubt.voids}
     if not voids:
         return summary
-    if "gauged" in voids:
-        summary = structs.replace(summary, gauged=())
     if "all" in voids:
-        voids |= {*LATENCY, "send_lag_s", "event_gap_s"}
+        voids |= {*LATENCY, "send_lag_s", "event_gap_s", "gauged"}
         tiers = {tier: _told_of_itself(figures) for tier, figures in summary.tiers.items()}
-        summary = structs.replace(summary, tiers=tiers, gauged=(), statements=())
+        summary = structs.replace(summary, tiers=tiers, statements=())
 
     def cleared(figure: str, values: Figures) -> Figures:
         return {name: None if figure in voids or f"{figure}.{name}" in voids else v for name, v in values.items()}
@@ -52,6 +50,7 @@ def believed(summary: Summary, doubts: Iterable[Doubt]) -> Summary:
             for each in streams
         ),
         spent=() if "latency_s" in voids else summary.spent,
+        gauged=() if "gauged" in voids else summary.gauged,
     )
 
 
