@@ -17,6 +17,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gauge
 import numpy as np
@@ -25,7 +26,7 @@ from paired import arguments, reported, tell
 from prony_gauge.install import lay_out
 
 SOURCE = Path(textwrap.__file__).read_text(encoding="utf-8")
-OBJECTS = [{"number": i, "name": str(i), "values": [i] * 5} for i in range(3000)]
+OBJECTS: list[dict[str, Any]] = [{"number": i, "name": str(i), "values": [i] * 5} for i in range(3000)]
 PLACES = np.random.default_rng(1).permutation(1 << 20).astype(np.int32)  # 4 MB
 REQUESTS = 600
 TIMES = 5
